@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+# The only front door: it needs make and sh, and fetches the rest. `make help` lists the targets.
+
+export JOBS ?= $(shell nproc)
+export WERROR
+
+.DEFAULT_GOAL := build
+.PHONY: build deps demo check test full bench asan tsan arch tidy format clean distclean help
+
+build: deps ## build build/sygra, after fetching what is missing (the default)
+	@scripts/build release all
+	@ln -sfn release/sygra build/sygra
+
+deps: ## install missing system packages (as root) and fetch libraries and the demo model, nothing else
+	@scripts/packages
+	@scripts/fetch
+
+demo: ## install, build, and run a first task on the embedded model
+	@scripts/demo
+
+check: asan ## quick tests: unit tests and architecture, in a minute, before every commit
+	@scripts/test check
+
+test: build asan ## install, build, and run the tests that CI runs
+	@scripts/test test
+
+full: build asan ## all tests, with the long ones and an installation in a fresh system
+	@scripts/packages full
+	@scripts/test full
+
+bench: build ## measure speed and memory against the limits in bench/README.md
+	@scripts/packages bench
+	@bench/run
+
+asan: deps ## build build/asan/sygra and the tests with address and undefined sanitizers
+	@scripts/build asan all tests
+
+tsan: deps ## build build/tsan/sygra and the tests with the thread sanitizer
+	@scripts/build tsan all tests
+
+arch: ## check that includes follow the table in ARCHITECTURE.md
+	@tools/arch
+
+tidy: build ## run clang-tidy over src (where it is installed)
+	@command -v clang-tidy >/dev/null || { echo "clang-tidy is not installed"; exit 1; }
+	@find src -name '*.c' -print0 | xargs -0 -n 4 -P $(JOBS) clang-tidy --quiet -p build/release
+
+format: ## format src and tests with clang-format (where it is installed)
+	@command -v clang-format >/dev/null || { echo "clang-format is not installed"; exit 1; }
+	@find src tests include -name '*.[ch]' -print0 2>/dev/null | xargs -0 -r clang-format -i
+
+clean: ## remove what was built; what was fetched stays
+	@rm -rf build/release build/asan build/tsan build/demo build/test-logs build/sygra
+
+distclean: ## remove build/ altogether (the cache in the home stays)
+	@rm -rf build
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
