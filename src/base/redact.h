@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* redact: secrets are named, not copied (design D14). A value registered here is replaced by "[name]" wherever text leaves
+ * the process: log, error, page. Values under 12 bytes ("EMPTY") are not secrets. Record data are never altered. */
+#ifndef SG_BASE_REDACT_H
+#define SG_BASE_REDACT_H
+
+#include "base/str.h"
+
+/* Both are copied. Thread: before other threads start. */
+void sg_redact_add(struct sg_str name, struct sg_str secret);
+/* Appends `text` to `out`, each secret in it replaced. */
+void sg_redact(struct sg_buf *out, struct sg_str text);
+bool sg_redact_any(void);
+
+#endif
