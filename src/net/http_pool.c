@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* http_pool: the connections of an endpoint.
+ *
+ * Connects: at most `connecting` are under way, and never more than exchanges wait, so a burst of exchanges opens connections
+ * as it can use them, and each gets its request in the callback that tells it is open. A failed connect goes on to the next
+ * address; only when all were tried the first exchange in line fails. When the system has no socket or port left and other
+ * connections exist, nothing fails: those will serve the queue.
+ *
+ * Names are looked up again after a minute, the old addresses serving meanwhile. */
+#include "net/http_pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#define RESOLVED_FOR SG_MS(60000)
+#define ADDRESS_BAD_FOR SG_MS(5000)
+#define CONNECT_TIMEOUT SG_MS(10000)
+#define SHORTAGE_FOR SG_MS(100)
+
+static uint64_t now_of(const struct sg_endpoint *ep) {
+    return sg_loop_now_ns(ep->client->loop);
+}
+
+/* --- life of a connection --------------------------------------------------------------------------------------------- */
+
+static struct sg_conn *new_conn(struct sg_endpoint *ep) {
+    struct sg_conn *k = sg_xcalloc(1, sizeof *k);
+    k->ep = ep;
+    k->all_next = ep->all;
+    if (ep->all) ep->all->all_prev = k;
+    ep->all = k;
+    ep->connecting++;
+    return k;
+}
+
+static void take_out_of_idle(struct sg_conn *k) {
+    struct sg_endpoint *ep = k->ep;
+    *(k->newer ? &k->newer->older : &ep->idle) = k->older;
+    *(k->older ? &k->older->newer : &ep->oldest_idle) = k->newer;
+    k->newer = k->older = NULL;
+    k->is_idle = false;
+}
+
+void sg_pool_close(struct sg_conn *k) {
+    struct sg_endpoint *ep = k->ep;
+    SG_ASSERT(!k->x);
+    if (k->is_idle) take_out_of_idle(k);
+    *(k->all_prev ? &k->all_prev->all_next : &ep->all) = k->all_next;
+    if (k->all_next) k->all_next->all_prev = k->all_prev;
+    if (k->opened) {
+        ep->open--;
+        ep->client->figures.open--;
+    } else {
+        ep->connecting--;
+    }
+    sg_timer_stop(ep->client->loop, &k->timer);
+    sg_stream_close(k->stream);
+    if (k->partial) sg_http1_fini(k->partial);
+    free(k->partial);
+    free(k->unsent);
+    free(k);
+}
+
+/* --- idle ones --------------------------------------------------------------------------------------------------------- */
+
+static bool is_old(const struct sg_conn *k) {
+    return now_of(k->ep) - k->since_ns > SG_MS(k->ep->client->limits.idle_ms);
+}
+
+void sg_pool_park(struct sg_conn *k) {
+    struct sg_endpoint *ep = k->ep;
+    k->since_ns = now_of(ep);
+    k->is_idle = true;
+    k->older = ep->idle;
+    *(ep->idle ? &ep->idle->newer : &ep->oldest_idle) = k;
+    ep->idle = k;
+    if (is_old(ep->oldest_idle)) sg_pool_close(ep->oldest_idle);
+}
+
+struct sg_conn *sg_pool_take(struct sg_endpoint *ep) {
+    while (ep->idle && is_old(ep->idle)) sg_pool_close(ep->idle);
+    struct sg_conn *k = ep->idle;
+    if (k) take_out_of_idle(k);
+    return k;
+}
+
+/* --- addresses --------------------------------------------------------------------------------------------------------- */
+
+static sa_family_t family_of(const struct sg_address *a) {
+    return ((const struct sockaddr *)a->bytes)->sa_family;
+}
+
+static void on_resolved(struct sg_resolve *r, int status) {
+    struct sg_endpoint *ep = r->ud;
+    ep->resolving = false;
+    if (status == 0) {
+        memcpy(ep->addresses, r->addresses, r->n * sizeof *r->addresses);
+        memset(ep->bad_until_ns, 0, sizeof ep->bad_until_ns);
+        ep->n_addresses = r->n;
+        for (ep->n_first = 1; ep->n_first < r->n; ep->n_first++)
+            if (family_of(&r->addresses[ep->n_first]) != family_of(r->addresses)) break;
+    }
+    ep->resolved_ns = now_of(ep);
+    struct sg_err err;
+    sg_fail(&err, SG_E_RESOLVE, "the name %.*s was not found", SG_ARG(ep->host));
+    while (ep->n_addresses == 0 && ep->fresh.n + ep->waiting.n) sg_exchange_fail_first(ep, &err);
+    sg_pool_connect(ep);
+}
+
+static void resolve_when_due(struct sg_endpoint *ep) {
+    if (ep->resolving || (ep->n_addresses && now_of(ep) - ep->resolved_ns < RESOLVED_FOR)) return;
+    ep->resolving = true;
+    ep->resolve.on_done = on_resolved;
+    ep->resolve.ud = ep;
+    sg_resolve_start(ep->client->loop, &ep->resolve, ep->host, ep->port);
+}
+
+static size_t pick_address(struct sg_endpoint *ep) {
+    uint64_t now = now_of(ep);
+    for (size_t i = 0; i < ep->n_first; i++) {
+        size_t at = (ep->turn + i) % ep->n_first;
+        if (ep->bad_until_ns[at] > now) continue;
+        ep->turn = at + 1;
+        return at;
+    }
+    for (size_t at = ep->n_first; at < ep->n_addresses; at++)
+        if (ep->bad_until_ns[at] <= now) return at;
+    return ep->turn++ % ep->n_addresses;
+}
+
+/* --- connecting -------------------------------------------------------------------------------------------------------- */
+
+/* Ours to run out of, whatever the address. */
+static bool is_shortage(int sys) {
+    return sys == EMFILE || sys == ENFILE || sys == EADDRNOTAVAIL || sys == ENOBUFS || sys == ENOMEM;
+}
+
+static void connect_error(struct sg_err *err, const struct sg_endpoint *ep, int sys) {
+    const char *advice = "";
+    if (sys == EADDRNOTAVAIL)
+        advice = " (no local port is free: lower the number of calls in flight or widen net.ipv4.ip_local_port_range)";
+    if (sys == EMFILE) advice = " (raise the limit of open files, ulimit -n, or lower the number of calls in flight)";
+    if (sys == ENFILE) advice = " (the whole system is out of open files: see fs.file-max)";
+    sg_fail_sys(err, SG_E_CONNECT, sys, "cannot connect to %.*s:%u%s", SG_ARG(ep->host), ep->port, advice);
+}
+
+static void give_up(struct sg_conn *k, int sys) {
+    struct sg_endpoint *ep = k->ep;
+    sg_pool_close(k);
+    ep->shortage = is_shortage(sys) ? sys : 0;
+    ep->shortage_until_ns = now_of(ep) + SHORTAGE_FOR;
+    if (ep->shortage && ep->open + ep->connecting) return;
+    struct sg_err err;
+    connect_error(&err, ep, sys);
+    sg_exchange_fail_first(ep, &err);
+}
+
+static void on_connect_timeout(struct sg_timer *t);
+
+/* Tries addresses until one is on its way. */
+static void try_connect(struct sg_conn *k, int sys) {
+    struct sg_endpoint *ep = k->ep;
+    struct sg_loop *l = ep->client->loop;
+    while (k->tries < ep->n_addresses && !is_shortage(sys)) {
+        k->tries++;
+        k->address = (uint8_t)pick_address(ep);
+        if (sg_stream_connect(l, &ep->addresses[k->address], &sg_conn_events, k, &k->stream) == 0) {
+            k->timer.on_fire = on_connect_timeout;
+            k->timer.ud = k;
+            sg_timer_start(l, &k->timer, CONNECT_TIMEOUT);
+            return;
+        }
+        sys = sg_loop_errno(l);
+        if (!is_shortage(sys)) ep->bad_until_ns[k->address] = now_of(ep) + ADDRESS_BAD_FOR;
+    }
+    give_up(k, sys);
+}
+
+static void connect_failed(struct sg_conn *k, int sys) {
+    struct sg_endpoint *ep = k->ep;
+    ep->bad_until_ns[k->address] = now_of(ep) + ADDRESS_BAD_FOR;
+    sg_timer_stop(ep->client->loop, &k->timer);
+    sg_stream_close(k->stream);
+    k->stream = NULL;
+    try_connect(k, sys);
+    sg_pool_connect(ep);
+}
+
+static void on_connect_timeout(struct sg_timer *t) {
+    connect_failed(t->ud, ETIMEDOUT);
+}
+
+void sg_conn_on_open(void *ud, int status) {
+    struct sg_conn *k = ud;
+    struct sg_endpoint *ep = k->ep;
+    if (status) {
+        connect_failed(k, sg_loop_errno(ep->client->loop));
+        return;
+    }
+    sg_timer_stop(ep->client->loop, &k->timer);
+    k->opened = true;
+    ep->connecting--;
+    ep->open++;
+    ep->bad_until_ns[k->address] = 0;
+    ep->client->figures.open++;
+    ep->client->figures.connections_opened++;
+    sg_conn_serve(k);
+    sg_pool_connect(ep);
+}
+
+void sg_pool_connect(struct sg_endpoint *ep) {
+    uint32_t window = ep->client->limits.connecting;
+    while (ep->connecting < window && ep->connecting < ep->fresh.n + ep->waiting.n) {
+        if (ep->shortage && ep->open + ep->connecting && now_of(ep) < ep->shortage_until_ns) return;
+        resolve_when_due(ep);
+        if (ep->n_addresses == 0) return;
+        try_connect(new_conn(ep), 0);
+    }
+}

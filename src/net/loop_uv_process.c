@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* loop_uv_process: child processes with a socket.
+ *
+ * Not uv_spawn: it knows no memory limit, no death signal, and lets descriptors of other libraries through. vfork and exec by
+ * hand: vfork costs nothing however large the engine has grown, and as parent and child share memory, a failure of exec is
+ * told by a variable. Its price: the child may only make system calls before exec, all signals are blocked around it, and
+ * handlers are taken away in the child before they are let through again.
+ *
+ * A child leads a session of its own, so Ctrl-C at the terminal reaches the engine alone, and killing the session's group
+ * takes grandchildren along. PR_SET_PDEATHSIG kills it when the thread that started it, the loop's, ends. */
+#include "net/loop_uv.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define CHILD_SOCKET 3
+
+struct sg_uv_process {
+    struct sg_process base;
+    struct sg_uv_process *next;
+    pid_t pid; /* 0: reaped */
+    void (*on_exit)(void *ud, int exit_status, int signal);
+    void *ud;
+    bool closed;
+    struct sg_later ended;
+    int exit_status, signal;
+};
+
+/* --- the child: system calls only --------------------------------------------------------------------------------- */
+
+static void close_others(void) {
+    if (syscall(SYS_close_range, CHILD_SOCKET + 1, ~0U, 0) == 0) return;
+    struct rlimit most = {.rlim_cur = 1024}; /* a kernel before 5.9 */
+    getrlimit(RLIMIT_NOFILE, &most);
+    for (int fd = CHILD_SOCKET + 1; fd < (int)most.rlim_cur; fd++) close(fd);
+}
+
+/* The socket is moved out of the way first: /dev/null must not close it, and dup2 onto itself would keep close-on-exec. */
+static int set_descriptors(int sock) {
+    int safe = fcntl(sock, F_DUPFD, CHILD_SOCKET + 1);
+    int null = open("/dev/null", O_RDONLY);
+    if (safe < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(safe, CHILD_SOCKET) < 0) return -1;
+    close_others();
+    return 0;
+}
+
+static int set_memory_limit(uint64_t bytes) {
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
+    return bytes ? setrlimit(RLIMIT_AS, &limit) : 0;
+}
+
+static void default_signals(void) {
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    sigset_t none;
+    for (int i = 1; i < NSIG; i++) sigaction(i, &plain, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int become(const struct sg_spawn *how, int sock, pid_t parent) {
+    setsid();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) return ESRCH; /* it ended before the line above */
+    if (set_descriptors(sock) != 0 || set_memory_limit(how->memory_limit) != 0) return errno;
+    default_signals();
+    execve(how->file, (char *const *)how->argv, (char *const *)how->env);
+    return errno;
+}
+
+/* Alone in its function, because vfork returns twice into this frame. Returns the pid, or a negative errno. */
+static __attribute__((noinline)) pid_t vfork_and_exec(const struct sg_spawn *how, int sock) {
+    volatile int failed = 0;
+    pid_t parent = getpid(), pid = vfork();
+    if (pid == 0) {
+        failed = become(how, sock, parent);
+        _exit(127);
+    }
+    if (pid < 0) return -errno;
+    if (failed) {
+        waitpid(pid, NULL, 0);
+        return -failed;
+    }
+    return pid;
+}
+
+static pid_t start(const struct sg_spawn *how, int sock) {
+    sigset_t all, old;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &old);
+    pid_t pid = vfork_and_exec(how, sock);
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+    return pid;
+}
+
+/* --- the end of one ------------------------------------------------------------------------------------------------ */
+
+static void forget(struct sg_uv_process *p) {
+    struct sg_uv_process **link = &sg_uv_world(p->base.loop)->processes;
+    while (*link != p) link = &(*link)->next;
+    *link = p->next;
+    free(p);
+}
+
+/* The SIGCHLD handle keeps the loop running while an on_exit is owed. */
+static void count_watched(struct sg_uv_world *w, int change) {
+    bool was = w->watched > 0;
+    w->watched += (size_t)change;
+    if (was == (w->watched > 0)) return;
+    if (was)
+        uv_unref((uv_handle_t *)&w->sigchld);
+    else
+        uv_ref((uv_handle_t *)&w->sigchld);
+}
+
+static void on_ended(struct sg_later *d) {
+    struct sg_uv_process *p = d->ud;
+    count_watched(sg_uv_world(p->base.loop), -1);
+    p->on_exit(p->ud, p->exit_status, p->signal);
+}
+
+/* Callbacks are deferred, because they may close processes of the list that is walked. */
+static void reap(struct sg_uv_process *p, int how) {
+    int status;
+    if (p->pid == 0 || waitpid(p->pid, &status, how) != p->pid) return;
+    p->pid = 0;
+    p->exit_status = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+    p->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    if (p->closed)
+        forget(p);
+    else
+        sg_later(p->base.loop, &p->ended);
+}
+
+static void on_sigchld(uv_signal_t *handle, int number) {
+    (void)number;
+    struct sg_uv_world *w = handle->data;
+    sg_loop_enter(&w->base);
+    for (struct sg_uv_process *p = w->processes, *next; p; p = next) {
+        next = p->next;
+        reap(p, WNOHANG);
+    }
+    sg_loop_leave(&w->base);
+}
+
+/* --- the interface ------------------------------------------------------------------------------------------------- */
+
+static struct sg_uv_process *new_process(struct sg_uv_world *w, const struct sg_spawn *how, pid_t pid) {
+    struct sg_uv_process *p = sg_xcalloc(1, sizeof *p);
+    *p = (struct sg_uv_process){.base = {&w->base}, .pid = pid, .on_exit = how->on_exit, .ud = how->ud};
+    p->ended = (struct sg_later){.run = on_ended, .ud = p};
+    p->next = w->processes;
+    w->processes = p;
+    count_watched(w, +1);
+    return p;
+}
+
+/* SIGCHLD is watched from the first process on; it may be pending before the process is in the list, not handled. */
+static void watch_children(struct sg_uv_world *w) {
+    if (uv_is_active((uv_handle_t *)&w->sigchld)) return;
+    uv_signal_start(&w->sigchld, on_sigchld, SIGCHLD);
+    uv_unref((uv_handle_t *)&w->sigchld);
+}
+
+int sg_uv_process_start(struct sg_loop *l, const struct sg_spawn *how, const struct sg_stream_events *ev, void *stream_ud,
+                        struct sg_process **out, struct sg_stream **stream, struct sg_err *err) {
+    struct sg_uv_world *w = sg_uv_world(l);
+    int ends[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+        return sg_fail_sys(err, SG_E_IO, errno, "cannot make a socket pair");
+    watch_children(w);
+    pid_t pid = start(how, ends[1]);
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        return sg_fail_sys(err, SG_E_IO, -pid, "cannot start %s", how->file);
+    }
+    struct sg_uv_process *p = new_process(w, how, pid);
+    int rc = sg_stream_wrap(l, ends[0], ev, stream_ud, stream);
+    if (rc) {
+        sg_uv_process_close(&p->base);
+        return sg_fail_sys(err, rc, l->sys_error, "cannot watch the socket of %s", how->file);
+    }
+    *out = &p->base;
+    return 0;
+}
+
+/* The whole group: its number is the leader's pid, which is ours until it is reaped. */
+void sg_uv_process_stop(struct sg_process *base) {
+    pid_t pid = ((struct sg_uv_process *)base)->pid;
+    if (pid) kill(-pid, SIGKILL);
+}
+
+int sg_uv_process_id(const struct sg_process *base) {
+    return ((const struct sg_uv_process *)base)->pid;
+}
+
+void sg_uv_process_close(struct sg_process *base) {
+    struct sg_uv_process *p = (struct sg_uv_process *)base;
+    if (p->pid || p->ended.queued) count_watched(sg_uv_world(base->loop), -1);
+    sg_later_cancel(base->loop, &p->ended);
+    sg_uv_process_stop(base);
+    p->closed = true;
+    if (p->pid == 0) forget(p);
+}
+
+void sg_uv_processes_end(struct sg_uv_world *w) {
+    while (w->processes) {
+        SG_ASSERT(w->processes->closed);
+        reap(w->processes, 0);
+    }
+}
