@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* config: a task folder, model files and the environment, turned into a checked spec.
+ *
+ * All mistakes are reported, each with its place and the nearest right key; nothing is run and no call is made (design D2).
+ * The module is the only one that knows YAML, key names, defaults and old spellings: keytable.c holds them as rows (key,
+ * kind, default, where allowed, since which issue, doc line), which also make the reference page.
+ *
+ * Memory: the spec lives in the caller's arena; marks point into the caller's diags.
+ * Thread: any, one at a time.
+ * Limits: YAML of at most 16 MB, depth 128, 1,000 alias expansions and 10 MB expanded (protocols 6.4). */
+#ifndef SG_CONFIG_CONFIG_H
+#define SG_CONFIG_CONFIG_H
+
+#include "spec/spec.h"
+
+struct sg_config_options {
+    struct sg_str task;        /* examples.evol_instruct, a path, or a folder */
+    struct sg_str models_file; /* --models, or empty */
+    const char *exe_dir;       /* where the running program lies, for shipped models */
+};
+
+/* Reads .env (which beats the environment), models, graph_config.yaml and all subgraphs; fills *out as far as it goes.
+ * Returns 0, or SG_E_SYNTAX when diags has errors, or SG_E_IO when there is no such task (also reported in diags).
+ * Secrets (tokens) are registered with the redactor. */
+int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct sg_diags *diags, struct sg_task_spec *out);
+
+/* Where each setting that can come from several places was taken from, one line each, for `check` (no secret in it). */
+void sg_config_origins(const struct sg_task_spec *t, struct sg_buf *out);
+
+/* The key reference as Markdown, from the table. */
+void sg_config_reference(struct sg_buf *out);
+
+#endif

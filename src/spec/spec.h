@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* spec: what a task says, as plain structs. `config` fills them from YAML, other front ends (Python API, tests) by hand;
+ * `plan` freezes them. Nothing here knows YAML, and nothing here runs.
+ *
+ * Every place a user wrote carries its mark (diag.h), so that later checks point at it; hand-made specs leave marks zero.
+ * Memory: all of a spec lives in the arena it was made in. Lists are pointer and count. Defaults are filled in. */
+#ifndef SG_SPEC_SPEC_H
+#define SG_SPEC_SPEC_H
+
+#include "base/base.h"
+
+/* A name with its place. */
+struct sg_name {
+    struct sg_str text;
+    struct sg_mark mark;
+};
+
+/* --- hooks: user code by reference --------------------------------------------------------------------------------- */
+
+enum sg_hook_kind { SG_HOOK_NONE, SG_HOOK_JQ, SG_HOOK_PYTHON };
+
+struct sg_hook_spec {
+    enum sg_hook_kind kind;
+    struct sg_str text; /* jq program, or dotted path */
+    struct sg_mark mark;
+    struct sg_str path; /* where it stands: graph_config.edges[2].condition */
+};
+
+/* --- models ---------------------------------------------------------------------------------------------------------- */
+
+enum sg_model_type { SG_MODEL_VLLM, SG_MODEL_OPENAI, SG_MODEL_LLAMA };
+
+/* One entry of the merged models.yaml, with the node's `model:` map over it. */
+struct sg_model_spec {
+    struct sg_str alias; /* key in models.yaml */
+    struct sg_mark mark; /* of the node's model */
+    enum sg_model_type type;
+    struct sg_str wire_name;     /* `model` of the request body: model_serving_name (vllm), else model, else alias */
+    struct sg_str *urls;         /* as configured, e.g. http://h:8000/v1 */
+    struct sg_str *tokens;       /* parallel to urls; empty text: none */
+    size_t n_urls;
+    struct sg_json parameters;   /* object; spread into the request body, extra_body merged at its top level */
+    struct sg_json extra_headers; /* object of texts */
+    uint32_t timeout_ms;         /* of one attempt */
+    uint32_t retry_attempts;     /* total attempts */
+    struct sg_json special_tokens; /* array of texts removed from the reply */
+    struct sg_str model_path;    /* llama: GGUF file, or empty for the demo model's place */
+    uint32_t threads, sequences, context; /* llama: 0 means default */
+};
+
+/* --- graph ------------------------------------------------------------------------------------------------------------- */
+
+enum sg_node_kind { SG_NODE_LLM, SG_NODE_SAMPLER, SG_NODE_LAMBDA, SG_NODE_SUBGRAPH, SG_NODE_CONNECTOR };
+
+struct sg_prompt_part {
+    struct sg_name text; /* a template */
+};
+
+struct sg_prompt_message {
+    struct sg_str role; /* system, user, assistant, tool */
+    bool is_list;       /* content was a list: sent as a list of text parts */
+    struct sg_prompt_part *parts; /* one when not a list */
+    size_t n_parts;
+    struct sg_str tool_call_id; /* tool */
+};
+
+struct sg_attribute_spec {
+    struct sg_name name;
+    const struct sg_json *values;
+    double *weights; /* one a value, positive total */
+    size_t n_values;
+};
+
+struct sg_graph_spec;
+
+struct sg_node_spec {
+    struct sg_name name;
+    enum sg_node_kind kind;
+    bool idle;
+    struct sg_name *output_keys; /* as declared; llm default: messages */
+    size_t n_output_keys;
+    struct sg_json config; /* the whole node map, for lambdas */
+
+    /* llm */
+    struct sg_model_spec *model; /* NULL in an idle node */
+    struct sg_prompt_message *prompt;
+    size_t n_prompt;
+    struct sg_name input_key;  /* messages */
+    struct sg_str output_role; /* assistant */
+    struct sg_hook_spec pre_process, post_process;
+    /* sampler */
+    struct sg_attribute_spec *attributes;
+    size_t n_attributes;
+    /* lambda */
+    struct sg_hook_spec lambda;
+    /* subgraph, overrides and placeholder maps already applied */
+    struct sg_graph_spec *subgraph;
+};
+
+struct sg_path_spec {
+    struct sg_str key;     /* text of the condition's result; "END" and "__end__" are the same */
+    struct sg_name target; /* node or END */
+};
+
+/* from × to, or from × path_map. START and END are written so. */
+struct sg_edge_spec {
+    struct sg_name *from, *to;
+    size_t n_from, n_to;
+    struct sg_hook_spec condition; /* with paths; NONE for a plain edge */
+    struct sg_path_spec *paths;
+    size_t n_paths;
+    struct sg_mark mark;
+};
+
+struct sg_graph_spec {
+    struct sg_node_spec *nodes;
+    size_t n_nodes;
+    struct sg_edge_spec *edges;
+    size_t n_edges;
+    struct sg_mark mark; /* of graph_config */
+};
+
+/* --- data and output ------------------------------------------------------------------------------------------------------ */
+
+struct sg_source_spec {
+    struct sg_str path; /* as it will be opened */
+    bool lines;         /* .jsonl, else a .json array */
+    struct sg_str encoding; /* utf-8 */
+    struct sg_name *fields; /* column filter; none: all */
+    size_t n_fields;
+    struct sg_mark mark;
+};
+
+struct sg_data_spec {
+    struct sg_source_spec *source; /* NULL: data-less */
+    struct sg_str id_column;       /* empty: none */
+    bool resumable;
+};
+
+struct sg_output_field {
+    struct sg_name name;
+    bool is_value;
+    struct sg_json value;   /* is_value: $ paths already resolved */
+    struct sg_name from;    /* else: a state key */
+    struct sg_hook_spec transform;
+};
+
+struct sg_output_spec {
+    bool has_map; /* false: the raw state is the output */
+    struct sg_output_field *fields;
+    size_t n_fields;
+};
+
+struct sg_task_spec {
+    struct sg_str name;   /* as given on the command line */
+    struct sg_str folder; /* that holds graph_config.yaml */
+    struct sg_data_spec data;
+    struct sg_graph_spec graph;
+    struct sg_output_spec output;
+    struct sg_str origins; /* where settings with several possible places came from, one a line; no secrets */
+};
+
+#endif
