@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* plan: the frozen graph. Integers instead of names, compiled templates, subgraphs inlined, every state key known.
+ *
+ * Built once from specs (no YAML, no I/O), then read-only and shared; whatever changes during a run is in exec's records.
+ * Nodes are sorted by name, so the order of node numbers is the order in which a step's updates are merged (design D3).
+ * Building reports all mistakes of the graph into diags, at the marks of the spec: unknown nodes, edges into nowhere,
+ * graphs that never end, template errors.
+ *
+ * Memory: everything lives in the caller's arena, which must outlive the plan; specs are pointed into, not copied. */
+#ifndef SG_PLAN_PLAN_H
+#define SG_PLAN_PLAN_H
+
+#include "plan/template.h"
+#include "spec/spec.h"
+
+#define SG_END (-1) /* as a target */
+#define SG_NONE (-1)
+
+/* The first two state keys are always there. */
+enum { SG_KEY_MESSAGES, SG_KEY_CHAT_HISTORY, SG_KEY_FIRST };
+
+struct sg_plan_key {
+    struct sg_str name;
+    bool append; /* reducer: lists are joined; else the last value, one writer a step */
+};
+
+struct sg_plan_path {
+    struct sg_str key;
+    const int *targets;
+    size_t n_targets;
+};
+
+/* A conditional edge. */
+struct sg_plan_branch {
+    int hook;
+    const struct sg_plan_path *paths;
+    size_t n_paths;
+    struct sg_mark mark;
+};
+
+/* from: [a, b]: the target fires when all sources have finished since it fired last. */
+struct sg_plan_join {
+    const int *sources;
+    size_t n_sources;
+    const int *targets;
+    size_t n_targets;
+};
+
+/* What follows a node, or START. */
+struct sg_plan_out {
+    const int *targets; /* plain edges, sorted, without SG_END */
+    size_t n_targets;
+    const struct sg_plan_branch *branches;
+    size_t n_branches;
+    const int *joins; /* numbers of joins this node is a source of */
+    size_t n_joins;
+};
+
+struct sg_plan_message {
+    struct sg_str role;
+    bool is_list;
+    struct sg_template *const *parts; /* placeholders' slot: the state key */
+    size_t n_parts; /* 0 for `tool`: its text is sent as it stands */
+    struct sg_str tool_text, tool_call_id;
+};
+
+struct sg_plan_attribute {
+    int key;
+    const struct sg_json *values;
+    const double *cumulative; /* of the weights; the last is the total */
+    size_t n_values;
+};
+
+struct sg_plan_node {
+    struct sg_str name; /* with the prefixes of its subgraphs: s.t.n */
+    enum sg_node_kind kind; /* never SUBGRAPH */
+    uint64_t name_hash;
+    const struct sg_node_spec *spec; /* NULL for a connector */
+    struct sg_plan_out out;
+
+    int model; /* llm: number in plan->models */
+    const struct sg_plan_message *messages;
+    size_t n_messages;
+    int input_key;  /* whose messages follow the prompt */
+    int output_key; /* of the default post-processor */
+    int pre_hook, post_hook; /* SG_NONE */
+    int lambda_hook;
+    const struct sg_plan_attribute *attributes;
+    size_t n_attributes;
+    char hash[65]; /* SHA-256 of its content: prompt, model, parameters, hooks, edges */
+};
+
+struct sg_plan_hook {
+    const struct sg_hook_spec *spec;
+    bool with_state; /* the program sees $state beside its input */
+};
+
+struct sg_plan_field {
+    struct sg_str name;
+    int key; /* SG_NONE: `value` */
+    struct sg_json value;
+    int transform; /* hook or SG_NONE */
+};
+
+struct sg_plan {
+    const struct sg_plan_key *keys;
+    size_t n_keys;
+    const struct sg_plan_node *nodes;
+    size_t n_nodes;
+    const struct sg_plan_join *joins;
+    size_t n_joins;
+    struct sg_plan_out start;
+    const struct sg_model_spec *const *models;
+    size_t n_models;
+    const struct sg_plan_hook *hooks;
+    size_t n_hooks;
+    bool has_map;
+    const struct sg_plan_field *fields;
+    size_t n_fields;
+    bool state_is_seen; /* hooks or a raw output see keys that no prompt names, `id` among them */
+    int step_limit;     /* 100 */
+};
+
+/* Returns 0, or SG_E_SYNTAX when errors were reported; *out is then not to be used. */
+int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg_diags *diags, struct sg_plan **out);
+
+/* SG_NONE when there is no such key. */
+int sg_plan_key(const struct sg_plan *p, struct sg_str name);
+const struct sg_plan_node *sg_plan_node(const struct sg_plan *p, struct sg_str name);
+
+/* A node's name as the API takes it for a message's `name`: letters, digits, _ and -, 64 at most. */
+struct sg_str sg_plan_wire_name(struct sg_arena *a, struct sg_str name);
+
+/* For people, and for machines. */
+void sg_plan_print(const struct sg_plan *p, struct sg_buf *out);
+void sg_plan_json(const struct sg_plan *p, struct sg_buf *out);
+
+#endif

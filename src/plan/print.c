@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plan for people (an indented list in the order of nodes) and for machines (one JSON object), and each node's content
+ * hash, which is the SHA-256 of its JSON: what a user changed in a node, changes its hash. */
+#include "plan/inline.h"
+
+static const char *const kind_names[] = {
+    [SG_NODE_LLM] = "llm", [SG_NODE_SAMPLER] = "weighted_sampler", [SG_NODE_LAMBDA] = "lambda",
+    [SG_NODE_SUBGRAPH] = "subgraph", [SG_NODE_CONNECTOR] = "connector",
+};
+
+static const char *const model_names[] = {[SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_LLAMA] = "llama"};
+
+/* --- JSON ----------------------------------------------------------------------------------------------------------------- */
+
+static void key(struct sg_buf *b, const char *name) {
+    if (b->n && b->p[b->n - 1] != '{') sg_buf_ch(b, ',');
+    sg_json_write_string(b, sg_str(name));
+    sg_buf_ch(b, ':');
+}
+
+static void text(struct sg_buf *b, const char *name, struct sg_str s) {
+    key(b, name);
+    sg_json_write_string(b, s);
+}
+
+static void comma(struct sg_buf *b, size_t i) {
+    if (i) sg_buf_ch(b, ',');
+}
+
+static void json_targets(const struct sg_plan *p, struct sg_buf *b, const int *targets, size_t n, bool end_if_none) {
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < n; i++) {
+        comma(b, i);
+        sg_json_write_string(b, p->nodes[targets[i]].name);
+    }
+    if (n == 0 && end_if_none) sg_json_write_string(b, SG_STR("END"));
+    sg_buf_ch(b, ']');
+}
+
+static void json_hook(const struct sg_plan *p, struct sg_buf *b, const char *name, int hook) {
+    if (hook == SG_NONE) return;
+    key(b, name);
+    sg_buf_ch(b, '{');
+    text(b, p->hooks[hook].spec->kind == SG_HOOK_JQ ? "jq" : "python", p->hooks[hook].spec->text);
+    sg_buf_ch(b, '}');
+}
+
+static void json_branch(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_branch *br) {
+    sg_buf_ch(b, '{');
+    json_hook(p, b, "condition", br->hook);
+    key(b, "path_map");
+    sg_buf_ch(b, '{');
+    for (size_t i = 0; i < br->n_paths; i++) {
+        comma(b, i);
+        sg_json_write_string(b, br->paths[i].key);
+        sg_buf_ch(b, ':');
+        json_targets(p, b, br->paths[i].targets, br->paths[i].n_targets, true);
+    }
+    SG_BUF_LIT(b, "}}");
+}
+
+static void json_out(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_out *o) {
+    key(b, "to");
+    json_targets(p, b, o->targets, o->n_targets, o->n_branches == 0 && o->n_joins == 0);
+    if (o->n_branches) {
+        key(b, "branches");
+        sg_buf_ch(b, '[');
+        for (size_t i = 0; i < o->n_branches; i++) comma(b, i), json_branch(p, b, &o->branches[i]);
+        sg_buf_ch(b, ']');
+    }
+    if (!o->n_joins) return;
+    key(b, "joins");
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < o->n_joins; i++) {
+        const struct sg_plan_join *j = &p->joins[o->joins[i]];
+        comma(b, i);
+        SG_BUF_LIT(b, "{\"all_of\":");
+        json_targets(p, b, j->sources, j->n_sources, false);
+        SG_BUF_LIT(b, ",\"to\":");
+        json_targets(p, b, j->targets, j->n_targets, true);
+        sg_buf_ch(b, '}');
+    }
+    sg_buf_ch(b, ']');
+}
+
+static void json_prompt(struct sg_buf *b, const struct sg_node_spec *s) {
+    key(b, "prompt");
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < s->n_prompt; i++) {
+        const struct sg_prompt_message *m = &s->prompt[i];
+        comma(b, i);
+        sg_buf_ch(b, '{');
+        sg_json_write_string(b, m->role);
+        sg_buf_ch(b, ':');
+        if (m->is_list) sg_buf_ch(b, '[');
+        for (size_t k = 0; k < m->n_parts; k++) comma(b, k), sg_json_write_string(b, m->parts[k].text.text);
+        if (m->is_list) sg_buf_ch(b, ']');
+        sg_buf_ch(b, '}');
+    }
+    sg_buf_ch(b, ']');
+}
+
+static void json_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    const struct sg_model_spec *m = p->models[n->model];
+    key(b, "model");
+    sg_buf_ch(b, '{');
+    text(b, "name", m->alias);
+    text(b, "model_type", sg_str(model_names[m->type]));
+    text(b, "model", m->wire_name);
+    key(b, "parameters");
+    sg_json_write(b, &m->parameters);
+    sg_buf_ch(b, '}');
+    json_prompt(b, n->spec);
+    text(b, "input_key", p->keys[n->input_key].name);
+    text(b, "output_role", n->spec->output_role);
+    json_hook(p, b, "pre_process", n->pre_hook);
+    json_hook(p, b, "post_process", n->post_hook);
+}
+
+static void json_sampler(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    key(b, "attributes");
+    sg_buf_ch(b, '{');
+    for (size_t i = 0; i < n->n_attributes; i++) {
+        const struct sg_plan_attribute *at = &n->attributes[i];
+        comma(b, i);
+        sg_json_write_string(b, p->keys[at->key].name);
+        SG_BUF_LIT(b, ":{\"values\":[");
+        for (size_t k = 0; k < at->n_values; k++) comma(b, k), sg_json_write(b, &at->values[k]);
+        SG_BUF_LIT(b, "],\"shares\":[");
+        for (size_t k = 0; k < at->n_values; k++) {
+            comma(b, k);
+            sg_py_double(b, (at->cumulative[k] - (k ? at->cumulative[k - 1] : 0)) / at->cumulative[at->n_values - 1]);
+        }
+        SG_BUF_LIT(b, "]}");
+    }
+    sg_buf_ch(b, '}');
+}
+
+static void json_node_content(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    text(b, "name", n->name);
+    text(b, "node_type", sg_str(kind_names[n->kind]));
+    if (n->kind == SG_NODE_LLM) json_llm(p, b, n);
+    if (n->kind == SG_NODE_SAMPLER) json_sampler(p, b, n);
+    if (n->kind == SG_NODE_LAMBDA) json_hook(p, b, "lambda", n->lambda_hook);
+    if (n->spec && n->spec->n_output_keys) {
+        key(b, "output_keys");
+        sg_buf_ch(b, '[');
+        for (size_t i = 0; i < n->spec->n_output_keys; i++) comma(b, i), sg_json_write_string(b, n->spec->output_keys[i].text);
+        sg_buf_ch(b, ']');
+    }
+    json_out(p, b, &n->out);
+}
+
+void sg_plan_hash_nodes(struct sg_plan *p) {
+    struct sg_buf b = SG_BUF_INIT(0);
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        sg_buf_reset(&b, SIZE_MAX);
+        sg_buf_ch(&b, '{');
+        json_node_content(p, &b, &p->nodes[i]);
+        sg_buf_ch(&b, '}');
+        sg_sha256_hex(sg_buf_view(&b), ((struct sg_plan_node *)&p->nodes[i])->hash);
+    }
+    sg_buf_fini(&b);
+}
+
+static void json_fields(const struct sg_plan *p, struct sg_buf *b) {
+    key(b, "output");
+    sg_buf_ch(b, '{');
+    for (size_t i = 0; i < p->n_fields; i++) {
+        const struct sg_plan_field *f = &p->fields[i];
+        comma(b, i);
+        sg_json_write_string(b, f->name);
+        SG_BUF_LIT(b, ":{");
+        if (f->key != SG_NONE)
+            text(b, "from", p->keys[f->key].name);
+        else
+            key(b, "value"), sg_json_write(b, &f->value);
+        json_hook(p, b, "transform", f->transform);
+        sg_buf_ch(b, '}');
+    }
+    sg_buf_ch(b, '}');
+}
+
+void sg_plan_json(const struct sg_plan *p, struct sg_buf *b) {
+    sg_buf_ch(b, '{');
+    key(b, "keys");
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < p->n_keys; i++) comma(b, i), sg_json_write_string(b, p->keys[i].name);
+    sg_buf_ch(b, ']');
+    key(b, "start");
+    sg_buf_ch(b, '{');
+    json_out(p, b, &p->start);
+    sg_buf_ch(b, '}');
+    key(b, "nodes");
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        comma(b, i);
+        sg_buf_ch(b, '{');
+        json_node_content(p, b, &p->nodes[i]);
+        text(b, "hash", sg_str(p->nodes[i].hash));
+        sg_buf_ch(b, '}');
+    }
+    sg_buf_ch(b, ']');
+    if (p->has_map) json_fields(p, b);
+    sg_buf_ch(b, '}');
+}
+
+/* --- text -------------------------------------------------------------------------------------------------------------------- */
+
+static void print_targets(const struct sg_plan *p, struct sg_buf *b, const int *targets, size_t n) {
+    for (size_t i = 0; i < n; i++) sg_buf_printf(b, "%s%.*s", i ? ", " : "", SG_ARG(p->nodes[targets[i]].name));
+    if (n == 0) SG_BUF_LIT(b, "END");
+}
+
+/* One line of a program or prompt, cut: a plan is looked over, not read. */
+static void print_short(struct sg_buf *b, struct sg_str s) {
+    size_t shown = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        bool first = ((unsigned char)s.p[i] & 0xC0) != 0x80;
+        if (first && shown++ == 60) {
+            SG_BUF_LIT(b, "...");
+            return;
+        }
+        sg_buf_ch(b, s.p[i] == '\n' ? ' ' : s.p[i]);
+    }
+}
+
+static void print_out(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_out *o) {
+    if (o->n_targets || (!o->n_branches && !o->n_joins)) {
+        SG_BUF_LIT(b, "    -> ");
+        print_targets(p, b, o->targets, o->n_targets);
+        sg_buf_ch(b, '\n');
+    }
+    for (size_t i = 0; i < o->n_branches; i++) {
+        const struct sg_plan_branch *br = &o->branches[i];
+        SG_BUF_LIT(b, "    if ");
+        print_short(b, p->hooks[br->hook].spec->text);
+        sg_buf_ch(b, '\n');
+        for (size_t k = 0; k < br->n_paths; k++) {
+            sg_buf_printf(b, "       %.*s -> ", SG_ARG(br->paths[k].key));
+            print_targets(p, b, br->paths[k].targets, br->paths[k].n_targets);
+            sg_buf_ch(b, '\n');
+        }
+    }
+    for (size_t i = 0; i < o->n_joins; i++) {
+        const struct sg_plan_join *j = &p->joins[o->joins[i]];
+        SG_BUF_LIT(b, "    with all of ");
+        print_targets(p, b, j->sources, j->n_sources);
+        SG_BUF_LIT(b, " -> ");
+        print_targets(p, b, j->targets, j->n_targets);
+        sg_buf_ch(b, '\n');
+    }
+}
+
+static void print_node(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    sg_buf_printf(b, "  %.*s (%s)", SG_ARG(n->name), kind_names[n->kind]);
+    if (n->kind == SG_NODE_LLM) {
+        const struct sg_model_spec *m = p->models[n->model];
+        sg_buf_printf(b, " model %.*s (%s), writes ", SG_ARG(m->alias), model_names[m->type]);
+        if (n->post_hook != SG_NONE)
+            SG_BUF_LIT(b, "what its post_process returns");
+        else
+            sg_buf_str(b, p->keys[n->output_key].name);
+    }
+    if (n->kind == SG_NODE_SAMPLER)
+        for (size_t i = 0; i < n->n_attributes; i++)
+            sg_buf_printf(b, "%s %.*s (%zu values)", i ? "," : " draws", SG_ARG(p->keys[n->attributes[i].key].name),
+                          n->attributes[i].n_values);
+    if (n->kind == SG_NODE_LAMBDA) {
+        SG_BUF_LIT(b, " ");
+        print_short(b, p->hooks[n->lambda_hook].spec->text);
+    }
+    sg_buf_ch(b, '\n');
+    print_out(p, b, &n->out);
+}
+
+void sg_plan_print(const struct sg_plan *p, struct sg_buf *b) {
+    SG_BUF_LIT(b, "  START\n");
+    print_out(p, b, &p->start);
+    for (size_t i = 0; i < p->n_nodes; i++) print_node(p, b, &p->nodes[i]);
+    SG_BUF_LIT(b, "state:");
+    for (size_t i = 0; i < p->n_keys; i++) sg_buf_printf(b, "%s %.*s", i ? "," : "", SG_ARG(p->keys[i].name));
+    SG_BUF_LIT(b, "\noutput: ");
+    if (!p->has_map) SG_BUF_LIT(b, "the whole state");
+    for (size_t i = 0; i < p->n_fields; i++) sg_buf_printf(b, "%s%.*s", i ? ", " : "", SG_ARG(p->fields[i].name));
+    sg_buf_ch(b, '\n');
+}
