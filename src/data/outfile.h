@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* outfile: a file of records that can be read at any moment: JSON Lines, or an array that is closed after every write.
+ * Private to data.
+ *
+ * Appends gather in memory up to 256 kB. An array of n records looks as Python's json.dump(..., indent=4) leaves it: "[",
+ * then each record on lines of its own, then "\n]" as its last two bytes, which the next write replaces.
+ * Errors: SG_E_IO; what a failed write has torn is cut off again, so the file ends with its last whole write.
+ * Thread: one (the writer's worker). */
+#ifndef SG_DATA_OUTFILE_H
+#define SG_DATA_OUTFILE_H
+
+#include "base/base.h"
+
+struct sg_outfile {
+    struct sg_str path; /* ends in NUL */
+    int fd;             /* -1: not made yet; made by the first write */
+    bool array;
+    uint64_t size;    /* of the file, closing bracket included */
+    uint64_t records; /* appended, written or not */
+    struct sg_buf pending;
+};
+
+/* `path` must stay. */
+void sg_outfile_init(struct sg_outfile *f, struct sg_str path, bool array);
+void sg_outfile_fini(struct sg_outfile *f);
+int sg_outfile_add(struct sg_outfile *f, struct sg_str json, struct sg_err *err);
+int sg_outfile_flush(struct sg_outfile *f, struct sg_err *err);
+/* From an array to lines, in bounded memory: into a file beside it, which then takes its place. */
+int sg_outfile_to_lines(struct sg_outfile *f, struct sg_err *err);
+/* Flushes and syncs; a file without records is made, too: "[]" or nothing. */
+int sg_outfile_end(struct sg_outfile *f, struct sg_err *err);
+
+#endif

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* source: rows on request, read and parsed by a worker.
+ *
+ * Two batches go round: the loop hands rows of `front` out while the worker fills `back`. The worker is woken when the front
+ * is down to a quarter, so a pull is usually answered at once, at most one batch is read ahead, and at low rates the worker
+ * sleeps for 200 rows. A batch ends at BATCH_ROWS rows, at BATCH_BYTES of memory, or when a pipe has nothing more for now;
+ * the first ones are small, so that the first record starts early.
+ *
+ *   loop:    request, front, `state` of back, what is known of the end
+ *   worker:  `reader`, and back while a job runs
+ *
+ * The first row that a finished count leaves over is looked for with the last batch, so that has_more costs nothing. */
+#include "data/rows.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define BATCH_ROWS 256
+#define BATCH_BYTES ((size_t)1 << 20)
+#define FIRST_BATCH_ROWS 16
+
+struct batch {
+    struct sg_row rows[BATCH_ROWS];
+    size_t at, n;
+    /* What the worker knew when it was full. */
+    bool ended, more, total_known;
+    uint64_t total;
+    int status;
+    struct sg_err err;
+};
+
+struct reader {
+    struct sg_row_maker maker;
+    struct sg_splitter splitter;
+    bool lines, from_file;
+    uint64_t position; /* of the next row */
+    uint64_t start, end;
+    size_t batch_rows;
+    atomic_bool stop; /* set by the loop: skipping to a far `start` must not hold up the end of a run */
+};
+
+struct sg_source {
+    struct sg_loop *loop;
+    struct sg_worker *worker;
+    struct sg_job job;
+    struct sg_later answer;
+    struct sg_arena arena; /* what the worker needs of the spec, copied */
+    struct reader reader;
+    int fd, wake;
+    struct batch *front, *back;
+    enum { IDLE, READING, READY } state; /* of back */
+    sg_rows_fn *on_rows; /* the request; NULL: none */
+    void *ud;
+    size_t max;
+};
+
+/* --- worker: filling a batch ---------------------------------------------------------------------------------------------- */
+
+static enum sg_split next_piece(struct reader *r, enum sg_patience patience, struct sg_piece *out, struct sg_err *err) {
+    return r->lines ? sg_lines_next(&r->splitter, patience, out, err) : sg_array_next(&r->splitter, patience, out, err);
+}
+
+static enum sg_split next_row(struct reader *r, enum sg_patience patience, struct sg_row *out, struct sg_err *err) {
+    struct sg_piece piece;
+    while (r->from_file) {
+        enum sg_split got = next_piece(r, patience, &piece, err);
+        if (got != SG_SPLIT_GOT) return got;
+        if (r->position >= r->start) break;
+        r->position++;
+        if (atomic_load_explicit(&r->stop, memory_order_relaxed)) return SG_SPLIT_LATER;
+    }
+    if (r->from_file) sg_row_make(&r->maker, &piece, r->position, out);
+    else sg_row_make_empty(&r->maker, r->position, out);
+    r->position++;
+    return SG_SPLIT_GOT;
+}
+
+/* All rows wanted are read: is there one more? */
+static void look_behind(struct reader *r, struct batch *b) {
+    struct sg_piece piece;
+    enum sg_split got = r->from_file ? next_piece(r, SG_NO_READ, &piece, NULL) : SG_SPLIT_ENDED;
+    b->ended = true;
+    b->more = got == SG_SPLIT_GOT;
+    b->total_known = got == SG_SPLIT_ENDED;
+    b->total = r->position;
+}
+
+static void end_batch(struct reader *r, struct batch *b, enum sg_split how) {
+    if (how != SG_SPLIT_ENDED && how != SG_SPLIT_BROKEN) return;
+    b->ended = true;
+    b->total_known = how == SG_SPLIT_ENDED;
+    b->total = r->position;
+    b->status = how == SG_SPLIT_BROKEN ? b->err.code : 0;
+}
+
+static void fill_batch(struct reader *r, struct batch *b) {
+    enum sg_split got = SG_SPLIT_GOT;
+    size_t bytes = 0;
+    while (b->n < r->batch_rows && bytes < BATCH_BYTES && r->position < r->end) {
+        got = next_row(r, b->n ? SG_NO_WAIT : SG_WAIT, &b->rows[b->n], &b->err);
+        if (got != SG_SPLIT_GOT) break;
+        bytes += b->rows[b->n++].arena.held;
+    }
+    if (got != SG_SPLIT_GOT) end_batch(r, b, got);
+    else if (r->position >= r->end) look_behind(r, b);
+    if (r->batch_rows < BATCH_ROWS) r->batch_rows *= 2;
+}
+
+static void run_job(struct sg_job *j) {
+    struct sg_source *s = j->ud;
+    fill_batch(&s->reader, s->back);
+}
+
+/* --- loop: handing out ------------------------------------------------------------------------------------------------------ */
+
+static size_t rows_left(const struct batch *b) {
+    return b->n - b->at;
+}
+
+static void free_rows(struct batch *b) {
+    for (; b->at < b->n; b->at++) sg_arena_fini(&b->rows[b->at].arena);
+}
+
+static void use_back(struct sg_source *s) {
+    struct batch *filled = s->back;
+    s->back = s->front;
+    s->front = filled;
+    s->state = IDLE;
+}
+
+/* Moves on what can move; true when the request can be answered. */
+static bool advance(struct sg_source *s) {
+    if (rows_left(s->front) == 0 && s->state == READY) use_back(s);
+    bool low = rows_left(s->front) <= s->front->n / 4;
+    if (s->state == IDLE && !s->front->ended && low) {
+        s->back->at = s->back->n = 0;
+        s->back->ended = false;
+        s->state = READING;
+        sg_worker_submit(s->worker, &s->job);
+    }
+    return s->on_rows && (rows_left(s->front) > 0 || s->front->ended);
+}
+
+/* The callback may close the source: it is the last thing done here. */
+static void answer(struct sg_source *s) {
+    struct batch *b = s->front;
+    sg_rows_fn *on_rows = s->on_rows;
+    struct sg_row *rows = b->rows + b->at;
+    size_t n = rows_left(b) < s->max ? rows_left(b) : s->max;
+    s->on_rows = NULL;
+    b->at += n;
+    bool ended = b->ended && rows_left(b) == 0;
+    int status = ended ? b->status : 0;
+    on_rows(s->ud, rows, n, ended, status, status ? &b->err : NULL);
+}
+
+static void on_answer(struct sg_later *d) {
+    answer(d->ud);
+}
+
+static void on_read(struct sg_job *j) {
+    struct sg_source *s = j->ud;
+    s->state = READY;
+    if (advance(s) && !s->answer.queued) answer(s);
+}
+
+void sg_source_pull(struct sg_source *s, size_t max, sg_rows_fn *on_rows, void *ud) {
+    SG_ASSERT(!s->on_rows && on_rows && max > 0);
+    s->on_rows = on_rows;
+    s->ud = ud;
+    s->max = max;
+    if (advance(s)) sg_later(s->loop, &s->answer);
+}
+
+bool sg_source_has_more(const struct sg_source *s, bool *total_known, uint64_t *total) {
+    const struct batch *b = s->front;
+    *total_known = b->ended && b->total_known;
+    *total = *total_known ? b->total : 0;
+    return rows_left(b) > 0 || (s->state == READY && s->back->n > 0) || (b->ended && b->more);
+}
+
+/* --- opening and closing ------------------------------------------------------------------------------------------------------ */
+
+static bool is_utf8(struct sg_str name) {
+    static const char *const names[] = {"", "utf-8", "utf8", "UTF-8", "UTF8", "utf_8", "utf-8-sig", "utf_8_sig", "ascii", "us-ascii"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (sg_str_eq(name, sg_str(names[i]))) return true;
+    return false;
+}
+
+/* O_NONBLOCK: opening a FIFO must not wait for its writer. Of plain files it changes nothing. */
+static int open_file(struct sg_source *s, const char *path, bool *waits, struct sg_err *err) {
+    struct sg_file_info info = {0};
+    s->fd = sg_os->open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
+    if (s->fd == -ENOENT) return sg_fail_sys(err, SG_E_MISSING, ENOENT, "%s: cannot be read", path);
+    if (s->fd < 0) return sg_fail_sys(err, SG_E_IO, -s->fd, "%s: cannot be read", path);
+    int rc = sg_os->fstat(s->fd, &info);
+    if (rc < 0) return sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be read", path);
+    if (info.is_dir) return sg_fail(err, SG_E_TYPE, "%s: is a folder, not a file", path);
+    *waits = !info.is_regular;
+    return 0;
+}
+
+static void copy_fields(struct sg_source *s, const struct sg_source_spec *spec) {
+    struct sg_name *fields = SG_NEW_N(&s->arena, struct sg_name, spec->n_fields);
+    for (size_t i = 0; i < spec->n_fields; i++) fields[i].text = sg_str_dup(&s->arena, spec->fields[i].text);
+    s->reader.maker.fields = fields;
+    s->reader.maker.n_fields = spec->n_fields;
+}
+
+static int begin_file(struct sg_source *s, const struct sg_source_spec *spec, struct sg_err *err) {
+    struct sg_str path = sg_str_dup(&s->arena, spec->path);
+    if (!is_utf8(spec->encoding)) {
+        return sg_fail(err, SG_E_UNSUPPORTED, "%s: encoding %.*s: not yet, only utf-8", path.p, SG_ARG(spec->encoding));
+    }
+    bool waits = false;
+    int rc = open_file(s, path.p, &waits, err);
+    if (rc < 0) return rc;
+    if (waits) s->wake = eventfd(0, EFD_CLOEXEC);
+    if (waits && s->wake < 0) return sg_fail_sys(err, SG_E_IO, errno, "no descriptor to stop a reader with");
+    sg_splitter_init(&s->reader.splitter, s->fd, waits, s->wake, path, 0, 0);
+    s->reader.maker.name = path;
+    s->reader.from_file = true;
+    s->reader.lines = spec->lines;
+    copy_fields(s, spec);
+    return 0;
+}
+
+static void begin_reader(struct sg_source *s, const struct sg_source_options *o) {
+    struct reader *r = &s->reader;
+    r->maker.id_column = sg_str_dup(&s->arena, o->id_column);
+    r->maker.want_ids = o->want_ids;
+    r->maker.seed = o->seed;
+    r->position = o->spec ? 0 : o->start;
+    r->start = o->start;
+    r->end = o->count < UINT64_MAX - o->start ? o->start + o->count : UINT64_MAX;
+    r->batch_rows = FIRST_BATCH_ROWS;
+}
+
+int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct sg_source **out, struct sg_err *err) {
+    struct sg_source *s = sg_xcalloc(1, sizeof *s);
+    s->loop = l;
+    s->fd = s->wake = -1;
+    s->job = (struct sg_job){.run = run_job, .done = on_read, .ud = s};
+    s->answer = (struct sg_later){.run = on_answer, .ud = s};
+    s->front = sg_xcalloc(1, sizeof *s->front);
+    s->back = sg_xcalloc(1, sizeof *s->back);
+    sg_arena_init(&s->arena, 512);
+    int rc = o->spec ? begin_file(s, o->spec, err) : 0;
+    if (rc == 0 && sg_worker_open(l, "sygra-read", &s->worker) < 0) rc = sg_fail(err, SG_E_IO, "no thread for reading");
+    if (rc < 0) {
+        sg_source_close(s);
+        return rc;
+    }
+    begin_reader(s, o);
+    *out = s;
+    return 0;
+}
+
+static void stop_waiting(struct sg_source *s) {
+    atomic_store(&s->reader.stop, true);
+    uint64_t one = 1;
+    ssize_t ignored = s->wake >= 0 ? write(s->wake, &one, sizeof one) : 0;
+    (void)ignored; /* the counter of an eventfd that is never read has room */
+}
+
+void sg_source_close(struct sg_source *s) {
+    if (!s) return;
+    stop_waiting(s);
+    sg_later_cancel(s->loop, &s->answer);
+    sg_worker_close(s->worker);
+    free_rows(s->front);
+    free_rows(s->back);
+    sg_splitter_fini(&s->reader.splitter);
+    if (s->fd >= 0) sg_os->close(s->fd);
+    if (s->wake >= 0) close(s->wake);
+    sg_arena_fini(&s->arena);
+    free(s->front);
+    free(s->back);
+    free(s);
+}

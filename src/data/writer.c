@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* writer: outputs in order of position, each into the file of its outcome (design D7).
+ *
+ *   <stem>.part            ok; becomes <stem>.json or <stem>.jsonl at the end of a complete run
+ *   <stem>_failed.jsonl    and _invalid, _dropped: made when the first such record comes
+ *   <stem>.run/segments/   outputs behind a straggler (waiting.h), while there are some
+ *
+ * What an earlier run left: its .part is emptied when this one begins, its output stays until the rename, its side files
+ * until this run has one of its own or is complete, so that no old _failed.jsonl stands beside a new output. An output of the
+ * other suffix stays: it is another file.
+ * A complete run without any ok record writes an empty array (or file): the next program of a script finds its input. */
+#include "data/writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+
+static const char *const suffixes[SG_OUTCOMES] = {
+    [SG_RECORD_OK] = ".part",
+    [SG_RECORD_FAILED] = "_failed.jsonl",
+    [SG_RECORD_INVALID] = "_invalid.jsonl",
+    [SG_RECORD_DROPPED] = "_dropped.jsonl",
+};
+
+/* --- opening ----------------------------------------------------------------------------------------------------------------- */
+
+static struct sg_str path_of(struct sg_writer *w, struct sg_str stem, const char *suffix) {
+    const char *slash = sg_str_ends(w->folder, SG_STR("/")) ? "" : "/";
+    return sg_str_printf(&w->arena, "%s%s%.*s%s", w->folder.p, slash, SG_ARG(stem), suffix);
+}
+
+static int make_part(struct sg_writer *w, struct sg_err *err) {
+    struct sg_outfile *part = &w->files[SG_RECORD_OK];
+    int rc = sg_os_mkdirs(w->folder.p);
+    if (rc < 0) return sg_fail_sys(err, SG_E_IO, -rc, "%s: the output folder cannot be made", w->folder.p);
+    part->fd = sg_os->open(part->path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (part->fd < 0) return sg_fail_sys(err, SG_E_IO, -part->fd, "%s: cannot be written", part->path.p);
+    return 0;
+}
+
+int sg_writer_open(struct sg_writer *w, const struct sg_output_options *o, struct sg_err *err) {
+    *w = (struct sg_writer){.first = o->first};
+    sg_arena_init(&w->arena, 0);
+    w->folder = sg_str_dup(&w->arena, o->folder.n ? o->folder : SG_STR("."));
+    w->final_json = path_of(w, o->stem, ".json");
+    w->final_lines = path_of(w, o->stem, ".jsonl");
+    for (int i = 0; i < SG_OUTCOMES; i++)
+        sg_outfile_init(&w->files[i], path_of(w, o->stem, suffixes[i]), i == SG_RECORD_OK);
+    size_t memory = o->memory_bytes ? (size_t)o->memory_bytes : (size_t)4 << 20;
+    sg_waiting_init(&w->waiting, o->first, memory, path_of(w, o->stem, ".run"));
+    int rc = make_part(w, err);
+    if (rc < 0) sg_writer_close(w);
+    return rc;
+}
+
+void sg_writer_close(struct sg_writer *w) {
+    for (int i = 0; i < SG_OUTCOMES; i++) sg_outfile_fini(&w->files[i]);
+    sg_waiting_fini(&w->waiting);
+    sg_arena_fini(&w->arena);
+}
+
+/* --- writing ------------------------------------------------------------------------------------------------------------------ */
+
+static void note(struct sg_writer *w, int rc) {
+    if (rc == 0) return;
+    w->failed = true;
+    sg_waiting_fini(&w->waiting);
+}
+
+void sg_writer_begin(struct sg_writer *w) {
+    const struct sg_outfile *part = &w->files[SG_RECORD_OK];
+    int rc = sg_os->truncate(part->fd, 0);
+    if (rc < 0) note(w, sg_fail_sys(&w->err, SG_E_IO, -rc, "%s: cannot be emptied", part->path.p));
+}
+
+static void emit(struct sg_writer *w, uint32_t outcome, struct sg_str json) {
+    w->bytes += json.n;
+    note(w, sg_outfile_add(&w->files[outcome], json, &w->err));
+}
+
+static void emit_waiting(struct sg_writer *w) {
+    while (!w->failed && sg_waiting_has_next(&w->waiting)) {
+        uint32_t outcome;
+        struct sg_str json;
+        int rc = sg_waiting_take(&w->waiting, &outcome, &json, &w->err);
+        if (rc < 0) note(w, rc);
+        else emit(w, outcome, json);
+    }
+}
+
+void sg_writer_put(struct sg_writer *w, uint64_t position, enum sg_outcome outcome, struct sg_str json) {
+    if (w->failed) return;
+    if (position != w->waiting.next) {
+        note(w, sg_waiting_put(&w->waiting, position, outcome, json, &w->err));
+        return;
+    }
+    sg_waiting_skip(&w->waiting);
+    emit(w, outcome, json);
+    emit_waiting(w);
+}
+
+void sg_writer_flush(struct sg_writer *w) {
+    for (int i = 0; i < SG_OUTCOMES && !w->failed; i++) note(w, sg_outfile_flush(&w->files[i], &w->err));
+}
+
+void sg_writer_to_lines(struct sg_writer *w) {
+    if (!w->failed) note(w, sg_outfile_to_lines(&w->files[SG_RECORD_OK], &w->err));
+}
+
+/* --- the end -------------------------------------------------------------------------------------------------------------------- */
+
+static int sync_folder(struct sg_writer *w) {
+    int fd = sg_os->open(w->folder.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    int rc = fd < 0 ? fd : sg_os->sync(fd);
+    if (fd >= 0) sg_os->close(fd);
+    if (rc == -EINVAL) rc = 0; /* file systems that cannot sync a folder say so */
+    return rc < 0 ? sg_fail_sys(&w->err, SG_E_IO, -rc, "%s: sync failed", w->folder.p) : 0;
+}
+
+static int end_side_files(struct sg_writer *w, bool complete) {
+    int rc = 0;
+    for (int i = SG_RECORD_OK + 1; i < SG_OUTCOMES && rc == 0; i++) {
+        struct sg_outfile *f = &w->files[i];
+        if (f->records) rc = sg_outfile_end(f, &w->err);
+        else if (complete) sg_os->unlink(f->path.p); /* usually there is none */
+    }
+    return rc;
+}
+
+static int rename_part(struct sg_writer *w, struct sg_str *path) {
+    const struct sg_outfile *part = &w->files[SG_RECORD_OK];
+    struct sg_str to = part->array ? w->final_json : w->final_lines;
+    int rc = sg_os->rename(part->path.p, to.p);
+    if (rc < 0) return sg_fail_sys(&w->err, SG_E_IO, -rc, "%s: cannot be renamed to %s", part->path.p, to.p);
+    *path = to;
+    return 0;
+}
+
+static int finish_complete(struct sg_writer *w, struct sg_str *path) {
+    if (w->waiting.n) {
+        return sg_fail(&w->err, SG_E_CONFLICT, "record %llu has no outcome, %llu behind it have",
+                       (unsigned long long)w->waiting.next, (unsigned long long)w->waiting.n);
+    }
+    int rc = sg_outfile_end(&w->files[SG_RECORD_OK], &w->err);
+    if (rc == 0) rc = end_side_files(w, true);
+    if (rc == 0) rc = rename_part(w, path);
+    return rc < 0 ? rc : sync_folder(w);
+}
+
+/* .part stays, if there is anything in it. */
+static int finish_incomplete(struct sg_writer *w, struct sg_str *path) {
+    struct sg_outfile *part = &w->files[SG_RECORD_OK];
+    if (part->records == 0) {
+        sg_os->unlink(part->path.p);
+    } else {
+        int rc = sg_outfile_end(part, &w->err);
+        if (rc < 0) return rc;
+        *path = part->path;
+    }
+    int rc = end_side_files(w, false);
+    return rc < 0 ? rc : sync_folder(w);
+}
+
+int sg_writer_finish(struct sg_writer *w, bool complete, struct sg_output_result *out) {
+    *out = (struct sg_output_result){0};
+    sg_writer_flush(w);
+    if (!w->failed) note(w, complete ? finish_complete(w, &out->path) : finish_incomplete(w, &out->path));
+    if (w->failed && out->path.n == 0 && w->files[SG_RECORD_OK].size) out->path = w->files[SG_RECORD_OK].path;
+    for (int i = 0; i < SG_OUTCOMES; i++) {
+        out->written[i] = w->files[i].records;
+        if (i != SG_RECORD_OK && w->files[i].size) out->others[i] = w->files[i].path;
+    }
+    sg_waiting_fini(&w->waiting);
+    return w->failed ? w->err.code : 0;
+}
