@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The policy of a call, one for all providers:
+ *
+ *   start -> attempt -> exchange or embedded model -> judge -> done
+ *               ^                                      |
+ *               +---- back-off (full jitter) <---------+  while attempts are left and the outcome may be asked again
+ *
+ * Back-off after attempt k is drawn from [0, min(60 s, 1 s * 2^(k-1))] (Brooker 2015, "full jitter"); a Retry-After of the
+ * endpoint is a lower bound, believed up to 120 s. Each attempt takes the next configured URL in turn. */
+#include "calls/provider.h"
+
+#include <stdlib.h>
+
+#define BACKOFF_BASE_MS 1000u
+#define BACKOFF_CAP_MS 60000u
+#define RETRY_AFTER_CAP_MS 120000
+
+enum { IDLE, STARTING, EXCHANGE, LOCAL, BACKOFF };
+
+/* One configured URL of a model. */
+struct target {
+    struct sg_url url;
+    struct sg_endpoint *endpoint;
+    struct sg_str headers;
+};
+
+struct sg_calls_model {
+    struct sg_calls *calls;
+    const struct sg_model_spec *spec;
+    const struct sg_provider *provider; /* NULL: embedded */
+    struct target *targets;
+    uint32_t n_targets, next_target;
+    struct sg_local *local;
+    struct sg_calls_model *next;
+};
+
+struct sg_calls {
+    struct sg_loop *loop;
+    struct sg_http_client *http;
+    struct sg_arena arena;   /* of models */
+    struct sg_arena scratch; /* of the request or reply in hand */
+    struct sg_calls_options options;
+    struct sg_calls_model *models;
+    struct sg_call *first; /* calls that have not ended */
+    struct sg_calls_figures figures;
+};
+
+static void attempt(struct sg_call *c);
+
+int sg_calls_open(struct sg_loop *l, const struct sg_calls_options *o, struct sg_calls **out) {
+    struct sg_calls *c = sg_xcalloc(1, sizeof *c);
+    *c = (struct sg_calls){.loop = l, .options = *o};
+    sg_arena_init(&c->arena, 0);
+    sg_arena_init(&c->scratch, 64 * 1024);
+    *out = c;
+    return sg_http_open(l, &(struct sg_http_limits){0}, &c->http);
+}
+
+void sg_calls_close(struct sg_calls *c) {
+    while (c->first) sg_call_cancel(c->first);
+    for (struct sg_calls_model *m = c->models; m; m = m->next) {
+        bool shared = false; /* by a model before it in the list */
+        for (struct sg_calls_model *o = c->models; o != m; o = o->next) shared |= o->local == m->local;
+        if (m->local && !shared) sg_local_close(m->local);
+    }
+    sg_http_close(c->http);
+    sg_arena_fini(&c->scratch);
+    sg_arena_fini(&c->arena);
+    free(c);
+}
+
+/* --- models ------------------------------------------------------------------------------------------------------------- */
+
+static int add_header(struct sg_buf *b, struct sg_str key, const struct sg_json *value, struct sg_err *err) {
+    if (value->type != SG_JSON_STRING || !sg_http_header_safe(sg_json_text(value)) || !sg_http_header_safe(key))
+        return sg_fail(err, SG_E_SYNTAX, "extra_headers: `%.*s` is no header", SG_ARG(key));
+    sg_buf_printf(b, "%.*s: %.*s\r\n", SG_ARG(key), SG_ARG(sg_json_text(value)));
+    return 0;
+}
+
+static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, struct sg_err *err) {
+    const struct sg_model_spec *s = m->spec;
+    struct sg_str url = s->urls[i];
+    while (url.n && url.p[url.n - 1] == '/') url.n--;
+    if (!sg_str_ends(url, sg_str(m->provider->path))) url = sg_str_join(&c->arena, url, sg_str(m->provider->path));
+    struct target *t = &m->targets[i];
+    int rc = sg_url_parse(&c->arena, url, &t->url, err);
+    if (rc != 0) return sg_err_wrap(err, rc, "model %.*s", SG_ARG(s->alias));
+    if (!sg_http_header_safe(s->tokens[i])) return sg_fail(err, SG_E_SYNTAX, "model %.*s: its token holds control characters", SG_ARG(s->alias));
+    struct sg_buf b = SG_BUF_INIT(1 << 20);
+    m->provider->headers(&b, s, s->tokens[i]);
+    for (uint32_t k = 0; rc == 0 && s->extra_headers.type == SG_JSON_OBJECT && k < s->extra_headers.n; k++)
+        rc = add_header(&b, s->extra_headers.members[k].key, &s->extra_headers.members[k].value, err);
+    t->headers = sg_str_dup(&c->arena, sg_buf_view(&b));
+    sg_buf_fini(&b);
+    t->endpoint = sg_http_endpoint(c->http, &t->url);
+    return rc;
+}
+
+static int open_http(struct sg_calls *c, struct sg_calls_model *m, struct sg_err *err) {
+    m->provider = &sg_provider_openai;
+    m->n_targets = (uint32_t)m->spec->n_urls;
+    m->targets = SG_NEW_N(&c->arena, struct target, m->n_targets);
+    for (uint32_t i = 0; i < m->n_targets; i++) {
+        int rc = open_target(c, m, i, err);
+        if (rc != 0) return rc;
+    }
+    return m->n_targets ? 0 : sg_fail(err, SG_E_MISSING, "model %.*s has no url", SG_ARG(m->spec->alias));
+}
+
+/* Nodes with the same file and sizes share one loaded model. */
+static int open_local(struct sg_calls *c, struct sg_calls_model *m, struct sg_err *err) {
+    const struct sg_model_spec *s = m->spec;
+    for (struct sg_calls_model *o = c->models; o; o = o->next) {
+        if (!o->local || !sg_str_eq(o->spec->model_path, s->model_path) || o->spec->threads != s->threads) continue;
+        if (o->spec->sequences == s->sequences && o->spec->context == s->context) {
+            m->local = o->local;
+            return 0;
+        }
+    }
+    struct sg_local_options lo = {.model_path = s->model_path, .exe_dir = c->options.exe_dir, .threads = s->threads,
+                                  .sequences = s->sequences, .context = s->context,
+                                  .deterministic = c->options.deterministic};
+    return sg_local_open(c->loop, &lo, &m->local, err);
+}
+
+int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct sg_calls_model **out, struct sg_err *err) {
+    struct sg_calls_model *m = SG_NEW(&c->arena, struct sg_calls_model);
+    m->calls = c;
+    m->spec = spec;
+    int rc = spec->type == SG_MODEL_LLAMA ? open_local(c, m, err) : open_http(c, m, err);
+    if (rc != 0) return rc;
+    m->next = c->models;
+    c->models = m;
+    *out = m;
+    return 0;
+}
+
+/* --- life of a call -------------------------------------------------------------------------------------------------------- */
+
+static void link_call(struct sg_calls *cs, struct sg_call *c) {
+    c->prev_ = NULL;
+    c->next_ = cs->first;
+    if (cs->first) cs->first->prev_ = c;
+    cs->first = c;
+}
+
+static void unlink_call(struct sg_calls *cs, struct sg_call *c) {
+    *(c->prev_ ? &c->prev_->next_ : &cs->first) = c->next_;
+    if (c->next_) c->next_->prev_ = c->prev_;
+}
+
+static void drop_scratch(struct sg_call *c) {
+    if (!c->scratch_) return;
+    sg_arena_fini(c->scratch_);
+    free(c->scratch_);
+    c->scratch_ = NULL;
+}
+
+static void leave_flight(struct sg_call *c) {
+    if (c->state_ == EXCHANGE || c->state_ == LOCAL) c->model->calls->figures.in_flight--;
+    drop_scratch(c);
+}
+
+static void finish(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err) {
+    struct sg_calls *cs = c->model->calls;
+    c->state_ = IDLE;
+    unlink_call(cs, c);
+    *(status == 0 ? &cs->figures.ok : &cs->figures.failed) += 1;
+    if (status != 0)
+        SG_LOG(call_failed, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempts", c->attempts),
+               SG_F_STR("error", sg_str(err->text)));
+    c->on_done(c, status, done, err);
+}
+
+static void on_backoff_over(struct sg_timer *t) {
+    struct sg_call *c = t->ud;
+    c->model->calls->figures.backing_off--;
+    attempt(c);
+}
+
+static uint64_t backoff_ns(struct sg_call *c, int64_t retry_after_ms) {
+    uint64_t window = BACKOFF_CAP_MS;
+    if (c->attempts - 1 < 6) window = (uint64_t)BACKOFF_BASE_MS << (c->attempts - 1);
+    if (window > BACKOFF_CAP_MS) window = BACKOFF_CAP_MS;
+    uint64_t drawn = (uint64_t)(sg_rng_unit(sg_loop_rng(c->model->calls->loop)) * (double)SG_MS(window));
+    if (retry_after_ms < 0) return drawn;
+    if (retry_after_ms > RETRY_AFTER_CAP_MS) retry_after_ms = RETRY_AFTER_CAP_MS;
+    /* Spread over a tenth more, so that those who were sent away together do not come back together. */
+    return SG_MS(retry_after_ms) + drawn / 10;
+}
+
+static void fail_or_retry(struct sg_call *c, int status, int64_t retry_after_ms, struct sg_err *err) {
+    struct sg_calls *cs = c->model->calls;
+    leave_flight(c);
+    uint32_t allowed = c->model->spec->retry_attempts;
+    if (!sg_error_retryable(status) || c->attempts >= allowed) {
+        if (c->attempts > 1) sg_err_wrap(err, status, "after %u attempts", c->attempts);
+        finish(c, status, NULL, err);
+        return;
+    }
+    SG_LOG(call_retry, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempt", c->attempts),
+           SG_F_STR("error", sg_str(err->text)));
+    cs->figures.retries++;
+    cs->figures.backing_off++;
+    c->state_ = BACKOFF;
+    c->backoff_.on_fire = on_backoff_over;
+    c->backoff_.ud = c;
+    sg_timer_start(cs->loop, &c->backoff_, backoff_ns(c, retry_after_ms));
+}
+
+static void succeed(struct sg_call *c, const struct sg_completion *done, uint64_t latency_ns) {
+    struct sg_calls_figures *f = &c->model->calls->figures;
+    f->prompt_tokens += done->usage.prompt_tokens;
+    f->completion_tokens += done->usage.completion_tokens;
+    f->usage_unknown += !done->usage.known;
+    f->latency_ns += latency_ns;
+    leave_flight(c);
+    finish(c, 0, done, NULL);
+}
+
+/* --- over HTTP ---------------------------------------------------------------------------------------------------------------- */
+
+static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
+    struct sg_call *c = x->ud;
+    struct sg_calls *cs = c->model->calls;
+    const struct target *t = &c->model->targets[c->url_];
+    struct sg_request r = {0};
+    sg_arena_reset(&cs->scratch);
+    int rc = c->request(c, &cs->scratch, &r, NULL);
+    c->unwritten_ = rc != 0;
+    if (rc != 0) return rc;
+    size_t mark = sg_http_request_head(out, &t->url, t->headers);
+    c->model->provider->encode(out, c->model->spec, &r);
+    sg_http_request_end(out, mark);
+    if (!cs->figures.first_sent_ns) cs->figures.first_sent_ns = sg_loop_now_ns(cs->loop);
+    return 0;
+}
+
+/* The endpoint's own words for a refusal. */
+static struct sg_str refusal_text(struct sg_calls *cs, struct sg_str body, bool *quota) {
+    struct sg_json v;
+    *quota = false;
+    if (sg_json_parse(&cs->scratch, body, &v, NULL, NULL) != 0) return (struct sg_str){body.p, body.n < 200 ? body.n : 200};
+    const struct sg_json *e = sg_json_get(&v, SG_STR("error"));
+    const struct sg_json *code = e ? sg_json_get(e, SG_STR("code")) : NULL;
+    *quota = code && sg_json_is_text(code, SG_STR("insufficient_quota"));
+    const struct sg_json *text = e && e->type == SG_JSON_OBJECT ? sg_json_get(e, SG_STR("message")) : e;
+    if (!text) text = sg_json_get(&v, SG_STR("message"));
+    if (!text) text = sg_json_get(&v, SG_STR("detail"));
+    if (text && text->type == SG_JSON_STRING) return sg_json_text(text);
+    return (struct sg_str){body.p, body.n < 200 ? body.n : 200};
+}
+
+static void on_refused(struct sg_call *c, const struct sg_http_reply *reply) {
+    struct sg_err err;
+    bool quota;
+    struct sg_str text = refusal_text(c->model->calls, reply->body, &quota);
+    int s = reply->status;
+    bool again = (s == 408 || s == 429 || s >= 500) && !quota;
+    int code = sg_fail(&err, again ? SG_E_BUSY : SG_E_STATUS, "model %.*s answered %d: %.*s", SG_ARG(c->model->spec->alias),
+                       s, SG_ARG(text));
+    err.status = s;
+    fail_or_retry(c, code, reply->retry_after_ms, &err);
+}
+
+static void on_exchange(struct sg_exchange *x, int status, const struct sg_http_reply *reply, const struct sg_err *e) {
+    struct sg_call *c = x->ud;
+    struct sg_calls *cs = c->model->calls;
+    struct sg_err err = {0};
+    sg_arena_reset(&cs->scratch);
+    if (status != 0) {
+        if (e) err = *e;
+        if (c->unwritten_)
+            status = c->request(c, &cs->scratch, &(struct sg_request){0}, &err); /* again, for its own words */
+        else
+            sg_err_wrap(&err, status, "model %.*s", SG_ARG(c->model->spec->alias));
+        fail_or_retry(c, status, -1, &err);
+        return;
+    }
+    if (reply->status != 200) {
+        on_refused(c, reply);
+        return;
+    }
+    struct sg_completion done;
+    status = c->model->provider->decode(&cs->scratch, c->model->spec, reply->body, &done, &err);
+    if (status != 0) {
+        sg_err_wrap(&err, status, "model %.*s", SG_ARG(c->model->spec->alias));
+        fail_or_retry(c, status, -1, &err);
+        return;
+    }
+    succeed(c, &done, sg_loop_now_ns(cs->loop) - x->sent_ns);
+}
+
+static void start_exchange(struct sg_call *c) {
+    struct sg_calls_model *m = c->model;
+    c->url_ = m->next_target;
+    m->next_target = m->next_target + 1 == m->n_targets ? 0 : m->next_target + 1;
+    c->http_ = (struct sg_exchange){.endpoint = m->targets[c->url_].endpoint, .write = write_exchange, .on_done = on_exchange,
+                                    .ud = c, .timeout_ms = m->spec->timeout_ms};
+    c->state_ = EXCHANGE;
+    sg_exchange_start(&c->http_);
+}
+
+/* --- the embedded model -------------------------------------------------------------------------------------------------------- */
+
+static void on_local(struct sg_local_request *r, int status, const struct sg_local_result *res, const struct sg_err *e) {
+    struct sg_call *c = r->ud;
+    struct sg_calls *cs = c->model->calls;
+    if (status != 0) {
+        struct sg_err err = *e;
+        sg_err_wrap(&err, status, "model %.*s", SG_ARG(c->model->spec->alias));
+        fail_or_retry(c, status, -1, &err);
+        return;
+    }
+    sg_arena_reset(&cs->scratch);
+    struct sg_completion done = {.text = sg_completion_clean(&cs->scratch, c->model->spec, res->text),
+                                 .finish_reason = sg_str(res->finish_reason),
+                                 .usage = {res->prompt_tokens, res->completion_tokens, true}};
+    succeed(c, &done, sg_loop_now_ns(cs->loop) - c->started_ns);
+}
+
+static double real_parameter(const struct sg_model_spec *m, const char *name) {
+    const struct sg_json *v = sg_json_get(&m->parameters, sg_str(name));
+    double d;
+    return v && sg_json_to_double(v, &d) ? d : -1;
+}
+
+static int64_t whole_parameter(const struct sg_model_spec *m, const char *name, int64_t fallback) {
+    const struct sg_json *v = sg_json_get(&m->parameters, sg_str(name));
+    int64_t i;
+    return v && sg_json_to_i64(v, &i) ? i : fallback;
+}
+
+static void local_parameters(struct sg_local_request *r, const struct sg_model_spec *m, uint64_t seed) {
+    r->temperature = real_parameter(m, "temperature");
+    r->top_p = real_parameter(m, "top_p");
+    r->min_p = real_parameter(m, "min_p");
+    r->repeat_penalty = real_parameter(m, "repeat_penalty");
+    r->top_k = (int32_t)whole_parameter(m, "top_k", -1);
+    int64_t max = whole_parameter(m, "max_tokens", whole_parameter(m, "max_completion_tokens", 0));
+    r->max_tokens = max > 0 && max < UINT32_MAX ? (uint32_t)max : 0;
+    r->seed = (uint64_t)whole_parameter(m, "seed", (int64_t)seed);
+    r->stop = sg_json_get(&m->parameters, SG_STR("stop"));
+}
+
+static void start_local(struct sg_call *c) {
+    struct sg_request r = {0};
+    struct sg_err err = {0};
+    c->scratch_ = sg_xmalloc(sizeof *c->scratch_);
+    sg_arena_init(c->scratch_, 0);
+    int rc = c->request(c, c->scratch_, &r, &err);
+    struct sg_json *messages = sg_alloc(c->scratch_, sizeof *messages);
+    *messages = r.messages;
+    c->local_ = (struct sg_local_request){.messages = messages, .on_done = on_local, .ud = c};
+    c->state_ = LOCAL;
+    if (rc != 0) {
+        fail_or_retry(c, rc, -1, &err);
+        return;
+    }
+    local_parameters(&c->local_, c->model->spec, r.seed);
+    struct sg_calls *cs = c->model->calls;
+    if (!cs->figures.first_sent_ns) cs->figures.first_sent_ns = sg_loop_now_ns(cs->loop);
+    sg_local_start(c->model->local, &c->local_);
+}
+
+/* --- public ---------------------------------------------------------------------------------------------------------------------- */
+
+static void attempt(struct sg_call *c) {
+    struct sg_calls *cs = c->model->calls;
+    struct sg_calls_figures *f = &cs->figures;
+    c->attempts++;
+    c->started_ns = sg_loop_now_ns(cs->loop);
+    f->attempts++;
+    if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
+    if (c->model->provider)
+        start_exchange(c);
+    else
+        start_local(c);
+}
+
+/* A timer that is due at once: the callback must not come from inside start, whatever the first attempt meets. */
+static void on_start(struct sg_timer *t) {
+    attempt(t->ud);
+}
+
+void sg_call_start(struct sg_call *c) {
+    struct sg_calls *cs = c->model->calls;
+    cs->figures.calls++;
+    c->attempts = 0;
+    c->unwritten_ = false;
+    c->scratch_ = NULL;
+    c->backoff_ = (struct sg_timer){.on_fire = on_start, .ud = c};
+    link_call(cs, c);
+    if (c->model->provider) {
+        attempt(c); /* an exchange never calls back from inside its start */
+        return;
+    }
+    c->state_ = STARTING;
+    sg_timer_start(cs->loop, &c->backoff_, 0);
+}
+
+void sg_call_cancel(struct sg_call *c) {
+    struct sg_calls *cs = c->model->calls;
+    if (c->state_ == EXCHANGE) sg_exchange_cancel(&c->http_);
+    if (c->state_ == LOCAL) sg_local_cancel(c->model->local, &c->local_);
+    if (c->state_ == BACKOFF || c->state_ == STARTING) sg_timer_stop(cs->loop, &c->backoff_);
+    if (c->state_ == BACKOFF) cs->figures.backing_off--;
+    leave_flight(c);
+    cs->figures.canceled++;
+    c->state_ = IDLE;
+    unlink_call(cs, c);
+}
+
+void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out) {
+    *out = c->figures;
+}

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* calls: one call layer for every provider (design D9): abstract request -> encode -> policy -> exchange -> decode ->
+ * outcome. The policy (attempts, back-off with full jitter, Retry-After, endpoints in turn, deadlines) is one for all;
+ * providers are pure encoders and decoders; the embedded model is one more backend.
+ *
+ * Memory: a call is the caller's storage until its one callback. The request is asked for at each attempt, so a waiting or
+ * repeated call holds no body. The completion is a view for the time of the callback.
+ * Thread: loop.   Async: callback once, never from inside start; sg_call_cancel ends in no callback.
+ * Errors: STATUS (final HTTP status, err.status), BUSY, TIMEOUT, CONNECT, RESOLVE, RESET, PROTOCOL, REPLY after the last
+ * attempt; MODEL, LIMIT; what the request writer returned. An error is a value, never text of a model. */
+#ifndef SG_CALLS_CALLS_H
+#define SG_CALLS_CALLS_H
+
+#include "local/local.h"
+#include "net/net.h"
+#include "spec/spec.h"
+
+struct sg_calls;
+struct sg_calls_model; /* a model that can be called */
+
+struct sg_calls_options {
+    const char *exe_dir;
+    bool deterministic; /* embedded models: one sequence a batch */
+    uint64_t seed;
+};
+int sg_calls_open(struct sg_loop *l, const struct sg_calls_options *o, struct sg_calls **out);
+void sg_calls_close(struct sg_calls *c); /* pending calls are dropped without callback */
+/* Prepares a model; nothing is sent, an embedded one begins to load. Lives as long as `c`. */
+int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct sg_calls_model **out, struct sg_err *err);
+
+/* What a node wants to know of the model. */
+struct sg_request {
+    struct sg_json messages; /* array of {role, content, name?, tool_calls?, tool_call_id?} */
+    uint64_t seed;           /* for backends that draw themselves */
+};
+
+struct sg_usage {
+    uint64_t prompt_tokens, completion_tokens;
+    bool known;
+};
+
+struct sg_completion {
+    struct sg_str text; /* stripped, special tokens removed; "" for null */
+    struct sg_json tool_calls; /* array or null */
+    struct sg_str finish_reason;
+    struct sg_usage usage;
+};
+
+struct sg_call {
+    struct sg_calls_model *model;
+    /* Makes the request in `scratch`. Called once an attempt. */
+    int (*request)(struct sg_call *c, struct sg_arena *scratch, struct sg_request *out, struct sg_err *err);
+    void (*on_done)(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err);
+    void *ud;
+    /* set by calls: */
+    uint32_t attempts; /* begun */
+    uint32_t url_;
+    uint64_t started_ns;
+    struct sg_timer backoff_;
+    struct sg_call *prev_, *next_;
+    union {
+        struct sg_exchange http_;
+        struct sg_local_request local_;
+    };
+    struct sg_arena *scratch_; /* of an embedded model's request */
+    uint8_t state_;
+    bool unwritten_; /* the request could not be made */
+};
+void sg_call_start(struct sg_call *c);
+void sg_call_cancel(struct sg_call *c);
+
+struct sg_calls_figures {
+    uint64_t calls, ok, failed, canceled, attempts, retries;
+    uint64_t prompt_tokens, completion_tokens, usage_unknown;
+    uint64_t latency_ns; /* sum over answered attempts */
+    uint32_t in_flight, peak_in_flight, backing_off;
+    uint64_t first_sent_ns; /* loop clock of the first request, 0: none yet */
+};
+void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out);
+
+#endif
