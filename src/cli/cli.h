@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* cli: one file a verb, each with one const entry. An entry's option table makes the parser and --help; completions and man
+ * pages come from the same tables.
+ *
+ * Long options are spelled as in the reference (--num_records); a hyphen is the same as the underscore. Values follow as the
+ * next argument or after `=`. */
+#ifndef SG_CLI_CLI_H
+#define SG_CLI_CLI_H
+
+#include "run/run.h"
+
+#include <stdio.h>
+
+enum sg_option_kind {
+    SG_OPTION_FLAG,     /* no value */
+    SG_OPTION_TEXT,
+    SG_OPTION_NUMBER,   /* whole, not negative */
+    SG_OPTION_REAL,
+    SG_OPTION_BOOL,     /* True, False, 1, 0, true, false, None */
+    SG_OPTION_ACCEPTED, /* takes a value, without effect */
+    SG_OPTION_NOT_YET,  /* refused, unless the value switches it off */
+};
+
+struct sg_option {
+    const char *name;  /* without dashes */
+    const char *brief; /* "n", "si", or NULL */
+    enum sg_option_kind kind;
+    const char *value; /* how help names it, NULL for flags */
+    const char *help;
+};
+
+#define SG_MAX_OPTIONS 32
+#define SG_MAX_WORDS 8
+
+struct sg_args {
+    const struct sg_option *options; /* ends in a NULL name */
+    const char *values[SG_MAX_OPTIONS]; /* by number of option; NULL: not given */
+    const char *words[SG_MAX_WORDS];    /* the rest */
+    size_t n_words;
+};
+
+struct sg_verb {
+    const char *name, *words, *summary; /* run, TASK, one line */
+    const char *details;                /* paragraphs for --help, or NULL */
+    const struct sg_option *options;
+    int (*run)(const struct sg_args *args);
+};
+
+extern const struct sg_verb sg_verb_run, sg_verb_check, sg_verb_graph, sg_verb_mock;
+
+/* Reports what is wrong on stderr and returns false. */
+bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, char **argv);
+/* The values, checked while parsing; `fallback` when not given. */
+const char *sg_arg_text(const struct sg_args *a, size_t option, const char *fallback);
+uint64_t sg_arg_number(const struct sg_args *a, size_t option, uint64_t fallback);
+double sg_arg_real(const struct sg_args *a, size_t option, double fallback);
+bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback);
+
+void sg_print_help(const struct sg_verb *verb, FILE *to);
+
+/* Where this program lies, and its folder. */
+const char *sg_exe_path(void);
+const char *sg_exe_dir(void);
+/* The task of a verb: --task or the first word; NULL after a report. */
+const char *sg_task_word(const struct sg_args *a, const char *option_value, const char *verb);
+
+#endif

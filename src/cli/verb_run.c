@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sygra run: the reference's flags, and ours. */
+#include "cli/cli.h"
+
+enum {
+    TASK, NUM_RECORDS, START_INDEX, BATCH_SIZE, RUN_NAME, OUTPUT_DIR, WITH_TS, MODELS, SEED, DETERMINISTIC, JSON, DEBUG,
+    CHECKPOINT_INTERVAL, CLEAR_LOGS, DISABLE_METADATA, RUN_ARGS, RESUME, OASST, QUALITY, PYTHON, HOSTS, DURABILITY, KEEP,
+};
+
+static const struct sg_option options[] = {
+    [TASK] = {"task", "t", SG_OPTION_TEXT, "TASK", "the task, instead of the word after `run`"},
+    [NUM_RECORDS] = {"num_records", "n", SG_OPTION_NUMBER, "N", "records to take from the source (10); 0 takes all"},
+    [START_INDEX] = {"start_index", "si", SG_OPTION_NUMBER, "N", "records to skip in front (0)"},
+    [BATCH_SIZE] = {"batch_size", "b", SG_OPTION_NUMBER, "N", "records in flight at a time (25)"},
+    [RUN_NAME] = {"run_name", "rn", SG_OPTION_TEXT, "NAME", "prefix of the output's name"},
+    [OUTPUT_DIR] = {"output_dir", "od", SG_OPTION_TEXT, "DIR", "folder of the output, made if missing (the task's folder)"},
+    [WITH_TS] = {"output_with_ts", "owt", SG_OPTION_BOOL, "BOOL", "put the time into the output's name (True)"},
+    [MODELS] = {"models", NULL, SG_OPTION_TEXT, "FILE", "a models.yaml that comes before all others"},
+    [SEED] = {"seed", NULL, SG_OPTION_NUMBER, "N", "seed of all draws; drawn and shown when not given"},
+    [DETERMINISTIC] = {"deterministic", NULL, SG_OPTION_FLAG, NULL, "embedded models decode one sequence at a time"},
+    [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "events and summary as JSON lines"},
+    [DEBUG] = {"debug", "d", SG_OPTION_BOOL, "BOOL", "log more (False)"},
+    [CHECKPOINT_INTERVAL] = {"checkpoint_interval", "ci", SG_OPTION_ACCEPTED, "N", "accepted, without effect: output is written as it comes"},
+    [CLEAR_LOGS] = {"clear_logs", "cl", SG_OPTION_ACCEPTED, "BOOL", "accepted, without effect: no log file is written"},
+    [DISABLE_METADATA] = {"disable_metadata", "dm", SG_OPTION_ACCEPTED, "BOOL", "accepted, without effect: no metadata file is written yet"},
+    [RUN_ARGS] = {"run_args", "ra", SG_OPTION_ACCEPTED, "JSON", "accepted, without effect, as in the reference"},
+    [RESUME] = {"resume", "r", SG_OPTION_NOT_YET, "BOOL", "go on with an unfinished run"},
+    [OASST] = {"oasst", "ost", SG_OPTION_NOT_YET, "BOOL", "map the output to OASST rows"},
+    [QUALITY] = {"quality", "q", SG_OPTION_NOT_YET, "BOOL", "tag the output for quality"},
+    [PYTHON] = {"python", NULL, SG_OPTION_NOT_YET, "EXE", "interpreter of Python hooks"},
+    [HOSTS] = {"hosts", NULL, SG_OPTION_NOT_YET, "N", "hook hosts at most"},
+    [DURABILITY] = {"durability", NULL, SG_OPTION_NOT_YET, "WHEN", "when the run folder is synced"},
+    [KEEP] = {"keep", NULL, SG_OPTION_NOT_YET, "WHAT", "what the run folder keeps"},
+    {0},
+};
+
+static bool good_run_name(const char *name) {
+    if (!strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strlen(name) < 200) return true;
+    fprintf(stderr, "sygra run: --run_name becomes part of a file's name; \"%s\" cannot\n", name);
+    return false;
+}
+
+static int run(const struct sg_args *a) {
+    const char *task = sg_task_word(a, sg_arg_text(a, TASK, NULL), "run");
+    const char *run_name = sg_arg_text(a, RUN_NAME, "");
+    if (!task || !good_run_name(run_name)) return SG_EXIT_USAGE;
+    uint64_t in_flight = sg_arg_number(a, BATCH_SIZE, 25);
+    struct sg_run_options o = {
+        .config = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()},
+        .exe = sg_exe_path(),
+        .run_name = sg_str(run_name),
+        .output_dir = sg_str(sg_arg_text(a, OUTPUT_DIR, "")),
+        .num_records = sg_arg_number(a, NUM_RECORDS, 10),
+        .start_index = sg_arg_number(a, START_INDEX, 0),
+        .in_flight = in_flight < UINT32_MAX ? (uint32_t)in_flight : UINT32_MAX,
+        .with_timestamp = sg_arg_bool(a, WITH_TS, true),
+        .has_seed = a->values[SEED] != NULL,
+        .seed = sg_arg_number(a, SEED, 0),
+        .deterministic = sg_arg_bool(a, DETERMINISTIC, false),
+        .json = sg_arg_bool(a, JSON, false),
+        .debug = sg_arg_bool(a, DEBUG, false),
+    };
+    return sg_run(&o);
+}
+
+const struct sg_verb sg_verb_run = {
+    .name = "run",
+    .words = "TASK [options]",
+    .summary = "run a task's graph over its source and write the output",
+    .details = "TASK is a folder with graph_config.yaml, or its dotted name (examples.evol_instruct).\n"
+               "Exit status: 0 all records ok; 1 could not start or was aborted; 2 wrong usage;\n"
+               "3 finished with failed records; 130 interrupted.\n",
+    .options = options,
+    .run = run,
+};

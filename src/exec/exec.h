@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* exec: runs a plan over every record of a source. Records are admitted while fewer than `in_flight` are under way; each
+ * walks the graph in supersteps (design D3); its end is one of ok, failed, invalid, dropped, and goes to the output.
+ *
+ * Knows the frozen plan only, nothing of YAML. A bad record, reply or hook ends that record, never the run.
+ * Memory: everything handed over in sg_exec_options must outlive the engine.
+ * Thread: loop.   Async: on_end comes once. */
+#ifndef SG_EXEC_EXEC_H
+#define SG_EXEC_EXEC_H
+
+#include "calls/calls.h"
+#include "data/data.h"
+#include "hooks/hooks.h"
+#include "plan/plan.h"
+
+struct sg_exec;
+
+struct sg_exec_options {
+    struct sg_loop *loop;
+    const struct sg_plan *plan;
+    struct sg_calls_model *const *models; /* by number in the plan */
+    struct sg_hooks *hooks;
+    const int *hook_ids; /* by number in the plan */
+    struct sg_source *source;
+    struct sg_output *output;
+    uint64_t seed;
+    uint64_t first;      /* lowest position of the source */
+    uint32_t in_flight;  /* records under way at most */
+    /* The source ended and every record has; or sg_exec_stop's drain is over. status: 0, or why the source broke. */
+    void (*on_end)(void *ud, int status, const struct sg_err *err);
+    /* After each record, once its end is in the output; may be NULL. */
+    void (*on_record)(void *ud, enum sg_outcome outcome, uint64_t position);
+    void *ud;
+};
+
+int sg_exec_open(const struct sg_exec_options *o, struct sg_exec **out);
+void sg_exec_start(struct sg_exec *x);
+/* No more records are admitted; those under way end, or are dropped without an end when `now`. */
+void sg_exec_stop(struct sg_exec *x, bool now);
+void sg_exec_close(struct sg_exec *x);
+
+/* Failures that look alike: same node and kind; the first one's text. */
+struct sg_exec_cause {
+    struct sg_str node; /* empty: the row itself */
+    int code;
+    uint64_t count;
+    char text[200];
+};
+
+struct sg_exec_figures {
+    uint64_t pulled, ended[4]; /* by enum sg_outcome */
+    uint64_t steps, node_runs;
+    uint32_t in_flight, peak_in_flight;
+    bool source_ended;
+    const struct sg_exec_cause *causes;
+    size_t n_causes;
+};
+void sg_exec_figures(const struct sg_exec *x, struct sg_exec_figures *out);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* llm: pre-process, render, call, post-process, route (spec-core 4.2). The prompt is rendered once an attempt, into scratch:
+ * a call that waits holds no text. */
+#include "exec/record.h"
+
+/* --- pre-process -------------------------------------------------------------------------------------------------------------- */
+
+static void write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    (void)state;
+    struct task *t = c->ud;
+    sg_state_write(t->record->exec, t->state, input);
+}
+
+/* What the hook returns is the state that this execution sees; nothing of it is written. */
+static enum verdict on_pre(struct task *t, const struct sg_json *results) {
+    struct record *r = t->record;
+    const struct sg_json *object;
+    enum verdict v = sg_one_object(t, results, "pre_process", &object);
+    if (!object) return v;
+    const struct sg_json **s = sg_alloc0(&r->arena, r->exec->n_slots * sizeof *s);
+    for (uint32_t i = 0; i < object->n; i++) {
+        int slot = sg_state_slot(r->exec, object->members[i].key);
+        if (slot != SG_NONE) s[slot] = &object->members[i].value;
+    }
+    t->state = (state_view)s;
+    t->own_state = object; /* with keys that no slot has, for post_process */
+    return NEXT;
+}
+
+static enum verdict step_pre(struct task *t) {
+    if (t->node->pre_hook == SG_NONE) return NEXT;
+    return sg_hook_step(t, t->node->pre_hook, write_state, on_pre);
+}
+
+/* --- render ---------------------------------------------------------------------------------------------------------------------- */
+
+struct lookup {
+    state_view state;
+    const struct sg_template *template;
+};
+
+static const struct sg_json *look_up(void *ud, size_t placeholder) {
+    const struct lookup *l = ud;
+    return l->state[l->template->placeholders[placeholder].slot];
+}
+
+static int render(struct task *t, const struct sg_template *tpl, struct sg_arena *scratch, struct sg_json *out,
+                  struct sg_err *err) {
+    struct sg_buf *b = &t->record->exec->text;
+    struct lookup l = {t->state, tpl};
+    sg_buf_reset(b, 1 << 20);
+    int rc = sg_template_render(tpl, look_up, &l, b, err);
+    if (rc == 0) *out = sg_json_string(sg_str_dup(scratch, sg_buf_view(b)));
+    return rc;
+}
+
+static struct sg_json text_part(struct sg_arena *scratch, struct sg_json text) {
+    struct sg_member *m = SG_NEW_N(scratch, struct sg_member, 2);
+    m[0] = (struct sg_member){SG_STR("type"), sg_json_string(SG_STR("text"))};
+    m[1] = (struct sg_member){SG_STR("text"), text};
+    return sg_json_object(m, 2);
+}
+
+static int render_content(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch, struct sg_json *out,
+                          struct sg_err *err) {
+    if (m->n_parts == 0) {
+        *out = sg_json_string(m->tool_text);
+        return 0;
+    }
+    if (!m->is_list) return render(t, m->parts[0], scratch, out, err);
+    struct sg_json *parts = SG_NEW_N(scratch, struct sg_json, m->n_parts);
+    for (size_t i = 0; i < m->n_parts; i++) {
+        int rc = render(t, m->parts[i], scratch, &parts[i], err);
+        if (rc != 0) return rc;
+        parts[i] = text_part(scratch, parts[i]);
+    }
+    *out = sg_json_array(parts, m->n_parts);
+    return 0;
+}
+
+static int render_message(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch, struct sg_json *out,
+                          struct sg_err *err) {
+    struct sg_json content;
+    int rc = render_content(t, m, scratch, &content, err);
+    if (rc != 0) return rc;
+    struct sg_member *members = SG_NEW_N(scratch, struct sg_member, 3);
+    size_t n = 0;
+    members[n++] = (struct sg_member){SG_STR("role"), sg_json_string(m->role)};
+    members[n++] = (struct sg_member){SG_STR("content"), content};
+    if (m->tool_call_id.n) members[n++] = (struct sg_member){SG_STR("tool_call_id"), sg_json_string(m->tool_call_id)};
+    *out = sg_json_object(members, n);
+    return 0;
+}
+
+/* The API allows letters, digits, _ and - in `name` (design section 7). */
+static struct sg_json wire_message(struct sg_arena *scratch, const struct sg_json *message) {
+    const struct sg_json *name = sg_json_get(message, SG_STR("name"));
+    if (!name || name->type != SG_JSON_STRING) return *message;
+    struct sg_member *m = SG_NEW_N(scratch, struct sg_member, message->n);
+    memcpy(m, message->members, message->n * sizeof *m);
+    for (uint32_t i = 0; i < message->n; i++)
+        if (sg_str_eq(m[i].key, SG_STR("name"))) m[i].value = sg_json_string(sg_plan_wire_name(scratch, sg_json_text(name)));
+    return sg_json_object(m, message->n);
+}
+
+static int input_messages(struct task *t, const struct sg_json **out, struct sg_err *err) {
+    const struct sg_plan *p = t->record->exec->plan;
+    const struct sg_json *v = *out = t->state[t->node->input_key];
+    if (!v || v->type == SG_JSON_NULL) *out = NULL;
+    if (!*out) return 0;
+    bool fine = v->type == SG_JSON_ARRAY;
+    for (uint32_t i = 0; fine && i < v->n; i++) fine = v->items[i].type == SG_JSON_OBJECT;
+    if (fine) return 0;
+    return sg_fail(err, SG_E_TYPE, "`%.*s` must be a list of messages {role, content}, since it is this node's input_key",
+                   SG_ARG(p->keys[t->node->input_key].name));
+}
+
+static int make_request(struct sg_call *c, struct sg_arena *scratch, struct sg_request *out, struct sg_err *err) {
+    struct task *t = c->ud;
+    const struct sg_json *more;
+    int rc = input_messages(t, &more, err);
+    if (rc != 0) return rc;
+    size_t n = 0;
+    struct sg_json *items = SG_NEW_N(scratch, struct sg_json, t->node->n_messages + (more ? more->n : 0));
+    for (; n < t->node->n_messages; n++) {
+        rc = render_message(t, &t->node->messages[n], scratch, &items[n], err);
+        if (rc != 0) return rc;
+    }
+    for (uint32_t i = 0; more && i < more->n; i++) items[n++] = wire_message(scratch, &more->items[i]);
+    out->messages = sg_json_array(items, n);
+    const struct sg_draw_key key = {.seed = t->record->exec->o.seed, .position = t->record->position,
+                                    .node = t->node->name_hash, .visit = t->visit};
+    out->seed = sg_draw(&key, 0);
+    return 0;
+}
+
+/* --- call -------------------------------------------------------------------------------------------------------------------------- */
+
+static struct sg_json reply_message(struct task *t, const struct sg_completion *done) {
+    struct sg_arena *a = &t->record->arena;
+    bool tools = done->tool_calls.type == SG_JSON_ARRAY && done->tool_calls.n > 0;
+    struct sg_member *m = SG_NEW_N(a, struct sg_member, 4);
+    size_t n = 0;
+    m[n++] = (struct sg_member){SG_STR("role"), sg_json_string(t->node->spec->output_role)};
+    m[n++] = (struct sg_member){SG_STR("content"), sg_json_string(sg_str_dup(a, done->text))};
+    m[n++] = (struct sg_member){SG_STR("name"), sg_json_string(t->node->name)};
+    if (tools) m[n++] = (struct sg_member){SG_STR("tool_calls"), sg_json_copy(a, &done->tool_calls)};
+    return sg_json_object(m, n);
+}
+
+static void on_completion(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err) {
+    struct task *t = c->ud;
+    t->call_waits = false;
+    if (status != 0) {
+        t->record->attempts = c->attempts;
+        sg_task_go(t, sg_task_fail_err(t, status, err));
+        return;
+    }
+    t->completion = reply_message(t, done);
+    sg_task_go(t, NEXT);
+}
+
+static enum verdict step_call(struct task *t) {
+    struct sg_exec *x = t->record->exec;
+    t->call.model = x->o.models[t->node->model];
+    t->call.request = make_request;
+    t->call.on_done = on_completion;
+    t->call.ud = t;
+    t->call_waits = true;
+    sg_call_start(&t->call);
+    return WAIT;
+}
+
+/* --- post-process --------------------------------------------------------------------------------------------------------------------- */
+
+static void write_response(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    (void)state;
+    struct task *t = c->ud;
+    SG_BUF_LIT(input, "{\"response\":");
+    sg_json_write(input, &t->completion);
+    SG_BUF_LIT(input, ",\"state\":");
+    if (t->own_state)
+        sg_json_write(input, t->own_state);
+    else
+        sg_state_write(t->record->exec, t->state, input);
+    sg_buf_ch(input, '}');
+}
+
+static enum verdict on_post(struct task *t, const struct sg_json *results) {
+    const struct sg_json *object;
+    enum verdict v = sg_one_object(t, results, "post_process", &object);
+    if (object) sg_task_update_object(t, object);
+    return v;
+}
+
+static enum verdict step_post(struct task *t) {
+    if (t->node->post_hook != SG_NONE) return sg_hook_step(t, t->node->post_hook, write_response, on_post);
+    struct sg_json *v = sg_alloc(&t->record->arena, 2 * sizeof *v);
+    v[0] = t->completion;
+    if (t->node->output_key == SG_KEY_MESSAGES)
+        v[1] = sg_json_array(&v[0], 1);
+    else
+        v[1] = *sg_json_get(&v[0], SG_STR("content"));
+    sg_task_update(t, t->node->output_key, &v[1]);
+    return NEXT;
+}
+
+static const struct step steps[] = {
+    {"pre_process", step_pre}, {"call", step_call}, {"post_process", step_post}, {"route", sg_step_route}, {0}};
+const struct node_kind sg_node_kind_llm = {.name = "llm", .steps = steps};

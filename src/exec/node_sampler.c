@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* weighted_sampler: one independent draw an attribute. Draws depend on (seed, position, node, visit, attribute) only, so a
+ * resumed or re-ordered run repeats them. */
+#include "exec/record.h"
+
+static size_t pick(const struct sg_plan_attribute *a, double unit) {
+    double at = unit * a->cumulative[a->n_values - 1];
+    size_t low = 0, high = a->n_values - 1; /* first sum above `at` */
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (a->cumulative[mid] > at)
+            high = mid;
+        else
+            low = mid + 1;
+    }
+    return low;
+}
+
+static enum verdict step_draw(struct task *t) {
+    const struct sg_draw_key key = {.seed = t->record->exec->o.seed, .position = t->record->position,
+                                    .node = t->node->name_hash, .visit = t->visit};
+    for (size_t i = 0; i < t->node->n_attributes; i++) {
+        const struct sg_plan_attribute *a = &t->node->attributes[i];
+        sg_task_update(t, a->key, &a->values[pick(a, sg_draw_unit(&key, i))]);
+    }
+    return NEXT;
+}
+
+static const struct step steps[] = {{"draw", step_draw}, {"route", sg_step_route}, {0}};
+const struct node_kind sg_node_kind_sampler = {.name = "weighted_sampler", .steps = steps};

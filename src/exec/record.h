@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* record: what exec's files share. A record is one row on its way through the graph; a task is one execution of one node.
+ *
+ *   record:  START's routing -> superstep (tasks run side by side) -> merge -> superstep ... -> output map -> end
+ *   task:    the steps of its node kind, one after the other; a step goes on at once, waits for a callback, or fails
+ *
+ * Invariants: tasks of a step see one snapshot (record->state does not change while they run); updates are merged in the
+ * order of node numbers, which is the order of names; values live in the record's arena. */
+#ifndef SG_EXEC_RECORD_H
+#define SG_EXEC_RECORD_H
+
+#include "exec/exec.h"
+
+struct record;
+struct task;
+
+/* What a step says to the driver: go on, stay (a callback will), run me again, end the record. */
+enum verdict { NEXT, WAIT, AGAIN, FAIL };
+
+struct step {
+    const char *name; /* in the log */
+    enum verdict (*run)(struct task *t);
+};
+
+/* A node kind is one file with one entry. */
+struct node_kind {
+    const char *name;
+    const struct step *steps; /* ends in a NULL name */
+};
+
+extern const struct node_kind sg_node_kind_llm, sg_node_kind_sampler, sg_node_kind_lambda, sg_node_kind_connector, sg_node_kind_start,
+    sg_node_kind_output;
+
+/* A state: one value a slot, NULL when never written. Slots are the plan's keys, then the columns of the first row. */
+typedef const struct sg_json *const *state_view;
+
+struct update {
+    int slot;
+    const struct sg_json *value;
+};
+
+struct task {
+    struct record *record;
+    const struct sg_plan_node *node; /* NULL: START, output */
+    const struct sg_plan_out *out;
+    const struct node_kind *kind;
+    uint32_t visit;
+    uint16_t step;
+    bool running;
+    state_view state; /* what this execution sees */
+    const struct sg_json *own_state; /* llm: what pre_process returned, or NULL */
+    struct update *updates;
+    size_t n_updates, cap_updates;
+    int *targets; /* where its conditional edges lead */
+    size_t n_targets, cap_targets;
+    size_t turn; /* branch, or output field, in hand */
+    union {
+        struct sg_call call;
+        struct sg_hook_call hook;
+    };
+    bool hook_waits, call_waits;
+    enum verdict (*on_result)(struct task *t, const struct sg_json *results); /* of the hook that waits */
+    struct sg_json completion; /* llm: the message that came back */
+    const struct sg_json **mapped; /* output: transformed fields */
+};
+
+struct record {
+    struct sg_exec *exec;
+    struct record *prev, *next; /* under way, or free */
+    uint64_t position, line;
+    struct sg_arena arena;
+    size_t compact_at;
+    struct sg_json row;
+    const struct sg_json **state;
+    uint32_t *written; /* per slot: step of the last write */
+    uint32_t *visits;  /* per node */
+    uint64_t *arrived; /* per join: sources that have finished, as bits, in words */
+    struct task *tasks;
+    size_t n_tasks, cap_tasks;
+    int *fired; /* nodes of the next step */
+    size_t n_fired;
+    bool *is_fired;
+    uint32_t steps;
+    uint32_t pending; /* tasks of this step that have not ended, and one while they are being started */
+    const struct sg_json *before[SG_KEY_FIRST]; /* the lists that are joined, as the step began */
+    bool failing;
+    struct sg_err err;
+    struct sg_str err_node;
+    uint32_t attempts;
+};
+
+struct sg_exec {
+    struct sg_exec_options o;
+    const struct sg_plan *plan;
+    struct sg_str *slots; /* names */
+    size_t n_slots;
+    int *column_slots; /* of the first row's members, in their order */
+    size_t n_columns;
+    bool *is_column;     /* per slot */
+    bool has_layout;
+    struct record *active, *free;
+    struct sg_row *rows; /* pulled, not yet admitted: [row_at, n_rows) */
+    size_t row_at, n_rows, cap_rows;
+    bool pulling, ended, stopping, done;
+    bool warned_columns;
+    int end_status;
+    struct sg_err end_err;
+    struct sg_later admit;
+    struct sg_timer window; /* looks again when admission waits for the front */
+    struct sg_buf text; /* of the output or prompt in hand */
+    size_t join_words;
+    struct sg_exec_figures figures;
+    struct sg_exec_cause causes[32];
+};
+
+/* --- record.c: the superstep machine -------------------------------------------------------------------------------------- */
+void sg_record_begin(struct record *r);  /* state is set */
+void sg_record_drop(struct record *r);   /* cancels what runs */
+/* A waiting step is over. */
+void sg_task_go(struct task *t, enum verdict v);
+enum verdict sg_task_fail(struct task *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+enum verdict sg_task_fail_err(struct task *t, int code, const struct sg_err *err);
+void sg_task_update(struct task *t, int slot, const struct sg_json *value);
+/* Every known key of a hook's object becomes an update; others are dropped (spec-core 5.2). */
+void sg_task_update_object(struct task *t, const struct sg_json *object);
+
+/* --- state.c ------------------------------------------------------------------------------------------------------------------ */
+int sg_state_slot(const struct sg_exec *x, struct sg_str name);
+void sg_state_write(const struct sg_exec *x, state_view s, struct sg_buf *out); /* as one JSON object */
+/* Applies the updates of one task; false: two writers (the record's err is set). */
+/* old followed by list, without what list repeats of `before`. */
+const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *before,
+                                      const struct sg_json *list);
+bool sg_state_merge(struct record *r, const struct task *t);
+void sg_state_compact(struct record *r);
+
+/* --- hook_step.c: calling a hook from a step ------------------------------------------------------------------------------------ */
+typedef void hook_write_fn(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state);
+typedef enum verdict hook_result_fn(struct task *t, const struct sg_json *results);
+enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, hook_result_fn *on_result);
+/* Steps shared by node kinds. */
+enum verdict sg_step_route(struct task *t); /* conditional edges */
+/* One object, or null for none; else the task fails, naming `what`. */
+enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what, const struct sg_json **out);
+
+/* --- engine.c -------------------------------------------------------------------------------------------------------------------- */
+void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json);
+/* --- output.c: the line of a failed record */
+void sg_failed_line(const struct record *r, struct sg_buf *out);
+
+#endif

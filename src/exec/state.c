@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* State: slots of values that never change; a write puts another value into a slot. `messages` and `__chat_history__` are
+ * joined: what a hook returns unchanged, because it returned the whole state, is not appended again (spec-core 13.19). */
+#include "exec/record.h"
+
+#include <stdlib.h>
+
+int sg_state_slot(const struct sg_exec *x, struct sg_str name) {
+    for (size_t i = 0; i < x->n_slots; i++)
+        if (sg_str_eq(x->slots[i], name)) return (int)i;
+    return SG_NONE;
+}
+
+static void write_member(struct sg_buf *out, bool *first, struct sg_str name, const struct sg_json *v) {
+    if (!*first) sg_buf_ch(out, ',');
+    *first = false;
+    sg_json_write_string(out, name);
+    sg_buf_ch(out, ':');
+    sg_json_write(out, v);
+}
+
+/* Columns of the data first, in their order, then the other keys in the plan's order. */
+void sg_state_write(const struct sg_exec *x, state_view s, struct sg_buf *out) {
+    bool first = true;
+    sg_buf_ch(out, '{');
+    for (size_t i = 0; i < x->n_columns; i++) {
+        int slot = x->column_slots[i];
+        if (s[slot]) write_member(out, &first, x->slots[slot], s[slot]);
+    }
+    for (size_t i = 0; i < x->n_slots; i++)
+        if (s[i] && !x->is_column[i]) write_member(out, &first, x->slots[i], s[i]);
+    sg_buf_ch(out, '}');
+}
+
+static const struct sg_json *boxed(struct sg_arena *a, struct sg_json v) {
+    struct sg_json *p = sg_alloc(a, sizeof *p);
+    *p = v;
+    return p;
+}
+
+static bool starts_with(const struct sg_json *list, const struct sg_json *old) {
+    if (list->n < old->n || old->n == 0) return false;
+    for (uint32_t i = 0; i < old->n; i++)
+        if (!sg_json_equal(&list->items[i], &old->items[i])) return false;
+    return true;
+}
+
+const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *before,
+                                      const struct sg_json *list) {
+    uint32_t skip = starts_with(list, before) ? before->n : 0, more = list->n - skip;
+    if (more == 0) return old;
+    struct sg_json *items = SG_NEW_N(a, struct sg_json, old->n + more);
+    if (old->n) memcpy(items, old->items, old->n * sizeof *items);
+    memcpy(items + old->n, list->items + skip, more * sizeof *items);
+    return boxed(a, sg_json_array(items, old->n + more));
+}
+
+bool sg_state_merge(struct record *r, const struct task *t) {
+    const struct sg_plan *p = r->exec->plan;
+    for (size_t i = 0; i < t->n_updates; i++) {
+        int slot = t->updates[i].slot;
+        const struct sg_json *v = t->updates[i].value;
+        bool joined = (size_t)slot < p->n_keys && p->keys[slot].append;
+        if (joined) {
+            if (v->type != SG_JSON_ARRAY) {
+                r->err.code = sg_fail(&r->err, SG_E_TYPE, "`%.*s` must be written as a list of messages, not as %s",
+                                      SG_ARG(r->exec->slots[slot]), sg_json_type_name(v));
+                return false;
+            }
+            r->state[slot] = sg_state_append(&r->arena, r->state[slot], r->before[slot], v);
+            continue;
+        }
+        if (r->written[slot] == r->steps + 1) {
+            sg_fail(&r->err, SG_E_CONFLICT, "`%.*s` was written twice in one step, by this node and by one beside it",
+                    SG_ARG(r->exec->slots[slot]));
+            return false;
+        }
+        r->written[slot] = r->steps + 1;
+        r->state[slot] = v;
+    }
+    return true;
+}
+
+/* A record that loops leaves old values behind: when they pile up, what lives moves to a fresh arena. */
+void sg_state_compact(struct record *r) {
+    if (r->arena.held < r->compact_at) return;
+    struct sg_arena fresh;
+    sg_arena_init(&fresh, 0);
+    r->row = sg_json_copy(&fresh, &r->row);
+    for (size_t i = 0; i < r->exec->n_slots; i++)
+        if (r->state[i]) r->state[i] = boxed(&fresh, sg_json_copy(&fresh, r->state[i]));
+    sg_arena_fini(&r->arena);
+    r->arena = fresh;
+    r->compact_at = 4 * fresh.held > 64 * 1024 ? 4 * fresh.held : 64 * 1024;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* run: a task folder to a running engine and back: loads and checks, opens everything, shows progress, stops on signals,
+ * sums up. One call is one run.
+ *
+ * Thread: the calling thread becomes the loop thread until the run ends.
+ * Errors: mistakes of the task are printed to stderr as diagnostics; the exit status is design section 4's. */
+#ifndef SG_RUN_RUN_H
+#define SG_RUN_RUN_H
+
+#include "config/config.h"
+#include "data/data.h"
+#include "plan/plan.h"
+
+enum sg_exit {
+    SG_EXIT_OK = 0,         /* all records ok, or dropped on purpose */
+    SG_EXIT_ERROR = 1,      /* could not start, or was aborted */
+    SG_EXIT_USAGE = 2,
+    SG_EXIT_FAILED = 3,     /* finished, with failed or invalid records */
+    SG_EXIT_STOPPED = 4,    /* stopped by a limit */
+    SG_EXIT_INTERRUPTED = 130,
+};
+
+struct sg_run_options {
+    struct sg_config_options config;
+    const char *exe; /* path of this program, for hook hosts */
+    struct sg_str run_name, output_dir; /* may be empty */
+    uint64_t num_records; /* 0: all */
+    uint64_t start_index;
+    uint32_t in_flight; /* records under way */
+    bool with_timestamp;
+    bool has_seed;
+    uint64_t seed;
+    bool deterministic; /* embedded models decode one sequence at a time */
+    bool json;          /* progress and summary as JSON lines */
+    bool debug;
+};
+
+/* A checked task: what `check`, `graph` and `run` begin with. */
+struct sg_task {
+    struct sg_arena arena;
+    struct sg_diags diags;
+    struct sg_task_spec spec;
+    struct sg_plan *plan; /* NULL when there were errors */
+};
+
+/* Loads and checks a task; jq programs too when `exe` is given. Returns 0 or a negative SG_E_*; mistakes are in t->diags. */
+int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const char *exe);
+void sg_task_fini(struct sg_task *t);
+/* Prints the diagnostics to stderr, or as JSON to stdout. */
+void sg_task_report(const struct sg_task *t, bool json);
+
+/* Raises the soft limit of open files to the hard one, and returns it. */
+uint64_t sg_raise_files(void);
+/* Reports what would not fit this machine's limits: open files, outgoing ports. */
+void sg_check_limits(struct sg_diags *d, uint32_t in_flight, const struct sg_plan *plan);
+
+int sg_run(const struct sg_run_options *o);
+
+#endif
