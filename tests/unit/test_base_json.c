@@ -251,7 +251,8 @@ static void test_made_numbers(void **state) {
         sg_json_double(&arena, INFINITY), sg_json_double(&arena, 1.0 / 3), sg_json_bool(true),
     };
     struct sg_json v = sg_json_array(items, sizeof items / sizeof *items);
-    assert_str(written(&v), "[0,-9223372036854775808,9223372036854775807,0.1,1e+300,-2.0,null,0.3333333333333333,true]");
+    assert_str(written(&v),
+               "[0,-9223372036854775808,9223372036854775807,0.1,1e+300,-2.0,null,0.3333333333333333,true]");
 }
 
 static void test_get_finds_members_of_objects_only(void **state) {
@@ -348,7 +349,8 @@ static void test_a_copy_outlives_its_source(void **state) {
 static void test_strings_are_escaped_as_python_does(void **state) {
     (void)state;
     struct sg_json v = sg_json_string(SG_STR("\0\x01\a\b\t\n\v\f\r\x1F \"\\/\x7F\xC3\xA9\xF0\x9D\x84\x9E"));
-    assert_str(written(&v), "\"\\u0000\\u0001\\u0007\\b\\t\\n\\u000b\\f\\r\\u001f \\\"\\\\/\x7F\xC3\xA9\xF0\x9D\x84\x9E\"");
+    assert_str(written(&v),
+               "\"\\u0000\\u0001\\u0007\\b\\t\\n\\u000b\\f\\r\\u001f \\\"\\\\/\x7F\xC3\xA9\xF0\x9D\x84\x9E\"");
 }
 
 /* Every byte that is escaped, at every place of the words that the writer works with, reads back. */
@@ -387,9 +389,11 @@ static struct sg_str python(const char *text, bool sorted, bool ascii) {
 
 static void test_writing_as_json_dumps(void **state) {
     (void)state;
-    const char *text = "{\"b\":[1.10,1e5,-0,-0.0,1E400,-1e999,1e22,5e-324,12345678901234567890],\"a\":{},\"\xC3\xA9\":null}";
-    assert_str(python(text, true, true), "{\"a\": {}, \"b\": [1.1, 100000.0, 0, -0.0, Infinity, -Infinity, 1e+22, 5e-324, "
-                                         "12345678901234567890], \"\\u00e9\": null}");
+    const char *text = "{\"b\":[1.10,1e5,-0,-0.0,1E400,-1e999,1e22,5e-324,12345678901234567890],"
+                       "\"a\":{},\"\xC3\xA9\":null}";
+    assert_str(python(text, true, true),
+               "{\"a\": {}, \"b\": [1.1, 100000.0, 0, -0.0, Infinity, -Infinity, 1e+22, 5e-324, "
+               "12345678901234567890], \"\\u00e9\": null}");
     assert_str(python("[\"\xC3\xA9\xF0\x9D\x84\x9E\\u007f\\n\",true,[]]", false, true),
                "[\"\\u00e9\\ud834\\udd1e\\u007f\\n\", true, []]");
     assert_str(python("{\"b\":1,\"a\":\"\xC3\xA9\"}", false, false), "{\"b\": 1, \"a\": \"\xC3\xA9\"}");
