@@ -8,12 +8,12 @@ Run with the Python whose Unicode version is wanted; the version is written into
 import sys
 import unicodedata
 
-NOT_PRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}  # Python, Objects/unicodectype.c; the space is printable
+NOT_PRINTABLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"}  # unicodectype.c; the space is printable
 PER_LINE = 12
 
 
 def changes():
-    """Where printable and not printable take turns, from U+0080 on; the first entry starts a range that is not printable."""
+    """Where printable and not printable take turns, from U+0080 on; the first starts a range that is not printable."""
     printable = True
     for c in range(0x80, sys.maxunicode + 1):
         now = unicodedata.category(chr(c)) not in NOT_PRINTABLE

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* pytext: str(), repr(), ascii() and format() of Python 3.11 for values that came from JSON.
  *
- * Floats: Python prints the shortest decimal that reads back as the same double, and of those the nearest. Most numbers
- * come as text with at most 15 significant digits; such a text *is* that decimal (C11 5.2.4.2.2, DBL_DIG), so it is laid
- * out anew without any arithmetic. The others go through printf with 15, 16 and 17 digits until strtod agrees.
+ * Floats: Python prints the shortest decimal that reads back as the same double, and of those the nearest. Most
+ * numbers come as text with at most 15 significant digits; such a text *is* that decimal (C11 5.2.4.2.2, DBL_DIG), so
+ * it is laid out anew without any arithmetic. The others go through printf with 15, 16 and 17 digits until strtod
+ * agrees.
  * printf and strtod of glibc round correctly; they need the locale "C", which the program never leaves.
- * format(): the specification is parsed as CPython's Python/formatter_unicode.c orders its checks, then a number is put
- * together from sign, prefix, digits and rest. Widths count code points.
- * Differences: ints of over 4,300 digits print (Python refuses them), digits of other scripts in a width are refused. */
+ * format(): the specification is parsed as CPython's Python/formatter_unicode.c orders its checks, then a number is
+ * put together from sign, prefix, digits and rest. Widths count code points.
+ * Differences: ints of over 4,300 digits print (Python refuses them), digits of other scripts in a width are refused.
+ */
 #include "base/pytext.h"
 
 #include "base/unicode_nonprintable.h"
@@ -91,8 +93,8 @@ static struct decimal decimal_from_e(char *text) {
 #define MOST_DIGITS 17 /* always enough for a double */
 #define E_TEXT 40
 
-/* printf gives the nearest decimal of its length. At a power of two the doubles below lie closer than those above, so the
- * nearest may belong to the neighbour below while the next decimal upwards reads back (2**-44 is such a one). */
+/* printf gives the nearest decimal of its length. At a power of two the doubles below lie closer than those above, so
+ * the nearest may belong to the neighbour below while the next decimal upwards reads back (2**-44 is such a one). */
 static bool next_up_reads_back(char *text, double v) {
     char *last = strchr(text, 'e') - 1;
     if (*last == '9') return false; /* would be a shorter decimal, which was tried before */
@@ -442,8 +444,8 @@ static void add_number(struct sg_buf *b, const struct number *v, const struct sp
 
 /* ---- floats ---- */
 
-/* Format 'g', and no type with a precision, which keeps a digit behind the point. Laid out here, as glibc 2.36 loses zeros:
- * printf("%#g", 999999.5) gives 1.e+06. */
+/* Format 'g', and no type with a precision, which keeps a digit behind the point. Laid out here, as glibc 2.36 loses
+ * zeros: printf("%#g", 999999.5) gives 1.e+06. */
 static void add_general(struct sg_buf *b, double v, const struct spec *f) {
     int precision = f->precision < 0 ? 6 : f->precision ? f->precision : 1;
     struct layout l = {.limit = precision - !f->type,
@@ -615,7 +617,9 @@ static int format_converted(struct sg_buf *b, const struct sg_json *v, char conv
     struct sg_buf text = SG_BUF_INIT(b->max);
     if (conv == 's') sg_py_str(&text, v);
     else add_value(&text, v, conv == 'a');
-    int rc = text.failed ? sg_fail(err, SG_E_LIMIT, "the text is too long") : format_text(b, sg_buf_view(&text), f, err);
+    int rc = 0;
+    if (text.failed) rc = sg_fail(err, SG_E_LIMIT, "the text is too long");
+    else rc = format_text(b, sg_buf_view(&text), f, err);
     sg_buf_fini(&text);
     return rc;
 }

@@ -22,9 +22,9 @@ struct sg_cfg {
     struct sg_models *models;          /* models.c: read when the first node names one */
     const struct sg_task_file **tasks; /* locate.c: files read so far */
     size_t n_tasks, cap_tasks;
-    size_t n_subgraphs;   /* graph.c */
+    size_t n_subgraphs;    /* graph.c */
     struct sg_buf origins; /* lines for sg_config_origins */
-    bool idle; /* inside an idle node: what is not supported yet does not matter, it will not run */
+    bool idle;             /* inside an idle node: what is not supported yet does not matter, it will not run */
 };
 
 /* Paths of keys: graph_config.nodes.q and then .model, .prompt[0]. */
@@ -34,7 +34,8 @@ struct sg_str sg_cfg_item(struct sg_cfg *c, struct sg_str path, size_t i);
 /* The value for a message: text in quotes (shortened), a number, "a list". Never for secrets. */
 const char *sg_cfg_show(struct sg_cfg *c, const struct sg_yaml *value);
 /* "did you mean `x`?" as a help line, or `otherwise` (may be NULL). */
-const char *sg_cfg_nearest(struct sg_cfg *c, struct sg_str name, const struct sg_str *names, size_t n, const char *otherwise);
+const char *sg_cfg_nearest(struct sg_cfg *c, struct sg_str name, const struct sg_str *names, size_t n,
+                           const char *otherwise);
 /* "it comes with issue 7 of the roadmap (data)". */
 const char *sg_cfg_issue_help(struct sg_cfg *c, int issue);
 /* "<what> is not yet supported in this version". Silent inside an idle node. */
@@ -42,10 +43,11 @@ void sg_cfg_not_yet(struct sg_cfg *c, struct sg_mark mark, struct sg_str path, i
 
 /* Checks the keys of `map` against the rows of one or two sections. False when `map` is no map, which is reported too.
  * `open`: other keys are the user's own. `mark` is the place to name when something is missing (the map's own key). */
-bool sg_cfg_keys(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, const char *section, const char *also, bool open);
+bool sg_cfg_keys(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, const char *section,
+                 const char *also, bool open);
 /* Reports `key` as missing unless it is there. */
-bool sg_cfg_require(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_str path, const char *key,
-                    const char *help);
+bool sg_cfg_require(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_str path,
+                    const char *key, const char *help);
 
 /* NULL or false when absent, null, or of another kind. */
 const struct sg_yaml *sg_cfg_get(const struct sg_yaml *map, const char *key, enum sg_yaml_kind kind);
@@ -53,8 +55,8 @@ bool sg_cfg_text(const struct sg_yaml *map, const char *key, struct sg_str *out)
 /* One text or a list of texts, as names with their places. */
 struct sg_name *sg_cfg_names(struct sg_cfg *c, const struct sg_yaml *value, size_t *n);
 /* One of the words, or an error that names them all; *out is the word's number. An absent value leaves *out. */
-bool sg_cfg_word(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, const char *key, const char *const *words,
-                 size_t n_words, size_t *out);
+bool sg_cfg_word(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, const char *key,
+                 const char *const *words, size_t n_words, size_t *out);
 /* A hook: {jq: "..."}, or the dotted path of Python code, which is recorded and refused. NULL gives SG_HOOK_NONE. */
 struct sg_hook_spec sg_cfg_hook(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path);
 

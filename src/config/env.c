@@ -39,12 +39,12 @@ static struct sg_str unquoted(struct sg_str s) {
 
 static void read_line(struct sg_env *e, struct sg_arena *a, struct sg_diags *d, struct sg_str line, size_t number) {
     line = sg_str_trim(line);
-    if (line.n == 0 || line.p[0] == '#')
-        return;
+    if (line.n == 0 || line.p[0] == '#') return;
     size_t equals = sg_str_find(line, '=', 0);
     struct sg_str name = sg_str_trim((struct sg_str){line.p, equals});
     if (equals == line.n || name.n == 0) {
-        sg_warning_at(d, (struct sg_mark){0}, SG_STR_NONE, "lines of .env are NAME=value, or comments that begin with #",
+        sg_warning_at(d, (struct sg_mark){0}, SG_STR_NONE,
+                      "lines of .env are NAME=value, or comments that begin with #",
                       ".env, line %zu, is not NAME=value and has no effect", number);
         return;
     }
@@ -55,19 +55,18 @@ static void read_line(struct sg_env *e, struct sg_arena *a, struct sg_diags *d, 
 static void read_file(struct sg_env *e, struct sg_arena *a, struct sg_diags *d) {
     struct sg_str text;
     struct sg_err err = {0};
-    if (!sg_os_exists(".env"))
-        return;
+    if (!sg_os_exists(".env")) return;
     if (sg_os_read_file(a, ".env", MAX_ENV_FILE, &text, &err)) {
         sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE, NULL, "%s", err.text);
         return;
     }
     size_t bad;
     if (!sg_utf8_valid(text, &bad)) {
-        sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE, "save the file as UTF-8", ".env is not UTF-8: at byte %zu", bad);
+        sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE, "save the file as UTF-8", ".env is not UTF-8: at byte %zu",
+                    bad);
         return;
     }
-    if (sg_str_starts(text, SG_STR("\xEF\xBB\xBF")))
-        text = (struct sg_str){text.p + 3, text.n - 3};
+    if (sg_str_starts(text, SG_STR("\xEF\xBB\xBF"))) text = (struct sg_str){text.p + 3, text.n - 3};
     size_t number = 1;
     for (size_t at = 0, end; at < text.n; at = end + 1, number++) {
         end = sg_str_find(text, '\n', at);
@@ -88,8 +87,7 @@ void sg_env_load(struct sg_env *e, struct sg_arena *a, struct sg_diags *d) {
 
 const struct sg_env_var *sg_env_find(const struct sg_env *e, struct sg_str name) {
     for (size_t i = 0; i < e->n; i++)
-        if (sg_str_eq(e->vars[i].name, name))
-            return &e->vars[i];
+        if (sg_str_eq(e->vars[i].name, name)) return &e->vars[i];
     return NULL;
 }
 

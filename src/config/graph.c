@@ -29,11 +29,9 @@ static void read_graph(const struct level *l, struct sg_graph_spec *out);
 /* --- overrides -------------------------------------------------------------------------------------------------------------- */
 
 static void add_override(struct sg_cfg *c, struct sg_overrides *o, const struct sg_yaml *map) {
-    if (!map || map->kind != SG_YAML_MAP)
-        return;
+    if (!map || map->kind != SG_YAML_MAP) return;
     const struct sg_yaml **maps = SG_NEW_N(c->a, const struct sg_yaml *, o->n + 1);
-    if (o->n)
-        memcpy(maps, o->maps, o->n * sizeof *maps);
+    if (o->n) memcpy(maps, o->maps, o->n * sizeof *maps);
     maps[o->n++] = map;
     o->maps = maps;
 }
@@ -61,23 +59,22 @@ static struct sg_node_source source_of(const struct level *l, const struct sg_ya
 
 static struct sg_str *key_names(struct sg_cfg *c, const struct sg_yaml *map) {
     struct sg_str *names = SG_NEW_N(c->a, struct sg_str, map->n);
-    for (size_t i = 0; i < map->n; i++)
-        names[i] = map->pairs[i].key;
+    for (size_t i = 0; i < map->n; i++) names[i] = map->pairs[i].key;
     return names;
 }
 
 static void check_placeholders(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path) {
     const struct sg_key_row *row = sg_key_find(SG_SECTION_OVERRIDE, SG_STR("prompt_placeholder_map"));
-    if (!map || map->kind == SG_YAML_NULL)
-        return;
+    if (!map || map->kind == SG_YAML_NULL) return;
     if (map->kind != SG_YAML_MAP) {
-        sg_error_at(c->d, map->mark, path, "write old: new", "`%s` must be a map, not %s", row->key, sg_cfg_show(c, map));
+        sg_error_at(c->d, map->mark, path, "write old: new", "`%s` must be a map, not %s", row->key,
+                    sg_cfg_show(c, map));
         return;
     }
     for (size_t i = 0; i < map->n; i++)
         if (map->pairs[i].value->kind != SG_YAML_TEXT)
-            sg_error_at(c->d, map->pairs[i].value->mark, path, "write old: new", "a placeholder's new name must be text, not %s",
-                        sg_cfg_show(c, map->pairs[i].value));
+            sg_error_at(c->d, map->pairs[i].value->mark, path, "write old: new",
+                        "a placeholder's new name must be text, not %s", sg_cfg_show(c, map->pairs[i].value));
 }
 
 /* The overrides that stand in one node's node_config_map, against the nodes that are there. */
@@ -88,7 +85,8 @@ static void check_layer(const struct level *l, const struct sg_yaml *layer, cons
         struct sg_str path = sg_cfg_key(c, SG_STR("node_config_map"), p->key);
         if (!sg_yaml_find(nodes, p->key)) {
             struct sg_str all = sg_str_printf(c->a, "it overrides nodes of %.*s", SG_ARG(l->task->path));
-            sg_error_at(c->d, p->key_node->mark, path, sg_cfg_nearest(c, p->key, key_names(c, nodes), nodes->n, all.p),
+            sg_error_at(c->d, p->key_node->mark, path,
+                        sg_cfg_nearest(c, p->key, key_names(c, nodes), nodes->n, all.p),
                         "the subgraph has no node `%.*s`", SG_ARG(p->key));
         } else if (p->value->kind != SG_YAML_MAP && p->value->kind != SG_YAML_NULL) {
             sg_error_at(c->d, p->value->mark, path, NULL, "an override must be a map of the node's keys, not %s",
@@ -103,21 +101,20 @@ static void check_layer(const struct level *l, const struct sg_yaml *layer, cons
 
 static bool contains_itself(const struct level *l, const struct sg_task_file *task) {
     for (; l; l = l->outer)
-        if (l->task->device == task->device && l->task->inode == task->inode)
-            return true;
+        if (l->task->device == task->device && l->task->inode == task->inode) return true;
     return false;
 }
 
-static bool may_descend(const struct level *l, const struct sg_task_file *task, struct sg_mark mark, struct sg_str path) {
+static bool may_descend(const struct level *l, const struct sg_task_file *task, struct sg_mark mark,
+                        struct sg_str path) {
     struct sg_cfg *c = l->c;
     if (contains_itself(l, task))
         sg_error_at(c->d, mark, path, NULL, "%.*s contains itself as a subgraph", SG_ARG(task->path));
     else if (l->depth + 1 >= MAX_LEVELS)
         sg_error_at(c->d, mark, path, NULL, "subgraphs are nested deeper than %d levels", MAX_LEVELS);
-    else if (c->n_subgraphs == MAX_SUBGRAPHS)
+    else if (++c->n_subgraphs <= MAX_SUBGRAPHS) return true;
+    else if (c->n_subgraphs == MAX_SUBGRAPHS + 1) /* said once */
         sg_error_at(c->d, mark, path, NULL, "the graph is made of more than %d subgraphs", MAX_SUBGRAPHS);
-    else
-        return true;
     return false;
 }
 
@@ -125,20 +122,16 @@ static void read_subgraph(const struct level *l, const struct sg_yaml_pair *pair
                           struct sg_node_spec *out) {
     struct sg_cfg *c = l->c;
     out->kind = SG_NODE_LAMBDA; /* until it is there: the plan looks at what else is wrong with the graph */
-    if (!sg_cfg_require(c, s->map, s->mark, s->path, "subgraph", "name a task folder"))
-        return;
+    if (!sg_cfg_require(c, s->map, s->mark, s->path, "subgraph", "name a task folder")) return;
     const struct sg_yaml *name = sg_cfg_get(s->map, "subgraph", SG_YAML_TEXT);
     struct sg_str path = sg_cfg_key(c, s->path, SG_STR("subgraph"));
     const struct sg_task_file *task = name ? sg_cfg_task(c, name->text, l->task->folder, name->mark, path) : NULL;
-    if (!task || !task->root || !may_descend(l, task, name->mark, path))
-        return;
-    c->n_subgraphs++;
+    if (!task || !task->root || !may_descend(l, task, name->mark, path)) return;
     sg_cfg_origin(c, "%.*s: %.*s", SG_ARG(path), SG_ARG(task->path));
     struct level inner = {.c = c, .outer = l, .task = task, .depth = l->depth + 1};
     add_override(c, &inner.layers, sg_yaml_get(pair->value, "node_config_map"));
     struct sg_overrides over = layers_of(l, pair->key);
-    for (size_t i = 0; i < over.n; i++)
-        add_override(c, &inner.layers, sg_yaml_get(over.maps[i], "node_config_map"));
+    for (size_t i = 0; i < over.n; i++) add_override(c, &inner.layers, sg_yaml_get(over.maps[i], "node_config_map"));
     out->kind = SG_NODE_SUBGRAPH;
     out->subgraph = SG_NEW(c->a, struct sg_graph_spec);
     read_graph(&inner, out->subgraph);
@@ -162,10 +155,10 @@ static const struct {
 
 static bool node_type(const struct level *l, const struct sg_node_source *s, size_t *type) {
     const char *words[N_TYPES];
-    for (size_t i = 0; i < N_TYPES; i++)
-        words[i] = node_types[i].name;
+    for (size_t i = 0; i < N_TYPES; i++) words[i] = node_types[i].name;
     *type = N_TYPES;
-    return sg_cfg_require(l->c, s->map, s->mark, s->path, "node_type", "it can be llm, weighted_sampler, lambda or subgraph") &&
+    return sg_cfg_require(l->c, s->map, s->mark, s->path, "node_type",
+                          "it can be llm, weighted_sampler, lambda or subgraph") &&
            sg_cfg_word(l->c, s->map, s->path, "node_type", words, N_TYPES, type) && *type < N_TYPES;
 }
 
@@ -181,24 +174,27 @@ static void check_name(struct sg_cfg *c, const struct sg_yaml_pair *pair, struct
     struct sg_mark mark = pair->key_node->mark;
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (sg_str_eq(pair->key, sg_str(reserved[i])))
-            sg_error_at(c->d, mark, path, "give the node another name", "a node cannot be called %s: edges use that name",
-                        reserved[i]);
+            sg_error_at(c->d, mark, path, "give the node another name",
+                        "a node cannot be called %s: edges use that name", reserved[i]);
     bool control = pair->key.n == 0;
     for (size_t i = 0; i < pair->key.n; i++) {
         unsigned char ch = (unsigned char)pair->key.p[i];
         control |= ch < 0x20 || ch == 0x7F;
         if (ch == ':' || ch == '|') {
             sg_error_at(c->d, mark, path, "use letters, digits, - and _",
-                        "a node's name cannot hold `%c`: the reference refuses it, and keys of calls and logs are built with it", ch);
+                        "a node's name cannot hold `%c`: the reference refuses it, and keys of calls and logs are "
+                        "built with it",
+                        ch);
             return;
         }
     }
     if (control)
-        sg_error_at(c->d, mark, path, "use letters, digits, - and _", "a node's name is empty or holds control characters");
+        sg_error_at(c->d, mark, path, "use letters, digits, - and _",
+                    "a node's name is empty or holds control characters");
 }
 
-static void read_kind(const struct level *l, const struct sg_yaml_pair *pair, const struct sg_node_source *s, size_t type,
-                      struct sg_node_spec *out) {
+static void read_kind(const struct level *l, const struct sg_yaml_pair *pair, const struct sg_node_source *s,
+                      size_t type, struct sg_node_spec *out) {
     struct sg_cfg *c = l->c;
     sg_cfg_keys(c, s->map, s->path, SG_SECTION_NODE, node_types[type].section, out->kind == SG_NODE_LAMBDA);
     sg_cfg_node_common(c, s, out);
@@ -216,7 +212,8 @@ static void read_kind(const struct level *l, const struct sg_yaml_pair *pair, co
     }
 }
 
-static void read_node(const struct level *l, const struct sg_yaml_pair *pair, struct sg_str path, struct sg_node_spec *out) {
+static void read_node(const struct level *l, const struct sg_yaml_pair *pair, struct sg_str path,
+                      struct sg_node_spec *out) {
     struct sg_cfg *c = l->c;
     size_t type;
     struct sg_node_source s = source_of(l, pair, path);
@@ -225,8 +222,9 @@ static void read_node(const struct level *l, const struct sg_yaml_pair *pair, st
     out->kind = SG_NODE_LAMBDA;
     check_name(c, pair, path);
     if (s.map->kind != SG_YAML_MAP) {
-        sg_error_at(c->d, s.map->mark.line ? s.map->mark : s.mark, path, "write node_type: and the node's other keys below its name",
-                    "a node must be a map, not %s", sg_cfg_show(c, s.map));
+        sg_error_at(c->d, s.map->mark.line ? s.map->mark : s.mark, path,
+                    "write node_type: and the node's other keys below its name", "a node must be a map, not %s",
+                    sg_cfg_show(c, s.map));
         return;
     }
     out->idle = is_idle(l, &s);
@@ -241,15 +239,13 @@ static void read_node(const struct level *l, const struct sg_yaml_pair *pair, st
 static void read_nodes(const struct level *l, const struct sg_yaml *nodes, struct sg_graph_spec *out) {
     struct sg_cfg *c = l->c;
     struct sg_str path = SG_STR("graph_config.nodes");
-    for (size_t i = 0; i < l->layers.n; i++)
-        check_layer(l, l->layers.maps[i], nodes);
+    for (size_t i = 0; i < l->layers.n; i++) check_layer(l, l->layers.maps[i], nodes);
     out->nodes = SG_NEW_N(c->a, struct sg_node_spec, nodes->n);
     for (size_t i = 0; i < nodes->n && c->d->n < MAX_REPORTS; i++) {
         read_node(l, &nodes->pairs[i], sg_cfg_key(c, path, nodes->pairs[i].key), &out->nodes[i]);
         out->n_nodes++;
     }
-    if (nodes->n == 0)
-        sg_error_at(c->d, nodes->mark, path, NULL, "the graph has no nodes");
+    if (nodes->n == 0) sg_error_at(c->d, nodes->mark, path, NULL, "the graph has no nodes");
 }
 
 /* --- edges --------------------------------------------------------------------------------------------------------------------- */
@@ -258,19 +254,17 @@ static void read_nodes(const struct level *l, const struct sg_yaml *nodes, struc
 static struct sg_str plain_name(struct sg_str name) {
     static const char *const starts[] = {"__start__", "SYGRA_START"}, *const ends[] = {"__end__", "SYGRA_END"};
     for (size_t i = 0; i < 2; i++) {
-        if (sg_str_eq(name, sg_str(starts[i])))
-            return SG_STR("START");
-        if (sg_str_eq(name, sg_str(ends[i])))
-            return SG_STR("END");
+        if (sg_str_eq(name, sg_str(starts[i]))) return SG_STR("START");
+        if (sg_str_eq(name, sg_str(ends[i]))) return SG_STR("END");
     }
     return name;
 }
 
-static struct sg_name *edge_names(const struct level *l, const struct sg_yaml *edge, const char *key, struct sg_str path, size_t *n) {
+static struct sg_name *edge_names(const struct level *l, const struct sg_yaml *edge, const char *key,
+                                  struct sg_str path, size_t *n) {
     const struct sg_yaml *value = sg_yaml_get(edge, key);
     struct sg_name *names = sg_cfg_names(l->c, value, n);
-    for (size_t i = 0; i < *n; i++)
-        names[i].text = plain_name(names[i].text);
+    for (size_t i = 0; i < *n; i++) names[i].text = plain_name(names[i].text);
     if (value && value->kind == SG_YAML_LIST && value->n == 0)
         sg_error_at(l->c->d, value->mark, sg_cfg_key(l->c, path, sg_str(key)), NULL, "`%s` is an empty list", key);
     return names;
@@ -279,14 +273,14 @@ static struct sg_name *edge_names(const struct level *l, const struct sg_yaml *e
 /* YAML reads `yes:` as a boolean; a condition that answers "yes" would look for it in vain. */
 static void warn_boolean(const struct level *l, const struct sg_yaml_pair *p, struct sg_str path) {
     const struct sg_yaml *key = p->key_node;
-    if (key->kind != SG_YAML_BOOL || strncasecmp(key->source.p, key->text.p, key->text.n) == 0)
-        return;
-    sg_warning_at(l->c->d, key->mark, path, sg_str_printf(l->c->a, "put it in quotes if the condition gives \"%.*s\"",
-                                                          SG_ARG(key->source)).p,
+    if (key->kind != SG_YAML_BOOL || strncasecmp(key->source.p, key->text.p, key->text.n) == 0) return;
+    sg_warning_at(l->c->d, key->mark, path,
+                  sg_str_printf(l->c->a, "put it in quotes if the condition gives \"%.*s\"", SG_ARG(key->source)).p,
                   "YAML reads the key `%.*s` as the boolean %.*s", SG_ARG(key->source), SG_ARG(key->text));
 }
 
-static void read_paths(const struct level *l, const struct sg_yaml *map, struct sg_str path, struct sg_edge_spec *out) {
+static void read_paths(const struct level *l, const struct sg_yaml *map, struct sg_str path,
+                       struct sg_edge_spec *out) {
     struct sg_cfg *c = l->c;
     out->paths = SG_NEW_N(c->a, struct sg_path_spec, map->n);
     for (size_t i = 0; i < map->n; i++) {
@@ -295,14 +289,14 @@ static void read_paths(const struct level *l, const struct sg_yaml *map, struct 
         warn_boolean(l, p, key_path);
         if (p->value->kind != SG_YAML_TEXT) {
             sg_error_at(c->d, p->value->kind == SG_YAML_NULL ? p->key_node->mark : p->value->mark, key_path, NULL,
-                        "`path_map` leads from a result to the name of a node or END, not to %s", sg_cfg_show(c, p->value));
+                        "`path_map` leads from a result to the name of a node or END, not to %s",
+                        sg_cfg_show(c, p->value));
             continue;
         }
         out->paths[out->n_paths++] =
             (struct sg_path_spec){plain_name(p->key), {plain_name(p->value->text), p->value->mark}};
     }
-    if (map->n == 0)
-        sg_error_at(c->d, map->mark, path, "write result: node", "`path_map` is empty");
+    if (map->n == 0) sg_error_at(c->d, map->mark, path, "write result: node", "`path_map` is empty");
 }
 
 static bool given(const struct sg_yaml *map, const char *key) {
@@ -311,30 +305,35 @@ static bool given(const struct sg_yaml *map, const char *key) {
 }
 
 /* With both condition and path_map the edge is conditional, else `to` is needed (spec-core 5.1). */
-static void read_edge(const struct level *l, const struct sg_yaml *edge, struct sg_str path, struct sg_edge_spec *out) {
+static void read_edge(const struct level *l, const struct sg_yaml *edge, struct sg_str path,
+                      struct sg_edge_spec *out) {
     struct sg_cfg *c = l->c;
     out->mark = edge->mark;
-    if (!sg_cfg_keys(c, edge, path, SG_SECTION_EDGE, NULL, false))
-        return;
+    if (!sg_cfg_keys(c, edge, path, SG_SECTION_EDGE, NULL, false)) return;
     bool condition = given(edge, "condition"), map = given(edge, "path_map"), to = given(edge, "to");
     sg_cfg_require(c, edge, edge->mark, path, "from", "name a node or START");
     out->from = edge_names(l, edge, "from", path, &out->n_from);
     if (condition && map) {
         const struct sg_yaml *paths = sg_cfg_get(edge, "path_map", SG_YAML_MAP);
         out->condition = sg_cfg_hook(c, sg_yaml_get(edge, "condition"), sg_cfg_key(c, path, SG_STR("condition")));
-        if (paths)
-            read_paths(l, paths, sg_cfg_key(c, path, SG_STR("path_map")), out);
+        if (paths) read_paths(l, paths, sg_cfg_key(c, path, SG_STR("path_map")), out);
         if (to)
-            sg_warning_at(c->d, sg_yaml_get(edge, "to")->mark, path, NULL, "`to` has no effect beside `condition` and `path_map`");
+            sg_warning_at(c->d, sg_yaml_get(edge, "to")->mark, path, NULL,
+                          "`to` has no effect beside `condition` and `path_map`");
         return;
     }
     out->to = edge_names(l, edge, "to", path, &out->n_to);
-    const char *half = condition ? "condition" : map ? "path_map" : NULL, *other = condition ? "path_map" : "condition";
+    const char *half = condition ? "condition"
+                       : map     ? "path_map"
+                                 : NULL,
+               *other = condition ? "path_map" : "condition";
     if (!to)
         sg_error_at(c->d, edge->mark, path, "give it `to`, or `condition` and `path_map`", "%s",
-                    half ? sg_str_printf(c->a, "the edge has `%s` without `%s`", half, other).p : "the edge leads nowhere");
+                    half ? sg_str_printf(c->a, "the edge has `%s` without `%s`", half, other).p
+                         : "the edge leads nowhere");
     else if (half)
-        sg_warning_at(c->d, sg_yaml_get(edge, half)->mark, path, NULL, "`%s` has no effect without `%s`", half, other);
+        sg_warning_at(c->d, sg_yaml_get(edge, half)->mark, path, NULL, "`%s` has no effect without `%s`", half,
+                      other);
 }
 
 static void read_edges(const struct level *l, const struct sg_yaml *edges, struct sg_graph_spec *out) {
@@ -343,8 +342,7 @@ static void read_edges(const struct level *l, const struct sg_yaml *edges, struc
     for (size_t i = 0; i < edges->n && c->d->n < MAX_REPORTS; i++) {
         struct sg_edge_spec edge = {0};
         read_edge(l, edges->items[i], sg_cfg_item(c, SG_STR("graph_config.edges"), i), &edge);
-        if (edge.n_from && (edge.n_to || edge.n_paths))
-            out->edges[out->n_edges++] = edge;
+        if (edge.n_from && (edge.n_to || edge.n_paths)) out->edges[out->n_edges++] = edge;
     }
 }
 
@@ -363,11 +361,9 @@ static void read_graph(const struct level *l, struct sg_graph_spec *out) {
     struct sg_str path = SG_STR("graph_config");
     const struct sg_yaml *root = l->task->root, *map = sg_yaml_get(root, "graph_config");
     struct sg_mark top = {root->mark.file, 1, 1, 1};
-    if (!sg_cfg_require(c, root, top, SG_STR_NONE, "graph_config", "it holds the graph's nodes and edges"))
-        return;
+    if (!sg_cfg_require(c, root, top, SG_STR_NONE, "graph_config", "it holds the graph's nodes and edges")) return;
     out->mark = sg_yaml_find(root, path)->key_node->mark;
-    if (map->kind != SG_YAML_MAP || !sg_cfg_keys(c, map, path, SG_SECTION_GRAPH, NULL, false))
-        return;
+    if (map->kind != SG_YAML_MAP || !sg_cfg_keys(c, map, path, SG_SECTION_GRAPH, NULL, false)) return;
     read_properties(c, sg_yaml_get(map, "graph_properties"));
     if (sg_cfg_require(c, map, out->mark, path, "nodes", NULL) && sg_cfg_get(map, "nodes", SG_YAML_MAP))
         read_nodes(l, sg_yaml_get(map, "nodes"), out);

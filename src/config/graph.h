@@ -19,8 +19,8 @@ struct sg_overrides {
 /* A node as it stands after its overrides. */
 struct sg_node_source {
     const struct sg_yaml *map;
-    struct sg_mark mark; /* of its name */
-    struct sg_str path;  /* graph_config.nodes.q */
+    struct sg_mark mark;              /* of its name */
+    struct sg_str path;               /* graph_config.nodes.q */
     struct sg_overrides placeholders; /* maps old: new, from the inside out */
 };
 

@@ -21,18 +21,22 @@
 #define LATER SG_KEY_LATER
 
 /* section, key, kinds, default, status, doc line */
+/* clang-format off: one row a line */
 const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_TASK, "data_config", MAP, "no data: empty records", WORKS, "where records come from"},
     {SG_SECTION_TASK, "graph_config", MAP, "required", WORKS, "what is done with each record"},
-    {SG_SECTION_TASK, "output_config", MAP, "the raw state is written", WORKS, "what is written of each finished record"},
+    {SG_SECTION_TASK, "output_config", MAP, "the raw state is written", WORKS,
+     "what is written of each finished record"},
     {SG_SECTION_TASK, "schema_config", ANY, "", NOT_YET(4, "{}"), "checks of each final state"},
     {SG_SECTION_TASK, "graph_post_process", ANY, "", NOT_YET(LATER, "[]"), "processors of the whole output"},
     {SG_SECTION_TASK, "task_name", TEXT, "", NO_EFFECT, "a name for the Python library"},
 
-    {SG_SECTION_DATA, "source", MAP | LIST, "no data: empty records", WORKS, "one source; a list of sources (joins) comes with issue 7"},
+    {SG_SECTION_DATA, "source", MAP | LIST, "no data: empty records", WORKS,
+     "one source; a list of sources (joins) comes with issue 7"},
     {SG_SECTION_DATA, "sink", ANY, "", NOT_YET(7, "[]|{}"), "where the output is sent after the run"},
     {SG_SECTION_DATA, "id_column", TEXT, "", WORKS, "column that gives each record its id"},
-    {SG_SECTION_DATA, "resumable", BOOL, "false", WORKS, "resume an interrupted run; comes with issue 2, until then a warning"},
+    {SG_SECTION_DATA, "resumable", BOOL, "false", WORKS,
+     "resume an interrupted run; comes with issue 2, until then a warning"},
 
     {SG_SECTION_SOURCE, "type", TEXT, "required", WORKS, "`disk`; `hf` comes with issue 7, `servicenow` later"},
     {SG_SECTION_SOURCE, "file_path", TEXT, "required", WORKS,
@@ -77,7 +81,8 @@ const struct sg_key_row sg_key_rows[] = {
 
     {SG_SECTION_PROPERTIES, "chat_conversation", TEXT, "", NO_EFFECT,
      "`singleturn` or `multiturn`; concerns nodes with `chat_history: true`, which come with issue 5"},
-    {SG_SECTION_PROPERTIES, "chat_history_window_size", INT, "5", NO_EFFECT, "concerns nodes with `chat_history: true`"},
+    {SG_SECTION_PROPERTIES, "chat_history_window_size", INT, "5", NO_EFFECT,
+     "concerns nodes with `chat_history: true`"},
 
     {SG_SECTION_NODE, "node_type", TEXT, "required", WORKS,
      "`llm`, `weighted_sampler`, `lambda`, `subgraph`; `multi_llm` comes with issue 3, `agent` later"},
@@ -86,12 +91,16 @@ const struct sg_key_row sg_key_rows[] = {
      "state keys that the node writes; an llm node with a list of them needs `post_process`"},
     {SG_SECTION_NODE, "node_name", TEXT, "", NO_EFFECT, "a label of the Studio"},
 
-    {SG_SECTION_LLM, "model", MAP, "required", WORKS, "`name` of an entry of models.yaml, and keys that differ from it"},
-    {SG_SECTION_LLM, "prompt", LIST, "required", WORKS, "list of `role: text`; roles are system, user, assistant, tool"},
+    {SG_SECTION_LLM, "model", MAP, "required", WORKS,
+     "`name` of an entry of models.yaml, and keys that differ from it"},
+    {SG_SECTION_LLM, "prompt", LIST, "required", WORKS,
+     "list of `role: text`; roles are system, user, assistant, tool"},
     {SG_SECTION_LLM, "input_key", TEXT, "messages", WORKS, "state key whose messages follow the prompt"},
     {SG_SECTION_LLM, "output_role", TEXT, "assistant", WORKS, "role of the message that goes into `messages`"},
-    {SG_SECTION_LLM, "pre_process", HOOK, "", WORKS, "gets the state, returns one object that is laid over it for this node"},
-    {SG_SECTION_LLM, "post_process", HOOK, "", WORKS, "gets {response, state}, returns one object: the state keys to write"},
+    {SG_SECTION_LLM, "pre_process", HOOK, "", WORKS,
+     "gets the state, returns one object that is laid over it for this node"},
+    {SG_SECTION_LLM, "post_process", HOOK, "", WORKS,
+     "gets {response, state}, returns one object: the state keys to write"},
     {SG_SECTION_LLM, "chat_history", BOOL, "false", NOT_YET(5, "false"), "the node takes part in chat history"},
     {SG_SECTION_LLM, "tools", ANY, "[]", NOT_YET(LATER, "[]"), "tools that are offered to the model"},
     {SG_SECTION_LLM, "tool_choice", ANY, "auto", NO_EFFECT, "only with `tools`"},
@@ -99,21 +108,26 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_LLM, "output_vars", ANY, "", REFUSED, "use `output_keys`"},
 
     {SG_SECTION_SAMPLER, "attributes", MAP, "required", WORKS, "state key to what is drawn for it"},
-    {SG_SECTION_ATTRIBUTE, "values", LIST | MAP, "required", WORKS, "list of values; a map (a data source) comes with issue 7"},
+    {SG_SECTION_ATTRIBUTE, "values", LIST | MAP, "required", WORKS,
+     "list of values; a map (a data source) comes with issue 7"},
     {SG_SECTION_ATTRIBUTE, "weights", LIST, "all 1", WORKS, "one number a value, none negative, not all 0"},
 
-    {SG_SECTION_LAMBDA, "lambda", HOOK, "required", WORKS, "gets the state, returns one object: the state keys to write"},
+    {SG_SECTION_LAMBDA, "lambda", HOOK, "required", WORKS,
+     "gets the state, returns one object: the state keys to write"},
 
-    {SG_SECTION_SUBGRAPH, "subgraph", TEXT, "required", WORKS, "name or path of a task folder; its `graph_config` counts"},
+    {SG_SECTION_SUBGRAPH, "subgraph", TEXT, "required", WORKS,
+     "name or path of a task folder; its `graph_config` counts"},
     {SG_SECTION_SUBGRAPH, "node_config_map", MAP, "{}", WORKS, "inner node to keys that are laid over its map"},
-    {SG_SECTION_OVERRIDE, "prompt_placeholder_map", MAP, "{}", WORKS, "old: new; renames placeholders of the inner node's prompt"},
+    {SG_SECTION_OVERRIDE, "prompt_placeholder_map", MAP, "{}", WORKS,
+     "old: new; renames placeholders of the inner node's prompt"},
 
     {SG_SECTION_EDGE, "from", TEXT | TEXTS, "required", WORKS, "node or START; a list waits for all of its nodes"},
     {SG_SECTION_EDGE, "to", TEXT | TEXTS, "", WORKS, "node or END; a list starts all of them"},
     {SG_SECTION_EDGE, "condition", HOOK, "", WORKS, "gets the state, gives keys of `path_map`"},
     {SG_SECTION_EDGE, "path_map", MAP, "", WORKS, "result of the condition to a node or END"},
 
-    {SG_SECTION_OUTPUT, "output_map", MAP, "the raw state is written", WORKS, "field of the output record to where it comes from"},
+    {SG_SECTION_OUTPUT, "output_map", MAP, "the raw state is written", WORKS,
+     "field of the output record to where it comes from"},
     {SG_SECTION_OUTPUT, "generator", HOOK, "", NOT_YET(5, ""), "Python class that makes the output record"},
     {SG_SECTION_OUTPUT, "oasst_mapper", MAP, "", WORKS, "OASST rows; come with issue 8"},
     {SG_SECTION_OUTPUT, "data_quality", ANY, "", NOT_YET(8, ""), "quality tagging of the output"},
@@ -127,12 +141,14 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_OASST, "intermediate_writing", TEXT | BOOL, "", NO_EFFECT, "\"yes\" or \"no\""},
 
     {SG_SECTION_MODEL, "name", TEXT, "required in a node", WORKS, "the entry's key in models.yaml"},
-    {SG_SECTION_MODEL, "model_type", TEXT, "required", WORKS, "`vllm`, `openai` or `llama`; others come with issue 6 and later"},
+    {SG_SECTION_MODEL, "model_type", TEXT, "required", WORKS,
+     "`vllm`, `openai` or `llama`; others come with issue 6 and later"},
     {SG_SECTION_MODEL, "model", TEXT, "the entry's key", WORKS, "the model's name at the endpoint"},
     {SG_SECTION_MODEL, "model_serving_name", TEXT, "", WORKS, "vllm: beats `model`"},
     {SG_SECTION_MODEL, "url", TEXT | TEXTS, "required but for llama", WORKS,
      "base address such as http://host:8000/v1; usually SYGRA_<NAME>_URL, several separated by |"},
-    {SG_SECTION_MODEL, "auth_token", TEXT | TEXTS, "", WORKS, "usually SYGRA_<NAME>_TOKEN, parallel to the addresses"},
+    {SG_SECTION_MODEL, "auth_token", TEXT | TEXTS, "", WORKS,
+     "usually SYGRA_<NAME>_TOKEN, parallel to the addresses"},
     {SG_SECTION_MODEL, "parameters", MAP, "{}", WORKS, "sent with each request as they stand"},
     {SG_SECTION_MODEL, "extra_headers", MAP, "{}", WORKS, "HTTP headers, as texts"},
     {SG_SECTION_MODEL, "timeout", NUMBER, "120", WORKS, "seconds for one attempt"},
@@ -142,9 +158,11 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_MODEL, "threads", INT, "1", WORKS, "llama: threads"},
     {SG_SECTION_MODEL, "sequences", INT, "8", WORKS, "llama: replies that are written side by side"},
     {SG_SECTION_MODEL, "context", INT, "2048", WORKS, "llama: tokens of prompt and reply"},
-    {SG_SECTION_MODEL, "load_balancing", TEXT, "least_requests", NO_EFFECT, "several addresses are taken in turn; policies come with issue 6"},
+    {SG_SECTION_MODEL, "load_balancing", TEXT, "least_requests", NO_EFFECT,
+     "several addresses are taken in turn; policies come with issue 6"},
     {SG_SECTION_MODEL, "structured_output", MAP, "", NOT_YET(6, "{}|{enabled: false}"), "a schema for the reply"},
-    {SG_SECTION_MODEL, "completions_api", BOOL, "false", NOT_YET(6, "false"), "the completions API with a chat template of our own"},
+    {SG_SECTION_MODEL, "completions_api", BOOL, "false", NOT_YET(6, "false"),
+     "the completions API with a chat template of our own"},
     {SG_SECTION_MODEL, "hf_chat_template_model_id", TEXT, "", NO_EFFECT, "only with `completions_api`"},
     {SG_SECTION_MODEL, "modify_tokenizer", BOOL, "false", NO_EFFECT, "only with `completions_api`"},
     {SG_SECTION_MODEL, "chat_template_params", ANY, "{}", NO_EFFECT, "only with `completions_api`"},
@@ -159,7 +177,8 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_MODEL, "api_version", TEXT, "", NO_EFFECT, "only for azure_openai"},
     {SG_SECTION_MODEL, "ssl_verify", BOOL, "true", NO_EFFECT, "only with https, which comes with issue 3"},
     {SG_SECTION_MODEL, "ssl_cert", TEXT, "", NO_EFFECT, "only with https, which comes with issue 3"},
-    {SG_SECTION_MODEL, "headers", MAP, "{}", NO_EFFECT, "only for model types that are not built yet; see `extra_headers`"},
+    {SG_SECTION_MODEL, "headers", MAP, "{}", NO_EFFECT,
+     "only for model types that are not built yet; see `extra_headers`"},
     {SG_SECTION_MODEL, "json_payload", BOOL, "false", NO_EFFECT, "requests are JSON"},
     {SG_SECTION_MODEL, "payload_key", TEXT, "default", NO_EFFECT, "only for triton"},
     {SG_SECTION_MODEL, "additional_params", ANY, "{}", NO_EFFECT, "only for claude_proxy"},
@@ -167,7 +186,8 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_MODEL, "multi_modal", BOOL, "", NO_EFFECT, "a note"},
     {SG_SECTION_MODEL, "image_capabilities", ANY, "{}", NO_EFFECT, "only with output_type `image`"},
     {SG_SECTION_MODEL, "voice", ANY, "", NO_EFFECT, "only for speech"},
-    {SG_SECTION_MODEL, "response_format", ANY, "", NO_EFFECT, "only for speech; for chat it has its place inside `parameters`"},
+    {SG_SECTION_MODEL, "response_format", ANY, "", NO_EFFECT,
+     "only for speech; for chat it has its place inside `parameters`"},
     {SG_SECTION_MODEL, "speed", ANY, "", NO_EFFECT, "only for speech"},
     {SG_SECTION_MODEL, "language", ANY, "", NO_EFFECT, "only for transcription"},
     {SG_SECTION_MODEL, "timestamp_granularities", ANY, "", NO_EFFECT, "only for transcription"},
@@ -189,6 +209,8 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_PARAMETERS, "extra_body", MAP, "", WORKS, "its keys are laid over the request's"},
 };
 
+/* clang-format on */
+
 const size_t sg_key_n_rows = sizeof sg_key_rows / sizeof *sg_key_rows;
 
 const struct sg_key_row *sg_key_find(const char *section, struct sg_str key) {
@@ -200,14 +222,14 @@ const struct sg_key_row *sg_key_find(const char *section, struct sg_str key) {
 
 const struct sg_key_row *sg_key_find_anywhere(struct sg_str key) {
     for (size_t i = 0; i < sg_key_n_rows; i++)
-        if (sg_str_eq(sg_str(sg_key_rows[i].key), key))
-            return &sg_key_rows[i];
+        if (sg_str_eq(sg_str(sg_key_rows[i].key), key)) return &sg_key_rows[i];
     return NULL;
 }
 
 const char *sg_key_issue_name(int issue) {
-    static const char *const names[] = {"",           "main job", "run folder", "first use", "runs that explain themselves",
-                                        "Python and compatibility", "calls", "data", "quality"};
+    static const char *const names[] = {
+        "",      "main job", "run folder", "first use", "runs that explain themselves", "Python and compatibility",
+        "calls", "data",     "quality"};
     SG_ASSERT(issue > 0 && issue < SG_KEY_LATER);
     return names[issue];
 }
@@ -217,18 +239,15 @@ const char *sg_key_issue_name(int issue) {
 static const struct {
     unsigned kind;
     const char *name;
-} kind_names[] = {{TEXT, "text"}, {SG_KEY_NUMBER, "a number"},    {INT, "a whole number"}, {BOOL, "true or false"},
-                  {MAP, "a map"}, {TEXTS, "a list of texts"}, {LIST, "a list"},        {HOOK, "{jq: \"...\"}"}};
+} kind_names[] = {{TEXT, "text"}, {SG_KEY_NUMBER, "a number"}, {INT, "a whole number"}, {BOOL, "true or false"},
+                  {MAP, "a map"}, {TEXTS, "a list of texts"},  {LIST, "a list"},        {HOOK, "{jq: \"...\"}"}};
 
 struct sg_str sg_key_kinds_text(struct sg_arena *a, unsigned kinds) {
     struct sg_str out = SG_STR_NONE;
-    if (kinds == ANY)
-        return SG_STR("any value");
-    if (kinds & SG_KEY_NUMBER)
-        kinds &= ~(unsigned)INT; /* a number says it all */
+    if (kinds == ANY) return SG_STR("any value");
+    if (kinds & SG_KEY_NUMBER) kinds &= ~(unsigned)INT; /* a number says it all */
     for (size_t i = 0; i < sizeof kind_names / sizeof *kind_names; i++) {
-        if (!(kinds & kind_names[i].kind))
-            continue;
+        if (!(kinds & kind_names[i].kind)) continue;
         kinds &= ~kind_names[i].kind;
         const char *joint = out.n == 0 ? "" : kinds ? ", " : " or ";
         out = sg_str_printf(a, "%.*s%s%s", SG_ARG(out), joint, kind_names[i].name);
@@ -238,8 +257,7 @@ struct sg_str sg_key_kinds_text(struct sg_arena *a, unsigned kinds) {
 
 static bool all_texts(const struct sg_yaml *list) {
     for (size_t i = 0; i < list->n; i++)
-        if (list->items[i]->kind != SG_YAML_TEXT)
-            return false;
+        if (list->items[i]->kind != SG_YAML_TEXT) return false;
     return true;
 }
 
@@ -268,21 +286,17 @@ static struct sg_str harmless_text(const struct sg_yaml *value) {
     const struct sg_yaml *enabled = sg_yaml_get(value, "enabled");
     if (enabled && enabled->kind == SG_YAML_BOOL && sg_str_eq(enabled->text, SG_STR("false")))
         return SG_STR("{enabled: false}");
-    if (value->kind == SG_YAML_MAP)
-        return value->n ? SG_STR_NONE : SG_STR("{}");
-    if (value->kind == SG_YAML_LIST)
-        return value->n ? SG_STR_NONE : SG_STR("[]");
+    if (value->kind == SG_YAML_MAP) return value->n ? SG_STR_NONE : SG_STR("{}");
+    if (value->kind == SG_YAML_LIST) return value->n ? SG_STR_NONE : SG_STR("[]");
     return value->text;
 }
 
 bool sg_key_is_harmless(const struct sg_key_row *row, const struct sg_yaml *value) {
-    if (value->kind == SG_YAML_NULL)
-        return true;
+    if (value->kind == SG_YAML_NULL) return true;
     struct sg_str list = sg_str(row->harmless), text = harmless_text(value);
     for (size_t at = 0; at < list.n && text.n; at = sg_str_find(list, '|', at) + 1) {
         size_t end = sg_str_find(list, '|', at);
-        if (sg_str_eq((struct sg_str){list.p + at, end - at}, text))
-            return true;
+        if (sg_str_eq((struct sg_str){list.p + at, end - at}, text)) return true;
     }
     return false;
 }
@@ -295,10 +309,8 @@ static void print_status(struct sg_buf *out, const struct sg_key_row *row) {
         SG_BUF_LIT(out, "works");
         break;
     case SG_KEY_NOT_YET:
-        if (row->issue == SG_KEY_LATER)
-            SG_BUF_LIT(out, "not yet (later)");
-        else
-            sg_buf_printf(out, "not yet (issue %d)", row->issue);
+        if (row->issue == SG_KEY_LATER) SG_BUF_LIT(out, "not yet (later)");
+        else sg_buf_printf(out, "not yet (issue %d)", row->issue);
         break;
     case SG_KEY_NO_EFFECT:
         SG_BUF_LIT(out, "accepted, no effect");
@@ -311,8 +323,7 @@ static void print_status(struct sg_buf *out, const struct sg_key_row *row) {
 
 static void print_cell(struct sg_buf *out, struct sg_str text) {
     for (size_t i = 0; i < text.n; i++) {
-        if (text.p[i] == '|')
-            sg_buf_ch(out, '\\');
+        if (text.p[i] == '|') sg_buf_ch(out, '\\');
         sg_buf_ch(out, text.p[i]);
     }
     SG_BUF_LIT(out, " | ");
@@ -327,8 +338,9 @@ void sg_config_reference(struct sg_buf *out) {
         const struct sg_key_row *row = &sg_key_rows[i];
         if (strcmp(section, row->section) != 0) {
             section = row->section;
-            sg_buf_printf(out, "\n## %s\n\n| key | value | default | status | meaning |\n| --- | --- | --- | --- | --- |\n",
-                          section);
+            sg_buf_printf(
+                out, "\n## %s\n\n| key | value | default | status | meaning |\n| --- | --- | --- | --- | --- |\n",
+                section);
         }
         sg_buf_printf(out, "| `%s` | ", row->key);
         print_cell(out, sg_key_kinds_text(&a, row->kinds));

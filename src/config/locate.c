@@ -7,8 +7,8 @@
 
 struct search {
     struct sg_cfg *c;
-    struct sg_str tried;  /* for the message */
-    struct sg_str found;  /* the file */
+    struct sg_str tried; /* for the message */
+    struct sg_str found; /* the file */
     struct sg_str folder;
     struct sg_file_info info;
 };
@@ -18,21 +18,19 @@ static bool has_nul(struct sg_str s) {
 }
 
 static struct sg_str joined(struct sg_cfg *c, struct sg_str folder, struct sg_str name) {
-    if (folder.n == 0 || (name.n && name.p[0] == '/'))
-        return sg_str_dup(c->a, name);
-    return sg_str_printf(c->a, "%.*s%s%.*s", SG_ARG(folder), sg_str_ends(folder, SG_STR("/")) ? "" : "/", SG_ARG(name));
+    if (folder.n == 0 || (name.n && name.p[0] == '/')) return sg_str_dup(c->a, name);
+    return sg_str_printf(c->a, "%.*s%s%.*s", SG_ARG(folder), sg_str_ends(folder, SG_STR("/")) ? "" : "/",
+                         SG_ARG(name));
 }
 
 static struct sg_str without_slash(struct sg_str folder) {
-    while (folder.n > 1 && folder.p[folder.n - 1] == '/')
-        folder.n--;
+    while (folder.n > 1 && folder.p[folder.n - 1] == '/') folder.n--;
     return folder;
 }
 
 static struct sg_str parent_of(struct sg_cfg *c, struct sg_str file) {
     for (size_t i = file.n; i-- > 0;)
-        if (file.p[i] == '/')
-            return i ? sg_str_dup(c->a, (struct sg_str){file.p, i}) : SG_STR("/");
+        if (file.p[i] == '/') return i ? sg_str_dup(c->a, (struct sg_str){file.p, i}) : SG_STR("/");
     return SG_STR(".");
 }
 
@@ -40,15 +38,15 @@ static bool try(struct search *s, struct sg_str candidate) {
     struct sg_cfg *c = s->c;
     struct sg_str path = sg_str_dup(c->a, candidate);
     s->tried = sg_str_printf(c->a, "%.*s%s%.*s", SG_ARG(s->tried), s->tried.n ? ", " : "", SG_ARG(path));
-    if (sg_os->stat(path.p, &s->info) != 0)
-        return false;
+    if (sg_os->stat(path.p, &s->info) != 0) return false;
     s->found = path;
     s->folder = parent_of(c, path);
-    if (!s->info.is_dir)
-        return true;
+    if (!s->info.is_dir) return true;
     s->folder = sg_str_dup(c->a, without_slash(path));
     s->found = joined(c, s->folder, SG_STR(SG_TASK_FILE));
-    return sg_os->stat(s->found.p, &s->info) == 0 && !s->info.is_dir;
+    if (sg_os->stat(s->found.p, &s->info) == 0 && !s->info.is_dir) return true;
+    s->tried = sg_str_printf(c->a, "%.*s (has no " SG_TASK_FILE ")", SG_ARG(s->tried));
+    return false;
 }
 
 /* examples.evol_instruct: tasks/examples/evol_instruct, examples/evol_instruct, then a folder with a dot in its name. */
@@ -63,13 +61,14 @@ static bool try_names(struct search *s, struct sg_str name, struct sg_str base) 
             ((char *)slashed.p)[i] = '/';
             dotted = true;
         }
-    return try(s, joined(c, base, sg_str_join(c->a, SG_STR("tasks/"), slashed))) || try(s, joined(c, base, slashed)) ||
-           (dotted && try(s, joined(c, base, name)));
+    return try(s, joined(c, base, sg_str_join(c->a, SG_STR("tasks/"), slashed))) ||
+           try(s, joined(c, base, slashed)) || (dotted && try(s, joined(c, base, name)));
 }
 
 static const char *help_for(struct sg_str name) {
     if (sg_str_starts(name, SG_STR("sygra.recipes.")))
-        return "the reference's recipes come with issue 5 of the roadmap; run it in a checkout of the reference until then";
+        return "the reference's recipes come with issue 5 of the roadmap; run it in a checkout of the reference "
+               "until then";
     return "a task is a folder with a " SG_TASK_FILE " in it";
 }
 
@@ -81,10 +80,8 @@ static const struct sg_yaml *read_root(struct sg_cfg *c, struct sg_str path, str
         sg_error_at(c->d, mark, SG_STR_NONE, NULL, "%s", err.text);
         return NULL;
     }
-    if (sg_yaml_parse(c->a, c->d, path, text, &root))
-        return NULL;
-    if (root && root->kind == SG_YAML_MAP)
-        return root;
+    if (sg_yaml_parse(c->a, c->d, path, text, &root)) return NULL;
+    if (root && root->kind == SG_YAML_MAP) return root;
     mark = root ? root->mark : (struct sg_mark){(uint32_t)c->d->n_files, 1, 1, 1};
     sg_error_at(c->d, mark, SG_STR_NONE, "its keys are data_config, graph_config and output_config",
                 "a task's file must be a map, not %s", root ? sg_cfg_show(c, root) : "empty");
@@ -93,8 +90,7 @@ static const struct sg_yaml *read_root(struct sg_cfg *c, struct sg_str path, str
 
 static const struct sg_task_file *read_task(struct sg_cfg *c, const struct search *s, struct sg_mark mark) {
     for (size_t i = 0; i < c->n_tasks; i++)
-        if (c->tasks[i]->device == s->info.device && c->tasks[i]->inode == s->info.inode)
-            return c->tasks[i];
+        if (c->tasks[i]->device == s->info.device && c->tasks[i]->inode == s->info.inode) return c->tasks[i];
     struct sg_task_file *t = SG_NEW(c->a, struct sg_task_file);
     *t = (struct sg_task_file){s->folder, s->found, s->info.device, s->info.inode, read_root(c, s->found, mark)};
     *SG_PUSH(c->a, c->tasks, c->n_tasks, c->cap_tasks) = t;
@@ -104,10 +100,11 @@ static const struct sg_task_file *read_task(struct sg_cfg *c, const struct searc
 const struct sg_task_file *sg_cfg_task(struct sg_cfg *c, struct sg_str name, struct sg_str base, struct sg_mark mark,
                                        struct sg_str path) {
     struct search s = {.c = c};
-    bool found = name.n && !has_nul(name) && (try_names(&s, name, SG_STR_NONE) || (base.n && try_names(&s, name, base)));
-    if (found)
-        return read_task(c, &s, mark);
-    sg_error_at(c->d, mark, path, help_for(name), "there is no task `%.*s`; tried %.*s", SG_ARG(name), SG_ARG(s.tried));
+    bool found =
+        name.n && !has_nul(name) && (try_names(&s, name, SG_STR_NONE) || (base.n && try_names(&s, name, base)));
+    if (found) return read_task(c, &s, mark);
+    sg_error_at(c->d, mark, path, help_for(name), "there is no task `%.*s`; tried %.*s", SG_ARG(name),
+                SG_ARG(s.tried));
     return NULL;
 }
 
@@ -125,8 +122,7 @@ struct sg_str sg_cfg_file(struct sg_cfg *c, struct sg_str file, struct sg_mark m
                     here.p[0] == '/' ? 0 : (int)there.n, there.p);
         return here;
     }
-    if (info.is_dir)
-        sg_error_at(c->d, mark, path, "name a file", "%.*s is a folder", SG_ARG(found));
+    if (info.is_dir) sg_error_at(c->d, mark, path, "name a file", "%.*s is a folder", SG_ARG(found));
     sg_cfg_origin(c, "%.*s: %.*s", SG_ARG(path), SG_ARG(found));
     return found;
 }

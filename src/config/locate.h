@@ -11,7 +11,7 @@
 /* A task's file, found and read. */
 struct sg_task_file {
     struct sg_str folder, path;
-    uint64_t device, inode; /* the same file under two names is the same task */
+    uint64_t device, inode;     /* the same file under two names is the same task */
     const struct sg_yaml *root; /* a map; NULL when it could not be read */
 };
 

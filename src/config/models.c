@@ -12,7 +12,6 @@
 #include "config/tree.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -31,6 +30,7 @@ struct sg_models {
     struct model_file files[MAX_FILES];
     size_t n;
     struct sg_str searched; /* for messages */
+    bool broken;            /* a file could not be read: what is unknown may stand in it */
     uint64_t inodes[MAX_FILES][2];
 };
 
@@ -39,20 +39,18 @@ struct sg_models {
 static void add_entries(struct sg_cfg *c, struct sg_str path, struct sg_str text, bool own) {
     struct sg_models *m = c->models;
     const struct sg_yaml *root = NULL;
-    if (sg_yaml_parse(c->a, c->d, path, text, &root) || !root)
-        return;
-    if (root->kind != SG_YAML_MAP)
+    bool bad = sg_yaml_parse(c->a, c->d, path, text, &root) || (root && root->kind != SG_YAML_MAP);
+    m->broken |= bad;
+    if (bad && root)
         sg_error_at(c->d, root->mark, SG_STR_NONE, "write `name: {model_type: vllm, ...}`",
                     "a models file is a map of names to entries, not %s", sg_cfg_show(c, root));
-    else
-        m->files[m->n++] = (struct model_file){path, root, own};
+    if (!bad && root) m->files[m->n++] = (struct model_file){path, root, own};
 }
 
 /* The same file may be in two of the places: the task's folder may be the working directory. */
 static bool is_new(struct sg_models *m, const struct sg_file_info *info) {
     for (size_t i = 0; i < m->n; i++)
-        if (m->inodes[i][0] == info->device && m->inodes[i][1] == info->inode)
-            return false;
+        if (m->inodes[i][0] == info->device && m->inodes[i][1] == info->inode) return false;
     m->inodes[m->n][0] = info->device;
     m->inodes[m->n][1] = info->inode;
     return true;
@@ -66,23 +64,19 @@ static void add_file(struct sg_cfg *c, struct sg_str path, bool wanted, bool own
     path = sg_str_dup(c->a, path);
     m->searched = sg_str_printf(c->a, "%.*s%s%.*s", SG_ARG(m->searched), m->searched.n ? ", " : "", SG_ARG(path));
     int rc = sg_os->stat(path.p, &info);
-    if (rc == -ENOENT && !wanted)
-        return;
-    if (rc == 0 && !is_new(m, &info))
-        return;
-    if (sg_os_read_file(c->a, path.p, SG_YAML_MAX_BYTES, &text, &err))
+    if (rc == -ENOENT && !wanted) return;
+    if (rc == 0 && !is_new(m, &info)) return;
+    m->broken |= sg_os_read_file(c->a, path.p, SG_YAML_MAX_BYTES, &text, &err) != 0;
+    if (err.code)
         sg_error_at(c->d, (struct sg_mark){0}, SG_STR_NONE, "name a models file that can be read", "%s", err.text);
-    else
-        add_entries(c, path, text, own);
+    else add_entries(c, path, text, own);
 }
 
 static void load(struct sg_cfg *c) {
     c->models = SG_NEW(c->a, struct sg_models);
-    if (c->o->models_file.n)
-        add_file(c, c->o->models_file, true, false);
+    if (c->o->models_file.n) add_file(c, c->o->models_file, true, false);
     const struct sg_env_var *custom = sg_env_find(&c->env, SG_STR("SYGRA_CUSTOM_MODELS_PATH"));
-    if (custom && custom->value.n)
-        add_file(c, custom->value, true, false);
+    if (custom && custom->value.n) add_file(c, custom->value, true, false);
     add_file(c, sg_str_printf(c->a, "%.*s/models.yaml", SG_ARG(c->folder)), false, true);
     add_file(c, SG_STR("models.yaml"), false, false);
     add_file(c, SG_STR("sygra/config/models.yaml"), false, false);
@@ -117,12 +111,9 @@ static struct sg_mark mark_of(const struct model *m, const char *key) {
 }
 
 static enum from origin_of(const struct model *m, const char *key) {
-    if (sg_yaml_get(m->node, key))
-        return FROM_NODE;
-    if (sg_yaml_get(m->env, key))
-        return FROM_ENV;
-    if (sg_yaml_get(m->entry, key))
-        return m->file->own ? FROM_OWN_FILE : FROM_FILE;
+    if (sg_yaml_get(m->node, key)) return FROM_NODE;
+    if (sg_yaml_get(m->env, key)) return FROM_ENV;
+    if (sg_yaml_get(m->entry, key)) return m->file->own ? FROM_OWN_FILE : FROM_FILE;
     return FROM_NOWHERE;
 }
 
@@ -137,8 +128,7 @@ static struct sg_str variable_prefix(struct sg_arena *a, struct sg_str alias) {
     for (size_t i = 0; i < alias.n; i++) {
         char ch = alias.p[i];
         bool space = strchr(" \t\n\r\v\f", ch) && ch;
-        if (space && i > 0 && strchr(" \t\n\r\v\f", alias.p[i - 1]))
-            continue;
+        if (space && i > 0 && strchr(" \t\n\r\v\f", alias.p[i - 1])) continue;
         sg_buf_ch(&b, (char)(space ? '_' : ch >= 'a' && ch <= 'z' ? ch - 32 : ch));
     }
     sg_buf_ch(&b, '_');
@@ -169,30 +159,26 @@ static const struct sg_yaml *env_value(struct sg_arena *a, struct sg_str value, 
     return list;
 }
 
-static struct sg_str env_key(struct sg_arena *a, struct sg_str suffix) {
-    struct sg_str key = sg_str_dup(a, suffix);
-    for (size_t i = 0; i < key.n; i++)
-        if (key.p[i] >= 'A' && key.p[i] <= 'Z')
-            ((char *)key.p)[i] |= 0x20;
-    return sg_str_eq(key, SG_STR("token")) ? SG_STR("auth_token") : key;
+/* SYGRA_<NAME>_<KEY>; for tokens also SYGRA_<NAME>_TOKEN, which is the usual one. */
+static const struct sg_env_var *env_variable(const struct model *m, const char *key) {
+    const struct sg_env_var *short_name = NULL;
+    if (strcmp(key, "auth_token") == 0) short_name = sg_env_find(&m->c->env, sg_str(variable(m, "TOKEN")));
+    struct sg_str name = sg_str(variable(m, key));
+    for (size_t i = m->variable.n; i < name.n; i++)
+        if (name.p[i] >= 'a' && name.p[i] <= 'z') ((char *)name.p)[i] -= 32;
+    return short_name ? short_name : sg_env_find(&m->c->env, name);
 }
 
-/* Keys that are no model's are left alone: another model may begin with this one's name. */
+/* Variables that are no key of a model are left alone: another model's name may begin with this one's. */
 static const struct sg_yaml *env_keys(const struct model *m) {
-    struct sg_arena *a = m->c->a;
-    const struct sg_env *env = &m->c->env;
-    struct sg_yaml *map = sg_tree_map(a, env->n);
-    for (size_t i = 0; i < env->n; i++) {
-        const struct sg_env_var *v = &env->vars[i];
-        if (!sg_str_starts(v->name, m->variable) || v->value.n == 0)
-            continue;
-        struct sg_str key = env_key(a, (struct sg_str){v->name.p + m->variable.n, v->name.n - m->variable.n});
-        const struct sg_key_row *row = sg_key_find(SG_SECTION_MODEL, key);
-        if (!row || sg_yaml_find(map, key))
-            continue;
-        sg_tree_add(a, map, key, env_value(a, v->value, row->kinds));
-        bool secret = sg_str_eq(key, SG_STR("auth_token"));
-        sg_cfg_origin(m->c, "model %.*s: %.*s from %s (%.*s)%s%.*s", SG_ARG(m->alias), SG_ARG(key), sg_env_place(v),
+    struct sg_yaml *map = sg_tree_map(m->c->a, sg_key_n_rows);
+    for (size_t i = 0; i < sg_key_n_rows; i++) {
+        const struct sg_key_row *row = &sg_key_rows[i];
+        const struct sg_env_var *v = strcmp(row->section, SG_SECTION_MODEL) == 0 ? env_variable(m, row->key) : NULL;
+        if (!v || v->value.n == 0) continue;
+        sg_tree_add(m->c->a, map, sg_str(row->key), env_value(m->c->a, v->value, row->kinds));
+        bool secret = sg_config_is_secret_name(sg_str(row->key));
+        sg_cfg_origin(m->c, "model %.*s: %s from %s (%.*s)%s%.*s", SG_ARG(m->alias), row->key, sg_env_place(v),
                       SG_ARG(v->name), secret ? "" : " = ", SG_ARG(secret ? SG_STR_NONE : v->value));
     }
     return map->n ? map : NULL;
@@ -207,16 +193,16 @@ static const char *nearest_alias(const struct model *m) {
     for (size_t i = 0; i < c->models->n; i++)
         for (size_t k = 0; k < c->models->files[i].entries->n; k++)
             *SG_PUSH(c->a, names, n, cap) = c->models->files[i].entries->pairs[k].key;
-    struct sg_str all = sg_str_printf(c->a, "give it an entry in a models.yaml; looked in %.*s and the built-in models",
-                                      SG_ARG(c->models->searched));
+    struct sg_str all =
+        sg_str_printf(c->a, "give it an entry in a models.yaml; looked in %.*s and the built-in models",
+                      SG_ARG(c->models->searched));
     return sg_cfg_nearest(c, m->alias, names, n, all.p);
 }
 
 static bool find_entry(struct model *m) {
     for (size_t i = 0; i < m->c->models->n && !m->file; i++) {
         const struct sg_yaml_pair *p = sg_yaml_find(m->c->models->files[i].entries, m->alias);
-        if (!p)
-            continue;
+        if (!p) continue;
         m->file = &m->c->models->files[i];
         m->entry = p->value;
         if (p->value->kind != SG_YAML_MAP) {
@@ -226,9 +212,10 @@ static bool find_entry(struct model *m) {
         }
         sg_cfg_origin(m->c, "model %.*s: entry from %.*s", SG_ARG(m->alias), SG_ARG(m->file->path));
     }
-    if (m->file || sg_cfg_get(m->node, "model_type", SG_YAML_TEXT))
-        return true;
-    sg_error_at(m->c->d, m->mark, key_path(m, "name"), nearest_alias(m), "unknown model `%.*s`", SG_ARG(m->alias));
+    if (m->file || sg_cfg_get(m->node, "model_type", SG_YAML_TEXT)) return true;
+    if (!m->c->models->broken)
+        sg_error_at(m->c->d, m->mark, key_path(m, "name"), nearest_alias(m), "unknown model `%.*s`",
+                    SG_ARG(m->alias));
     return false;
 }
 
@@ -247,10 +234,18 @@ static const struct {
     int type; /* sg_model_type, or -1 */
     int issue;
 } types[] = {
-    {"vllm", SG_MODEL_VLLM, 0},    {"openai", SG_MODEL_OPENAI, 0}, {"llama", SG_MODEL_LLAMA, 0},
-    {"azure_openai", -1, 6},       {"azure", -1, 6},               {"tgi", -1, 6},
-    {"ollama", -1, 6},             {"mistralai", -1, 6},           {"triton", -1, SG_KEY_LATER},
-    {"bedrock", -1, SG_KEY_LATER}, {"vertex_ai", -1, SG_KEY_LATER}, {"claude_proxy", -1, SG_KEY_LATER},
+    {"vllm", SG_MODEL_VLLM, 0},
+    {"openai", SG_MODEL_OPENAI, 0},
+    {"llama", SG_MODEL_LLAMA, 0},
+    {"azure_openai", -1, 6},
+    {"azure", -1, 6},
+    {"tgi", -1, 6},
+    {"ollama", -1, 6},
+    {"mistralai", -1, 6},
+    {"triton", -1, SG_KEY_LATER},
+    {"bedrock", -1, SG_KEY_LATER},
+    {"vertex_ai", -1, SG_KEY_LATER},
+    {"claude_proxy", -1, SG_KEY_LATER},
     {"gemini_proxy", -1, SG_KEY_LATER},
 };
 #define N_TYPES (sizeof types / sizeof *types)
@@ -259,8 +254,7 @@ static const struct {
 static bool set_type(struct model *m) {
     const char *words[N_TYPES];
     size_t found = N_TYPES;
-    for (size_t i = 0; i < N_TYPES; i++)
-        words[i] = types[i].name;
+    for (size_t i = 0; i < N_TYPES; i++) words[i] = types[i].name;
     if (!sg_cfg_require(m->c, m->merged, m->mark, m->path, "model_type", "it can be vllm, openai or llama") ||
         !sg_cfg_word(m->c, m->merged, m->path, "model_type", words, N_TYPES, &found) || found == N_TYPES)
         return false;
@@ -268,7 +262,8 @@ static bool set_type(struct model *m) {
         m->spec->type = (enum sg_model_type)types[found].type;
         return true;
     }
-    struct sg_str what = sg_str_printf(m->c->a, "model type %s (of model `%.*s`)", types[found].name, SG_ARG(m->alias));
+    struct sg_str what =
+        sg_str_printf(m->c->a, "model type %s (of model `%.*s`)", types[found].name, SG_ARG(m->alias));
     sg_cfg_not_yet(m->c, m->mark, key_path(m, "name"), types[found].issue, what.p);
     return false;
 }
@@ -277,20 +272,17 @@ static bool set_type(struct model *m) {
 
 static bool number(const struct model *m, const char *key, double *out) {
     const struct sg_yaml *v = sg_yaml_get(m->merged, key);
-    if (!v || (v->kind != SG_YAML_INT && v->kind != SG_YAML_FLOAT))
-        return false;
+    if (!v || (v->kind != SG_YAML_INT && v->kind != SG_YAML_FLOAT)) return false;
     *out = strtod(sg_str_dup(m->c->a, v->text).p, NULL);
     return true;
 }
 
 static uint32_t whole(const struct model *m, const char *key, uint32_t least, uint32_t most, uint32_t fallback) {
     double v;
-    if (!number(m, key, &v))
-        return fallback;
-    if (v >= least && v <= most && v == floor(v))
-        return (uint32_t)v;
-    sg_error_at(m->c->d, mark_of(m, key), key_path(m, key), NULL, "`%s` must be a whole number from %u to %u, not %s", key, least,
-                most, sg_cfg_show(m->c, sg_yaml_get(m->merged, key)));
+    if (!sg_cfg_get(m->merged, key, SG_YAML_INT) || !number(m, key, &v)) return fallback;
+    if (v >= least && v <= most) return (uint32_t)v;
+    sg_error_at(m->c->d, mark_of(m, key), key_path(m, key), NULL, "`%s` must be a whole number from %u to %u, not %s",
+                key, least, most, sg_cfg_show(m->c, sg_yaml_get(m->merged, key)));
     return fallback;
 }
 
@@ -308,31 +300,18 @@ static void set_numbers(struct model *m) {
 
 /* --- addresses ------------------------------------------------------------------------------------------------------------------ */
 
-static size_t list_of(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str **out) {
-    size_t n = 0;
-    struct sg_name *names = sg_cfg_names(c, value, &n);
-    *out = SG_NEW_N(c->a, struct sg_str, n);
-    for (size_t i = 0; i < n; i++)
-        (*out)[i] = names[i].text;
-    return n;
-}
-
 static bool has_control(struct sg_str s) {
     for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F)
-            return true;
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F) return true;
     return false;
 }
 
 /* host, host:port or [address]:port, and nothing in front of an @. */
 static const char *bad_authority(struct sg_str s) {
     size_t end = s.n > 0 && s.p[0] == '[' ? sg_str_find(s, ']', 0) + 1 : sg_str_find(s, ':', 0);
-    if (sg_str_find(s, '@', 0) < s.n)
-        return "it must not hold a name or password; put a token into auth_token";
-    if (end == 0 || end > s.n || (s.p[0] == '[' && end < 4))
-        return "it has no host";
-    if (end == s.n)
-        return NULL;
+    if (sg_str_find(s, '@', 0) < s.n) return "it must not hold a name or password; put a token into auth_token";
+    if (end == 0 || end > s.n || (s.p[0] == '[' && end < 4)) return "it has no host";
+    if (end == s.n) return NULL;
     uint32_t port = 0;
     for (size_t i = end + 1; i < s.n; i++)
         port = s.p[i] >= '0' && s.p[i] <= '9' && port <= 65535 ? port * 10 + (uint32_t)(s.p[i] - '0') : 65536;
@@ -346,12 +325,9 @@ static struct sg_str authority_of(struct sg_str url) {
 }
 
 static const char *bad_url(struct sg_str url) {
-    if (url.n == 0)
-        return "it is empty";
-    if (has_control(url) || sg_str_find(url, ' ', 0) < url.n)
-        return "it holds blanks or control characters";
-    if (!sg_str_starts(url, SG_STR("http://")))
-        return "it must begin with http://";
+    if (url.n == 0) return "it is empty";
+    if (has_control(url) || sg_str_find(url, ' ', 0) < url.n) return "it holds blanks or control characters";
+    if (!sg_str_starts(url, SG_STR("http://"))) return "it must begin with http://";
     if (sg_str_find(url, '?', 0) < url.n || sg_str_find(url, '#', 0) < url.n)
         return "it must be a base address, without ? or #";
     return bad_authority(authority_of(url));
@@ -362,31 +338,36 @@ static struct sg_str shown_url(struct sg_str url) {
     return sg_str_find(url, '@', 0) < url.n ? SG_STR("...") : url;
 }
 
-static void check_url(struct model *m, struct sg_str url) {
+static void check_url(struct model *m, struct sg_str url, struct sg_mark mark) {
     struct sg_cfg *c = m->c;
     struct sg_str path = key_path(m, "url");
+    if (mark.line == 0) mark = m->mark;
     if (sg_str_starts(url, SG_STR("https://"))) {
-        sg_cfg_not_yet(c, mark_of(m, "url"), path, 3, sg_str_printf(c->a, "https (of model `%.*s`)", SG_ARG(m->alias)).p);
+        sg_cfg_not_yet(c, mark, path, 3, sg_str_printf(c->a, "https (of model `%.*s`)", SG_ARG(m->alias)).p);
         return;
     }
     const char *why = bad_url(url);
     if (why)
-        sg_error_at(c->d, mark_of(m, "url"), path, "an address looks like http://localhost:8000/v1",
-                    "the url \"%.*s\" of model `%.*s` cannot be used: %s", SG_ARG(shown_url(url)), SG_ARG(m->alias), why);
+        sg_error_at(c->d, mark, path, "an address looks like http://localhost:8000/v1",
+                    "the url \"%.*s\" of model `%.*s` cannot be used: %s", SG_ARG(shown_url(url)), SG_ARG(m->alias),
+                    why);
 }
 
 static void set_urls(struct model *m) {
     struct sg_model_spec *s = m->spec;
     const struct sg_yaml *value = sg_yaml_get(m->merged, "url");
-    s->n_urls = list_of(m->c, value, &s->urls);
+    struct sg_name *names = sg_cfg_names(m->c, value, &s->n_urls);
+    s->urls = SG_NEW_N(m->c->a, struct sg_str, s->n_urls);
     if (s->n_urls == 0 && (!value || sg_key_kind_fits(SG_KEY_TEXT | SG_KEY_TEXTS, value))) {
-        const char *help = sg_str_printf(m->c->a, "write %s=http://host:port/v1 into .env, or url: in the model's entry",
-                                         variable(m, "URL")).p;
+        const char *help =
+            sg_str_printf(m->c->a, "write %s=http://host:port/v1 into .env, or url: in the model's entry",
+                          variable(m, "URL"))
+                .p;
         sg_error_at(m->c->d, m->mark, key_path(m, "url"), help, "model `%.*s` has no url", SG_ARG(m->alias));
     }
     for (size_t i = 0; i < s->n_urls; i++) {
-        s->urls[i] = sg_str_trim(s->urls[i]);
-        check_url(m, s->urls[i]);
+        s->urls[i] = sg_str_trim(names[i].text);
+        check_url(m, s->urls[i], names[i].mark);
     }
 }
 
@@ -394,48 +375,42 @@ static void set_urls(struct model *m) {
 
 /* A file's trailing line end is not part of the token, nor is the word that the header puts in front. */
 static struct sg_str plain_token(struct sg_str t) {
-    if (sg_str_starts(t, SG_STR("Bearer ")))
-        t = (struct sg_str){t.p + 7, t.n - 7};
-    if (t.n && t.p[t.n - 1] == '\n')
-        t.n--;
+    if (sg_str_starts(t, SG_STR("Bearer "))) t = (struct sg_str){t.p + 7, t.n - 7};
+    if (t.n && t.p[t.n - 1] == '\n') t.n--;
     return t;
 }
 
-/* The mark has no line where a token is bad: the line would be printed. */
-static void check_token(const struct model *m, struct sg_str token) {
+static struct sg_str read_token(const struct model *m, struct sg_str token) {
+    token = plain_token(token);
     sg_redact_add(sg_str(variable(m, "TOKEN")), token);
     if (has_control(token))
         sg_error_at(m->c->d, m->mark, key_path(m, "auth_token"), "set it again, on one line",
                     "the token of model `%.*s` holds control characters", SG_ARG(m->alias));
+    return token;
 }
 
 static void set_tokens(struct model *m) {
     struct sg_model_spec *s = m->spec;
-    struct sg_str *given;
-    size_t n = list_of(m->c, sg_yaml_get(m->merged, "auth_token"), &given);
+    size_t n;
+    struct sg_name *given = sg_cfg_names(m->c, sg_yaml_get(m->merged, "auth_token"), &n);
     s->tokens = SG_NEW_N(m->c->a, struct sg_str, s->n_urls);
-    for (size_t i = 0; i < n; i++) {
-        given[i] = plain_token(given[i]);
-        check_token(m, given[i]);
-    }
+    for (size_t i = 0; i < n; i++) given[i].text = read_token(m, given[i].text);
     if (n > 1 && n != s->n_urls && s->n_urls > 0)
         sg_error_at(m->c->d, m->mark, key_path(m, "auth_token"), "give one token for all, or one for each url",
                     "model `%.*s` has %zu tokens for %zu urls", SG_ARG(m->alias), n, s->n_urls);
     for (size_t i = 0; i < s->n_urls; i++)
-        s->tokens[i] = n == 1 ? given[0] : i < n ? given[i] : SG_STR_NONE;
+        s->tokens[i] = n == 1 ? given[0].text : i < n ? given[i].text : SG_STR_NONE;
 }
 
 static bool same_origin(struct sg_str a, struct sg_str b) {
-    if (bad_url(a) || bad_url(b))
-        return false;
+    if (bad_url(a) || bad_url(b)) return false;
     struct sg_str x = authority_of(a), y = authority_of(b);
     return x.n == y.n && strncasecmp(x.p, y.p, x.n) == 0;
 }
 
-static bool among(struct sg_str url, const struct sg_str *urls, size_t n) {
+static bool among(struct sg_str url, const struct sg_name *urls, size_t n) {
     for (size_t i = 0; i < n; i++)
-        if (same_origin(url, urls[i]))
-            return true;
+        if (same_origin(url, urls[i].text)) return true;
     return false;
 }
 
@@ -444,19 +419,18 @@ static void bind_tokens(struct model *m) {
     struct sg_cfg *c = m->c;
     enum from url_from = origin_of(m, "url");
     bool own = url_from == FROM_NODE || url_from == FROM_OWN_FILE;
-    if (!own || origin_of(m, "auth_token") != FROM_ENV)
-        return;
-    struct sg_str *trusted;
-    size_t n = list_of(c, sg_yaml_get(m->env, "url"), &trusted);
+    if (!own || origin_of(m, "auth_token") != FROM_ENV) return;
+    size_t n;
+    const struct sg_name *trusted = sg_cfg_names(c, sg_yaml_get(m->env, "url"), &n);
     const char *token = variable(m, "TOKEN"), *url = variable(m, "URL");
     for (size_t i = 0; i < s->n_urls; i++) {
-        if (among(s->urls[i], trusted, n) || s->tokens[i].n == 0)
-            continue;
+        if (among(s->urls[i], trusted, n) || s->tokens[i].n == 0) continue;
         if (n > 0) {
             s->tokens[i] = SG_STR_NONE;
-            sg_warning_at(c->d, mark_of(m, "url"), key_path(m, "url"),
-                          sg_str_printf(c->a, "it belongs to the address in %s; take this url away to use that one", url).p,
-                          "the task sends model `%.*s` elsewhere, so %s is not sent along", SG_ARG(m->alias), token);
+            sg_warning_at(
+                c->d, mark_of(m, "url"), key_path(m, "url"),
+                sg_str_printf(c->a, "it belongs to the address in %s; take this url away to use that one", url).p,
+                "the task sends model `%.*s` elsewhere, so %s is not sent along", SG_ARG(m->alias), token);
         } else {
             sg_warning_at(c->d, mark_of(m, "url"), key_path(m, "url"),
                           sg_str_printf(c->a, "set %s beside it to bind the token to one address", url).p,
@@ -471,8 +445,7 @@ static bool is_header_name(struct sg_str s) { /* RFC 9110 5.6.2: token */
     for (size_t i = 0; i < s.n; i++) {
         char ch = s.p[i];
         bool alnum = (ch >= '0' && ch <= '9') || (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
-        if (!alnum && (ch == 0 || !strchr("!#$%&'*+-.^_`|~", ch)))
-            return false;
+        if (!alnum && (ch == 0 || !strchr("!#$%&'*+-.^_`|~", ch))) return false;
     }
     return s.n > 0;
 }
@@ -486,9 +459,10 @@ static void set_headers(struct model *m) {
         bool scalar = p->value->kind != SG_YAML_LIST && p->value->kind != SG_YAML_MAP;
         struct sg_str value = p->value->kind == SG_YAML_TEXT ? p->value->text : p->value->source;
         if (!is_header_name(p->key) || !scalar || has_control(value))
-            sg_error_at(m->c->d, p->key_node->mark, sg_cfg_key(m->c, path, p->key), NULL,
-                        "the header `%.*s` needs a name of letters, digits and hyphens, and one line of text as its value",
-                        SG_ARG(p->key));
+            sg_error_at(
+                m->c->d, p->key_node->mark, sg_cfg_key(m->c, path, p->key), NULL,
+                "the header `%.*s` needs a name of letters, digits and hyphens, and one line of text as its value",
+                SG_ARG(p->key));
         if (sg_config_is_secret_name(p->key))
             sg_redact_add(sg_str_printf(m->c->a, "header %.*s", SG_ARG(p->key)), value);
         members[i] = (struct sg_member){p->key, sg_json_string(value)};
@@ -500,8 +474,7 @@ static void check_parameters(struct model *m, const struct sg_yaml *map) {
     struct sg_str *names = SG_NEW_N(m->c->a, struct sg_str, sg_key_n_rows), path = key_path(m, "parameters");
     size_t n = 0;
     for (size_t i = 0; i < sg_key_n_rows; i++)
-        if (strcmp(sg_key_rows[i].section, SG_SECTION_PARAMETERS) == 0)
-            names[n++] = sg_str(sg_key_rows[i].key);
+        if (strcmp(sg_key_rows[i].section, SG_SECTION_PARAMETERS) == 0) names[n++] = sg_str(sg_key_rows[i].key);
     for (size_t i = 0; i < map->n; i++) {
         struct sg_str key = map->pairs[i].key;
         const char *help = sg_cfg_nearest(m->c, key, names, n, NULL);
@@ -514,8 +487,7 @@ static void check_parameters(struct model *m, const struct sg_yaml *map) {
 static void set_parameters(struct model *m) {
     const struct sg_yaml *map = sg_cfg_get(m->merged, "parameters", SG_YAML_MAP);
     m->spec->parameters = map ? sg_yaml_to_json(m->c->a, map) : sg_json_object(NULL, 0);
-    if (map)
-        check_parameters(m, map);
+    if (map) check_parameters(m, map);
     const struct sg_yaml *tokens = sg_cfg_get(m->merged, "special_tokens", SG_YAML_LIST);
     m->spec->special_tokens = tokens ? sg_yaml_to_json(m->c->a, tokens) : sg_json_array(NULL, 0);
 }
@@ -523,8 +495,7 @@ static void set_parameters(struct model *m) {
 static void set_wire_name(struct model *m) {
     m->spec->wire_name = m->alias;
     sg_cfg_text(m->merged, "model", &m->spec->wire_name);
-    if (m->spec->type == SG_MODEL_VLLM)
-        sg_cfg_text(m->merged, "model_serving_name", &m->spec->wire_name);
+    if (m->spec->type == SG_MODEL_VLLM) sg_cfg_text(m->merged, "model_serving_name", &m->spec->wire_name);
 }
 
 static void set_llama(struct model *m) {
@@ -555,28 +526,26 @@ static void fill(struct model *m) {
 struct sg_model_spec *sg_models_resolve(struct sg_cfg *c, const struct sg_yaml *node_model, struct sg_mark mark,
                                         struct sg_str path) {
     struct model m = {.c = c, .path = path, .node = node_model};
-    if (node_model->kind != SG_YAML_MAP || !sg_cfg_require(c, node_model, mark, path, "name", "name an entry of models.yaml"))
+    if (node_model->kind != SG_YAML_MAP ||
+        !sg_cfg_require(c, node_model, mark, path, "name", "name an entry of models.yaml"))
         return NULL;
     const struct sg_yaml *name = sg_yaml_get(node_model, "name");
     if (name->kind != SG_YAML_TEXT) {
-        sg_error_at(c->d, name->mark, sg_cfg_key(c, path, SG_STR("name")), "put it in quotes", "`name` must be text, not %s",
-                    sg_cfg_show(c, name));
+        sg_error_at(c->d, name->mark, sg_cfg_key(c, path, SG_STR("name")), "put it in quotes",
+                    "`name` must be text, not %s", sg_cfg_show(c, name));
         return NULL;
     }
-    if (!c->models)
-        load(c);
+    if (!c->models) load(c);
     m.alias = name->text;
     m.mark = name->mark;
     m.variable = variable_prefix(c->a, m.alias);
-    if (!find_entry(&m))
-        return NULL;
+    if (!find_entry(&m)) return NULL;
     m.env = env_keys(&m);
     merge(&m);
     m.spec = SG_NEW(c->a, struct sg_model_spec);
     m.spec->alias = m.alias;
     m.spec->mark = m.mark;
-    if (!set_type(&m))
-        return NULL;
+    if (!set_type(&m)) return NULL;
     fill(&m);
     return m.spec;
 }

@@ -23,7 +23,8 @@ static void check_output_keys(struct sg_cfg *c, const struct sg_node_source *s, 
             sg_error_at(c->d, key->mark, key_path(c, s, "output_keys"), NULL, "a state key needs a name");
         for (size_t k = 0; k < i; k++)
             if (sg_str_eq(key->text, node->output_keys[k].text))
-                sg_warning_at(c->d, key->mark, key_path(c, s, "output_keys"), NULL, "`%.*s` is named twice", SG_ARG(key->text));
+                sg_warning_at(c->d, key->mark, key_path(c, s, "output_keys"), NULL, "`%.*s` is named twice",
+                              SG_ARG(key->text));
     }
 }
 
@@ -39,10 +40,8 @@ static struct sg_str replaced(struct sg_cfg *c, struct sg_str text, struct sg_st
     for (size_t i = 0; i < text.n;) {
         bool here = text.p[i] == '{' && text.n - i >= old.n + 2 && text.p[i + 1 + old.n] == '}' &&
                     sg_str_eq((struct sg_str){text.p + i + 1, old.n}, old);
-        if (here)
-            sg_buf_str(&b, fresh);
-        else
-            sg_buf_ch(&b, text.p[i]);
+        if (here) sg_buf_str(&b, fresh);
+        else sg_buf_ch(&b, text.p[i]);
         i += here ? old.n + 2 : 1;
     }
     struct sg_str out = b.failed ? text : sg_str_dup(c->a, sg_buf_view(&b));
@@ -56,36 +55,41 @@ static struct sg_str with_placeholders(struct sg_cfg *c, const struct sg_node_so
         const struct sg_yaml *map = s->placeholders.maps[i];
         for (size_t k = 0; k < map->n; k++)
             if (map->pairs[k].value->kind == SG_YAML_TEXT)
-                text = replaced(c, text, map->pairs[k].key, sg_str_printf(c->a, "{%.*s}", SG_ARG(map->pairs[k].value->text)));
+                text = replaced(c, text, map->pairs[k].key,
+                                sg_str_printf(c->a, "{%.*s}", SG_ARG(map->pairs[k].value->text)));
     }
     return text;
 }
 
-static void add_part(struct sg_cfg *c, const struct sg_node_source *s, struct sg_prompt_message *m, const struct sg_yaml *text) {
+static void add_part(struct sg_cfg *c, const struct sg_node_source *s, struct sg_prompt_message *m,
+                     const struct sg_yaml *text) {
     struct sg_str value = with_placeholders(c, s, text->text);
     m->parts[m->n_parts++] = (struct sg_prompt_part){{value, text->mark}};
 }
 
 /* {type: text, text: "..."}; the types of other media have an issue of their own. */
-static void read_part(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *item, struct sg_str path,
-                      struct sg_prompt_message *m) {
+static void read_part(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *item,
+                      struct sg_str path, struct sg_prompt_message *m) {
     const struct sg_yaml *type = sg_yaml_get(item, "type"), *text = sg_yaml_get(item, "text");
     if (item->kind == SG_YAML_TEXT) {
         add_part(c, s, m, item);
     } else if (item->kind != SG_YAML_MAP || !type || type->kind != SG_YAML_TEXT) {
-        sg_error_at(c->d, item->mark, path, "write - {type: text, text: \"...\"}", "a part of a prompt is a text or a map with a `type`, not %s",
-                    sg_cfg_show(c, item));
+        sg_error_at(c->d, item->mark, path, "write - {type: text, text: \"...\"}",
+                    "a part of a prompt is a text or a map with a `type`, not %s", sg_cfg_show(c, item));
     } else if (!sg_str_eq(type->text, SG_STR("text"))) {
-        sg_cfg_not_yet(c, type->mark, path, SG_KEY_LATER, sg_str_printf(c->a, "a part of type %s", sg_cfg_show(c, type)).p);
+        sg_cfg_not_yet(c, type->mark, path, SG_KEY_LATER,
+                       sg_str_printf(c->a, "a part of type %s", sg_cfg_show(c, type)).p);
     } else if (!text || text->kind != SG_YAML_TEXT) {
-        sg_error_at(c->d, text ? text->mark : item->mark, path, NULL, "a part of type text needs a text as its `text`");
+        sg_error_at(c->d, text ? text->mark : item->mark, path, NULL,
+                    "a part of type text needs a text as its `text`");
     } else {
         add_part(c, s, m, text);
     }
 }
 
 /* A tool's result is no template (spec-core 6). */
-static void read_tool(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path, struct sg_prompt_message *m) {
+static void read_tool(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path,
+                      struct sg_prompt_message *m) {
     const struct sg_yaml *first = value->kind == SG_YAML_LIST && value->n ? value->items[0] : NULL;
     const struct sg_yaml *content = sg_cfg_get(first, "content", SG_YAML_TEXT);
     if (!content || !sg_cfg_text(first, "tool_call_id", &m->tool_call_id)) {
@@ -96,8 +100,8 @@ static void read_tool(struct sg_cfg *c, const struct sg_yaml *value, struct sg_s
     m->parts[m->n_parts++] = (struct sg_prompt_part){{content->text, content->mark}};
 }
 
-static void read_content(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *value, struct sg_str path,
-                         struct sg_prompt_message *m) {
+static void read_content(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *value,
+                         struct sg_str path, struct sg_prompt_message *m) {
     m->parts = SG_NEW_N(c->a, struct sg_prompt_part, value->kind == SG_YAML_LIST ? value->n : 1);
     if (sg_str_eq(m->role, SG_STR("tool"))) {
         read_tool(c, value, path, m);
@@ -105,20 +109,21 @@ static void read_content(struct sg_cfg *c, const struct sg_node_source *s, const
         add_part(c, s, m, value);
     } else if (value->kind == SG_YAML_LIST) {
         m->is_list = true;
-        for (size_t i = 0; i < value->n; i++)
-            read_part(c, s, value->items[i], sg_cfg_item(c, path, i), m);
+        for (size_t i = 0; i < value->n; i++) read_part(c, s, value->items[i], sg_cfg_item(c, path, i), m);
     } else {
-        const char *help = value->kind < SG_YAML_TEXT && value->kind != SG_YAML_NULL ? "put it in quotes" : "write role: text";
-        sg_error_at(c->d, value->mark, path, help, "a prompt must be text or a list of parts, not %s", sg_cfg_show(c, value));
+        const char *help =
+            value->kind < SG_YAML_TEXT && value->kind != SG_YAML_NULL ? "put it in quotes" : "write role: text";
+        sg_error_at(c->d, value->mark, path, help, "a prompt must be text or a list of parts, not %s",
+                    sg_cfg_show(c, value));
     }
 }
 
 /* False when the message is left out. */
-static bool read_message(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *item, struct sg_str path,
-                         struct sg_prompt_message *m) {
+static bool read_message(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *item,
+                         struct sg_str path, struct sg_prompt_message *m) {
     if (item->kind != SG_YAML_MAP || item->n == 0) {
-        sg_error_at(c->d, item->mark, path, "write - user: \"...\"", "a message of a prompt is a map of a role to a text, not %s",
-                    sg_cfg_show(c, item));
+        sg_error_at(c->d, item->mark, path, "write - user: \"...\"",
+                    "a message of a prompt is a map of a role to a text, not %s", sg_cfg_show(c, item));
         return false;
     }
     const struct sg_yaml_pair *first = &item->pairs[0];
@@ -128,25 +133,26 @@ static bool read_message(struct sg_cfg *c, const struct sg_node_source *s, const
     struct sg_str names[N_ROLES], role_path = sg_cfg_key(c, path, first->key);
     for (size_t i = 0; i < N_ROLES; i++) {
         names[i] = sg_str(roles[i]);
-        if (sg_str_eq(first->key, names[i]))
-            m->role = names[i];
+        if (sg_str_eq(first->key, names[i])) m->role = names[i];
     }
     if (m->role.n == 0) {
-        const char *help = sg_cfg_nearest(c, first->key, names, N_ROLES, "roles are system, user, assistant and tool");
-        sg_warning_at(c->d, first->key_node->mark, role_path, help, "a message with the unknown role `%.*s` is dropped", SG_ARG(first->key));
+        const char *help =
+            sg_cfg_nearest(c, first->key, names, N_ROLES, "roles are system, user, assistant and tool");
+        sg_warning_at(c->d, first->key_node->mark, role_path, help,
+                      "a message with the unknown role `%.*s` is dropped", SG_ARG(first->key));
         return false;
     }
     read_content(c, s, first->value, role_path, m);
     return true;
 }
 
-static void read_prompt(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *list, struct sg_node_spec *out) {
+static void read_prompt(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_yaml *list,
+                        struct sg_node_spec *out) {
     struct sg_str path = key_path(c, s, "prompt");
     out->prompt = SG_NEW_N(c->a, struct sg_prompt_message, list->n);
     for (size_t i = 0; i < list->n; i++) {
         struct sg_prompt_message m = {.role = SG_STR_NONE};
-        if (read_message(c, s, list->items[i], sg_cfg_item(c, path, i), &m))
-            out->prompt[out->n_prompt++] = m;
+        if (read_message(c, s, list->items[i], sg_cfg_item(c, path, i), &m)) out->prompt[out->n_prompt++] = m;
     }
 }
 
@@ -156,7 +162,8 @@ static void set_names(struct sg_cfg *c, const struct sg_node_source *s, struct s
     const struct sg_yaml *input = sg_cfg_get(s->map, "input_key", SG_YAML_TEXT);
     const struct sg_yaml *keys = sg_yaml_get(s->map, "output_keys");
     size_t role = 2; /* assistant */
-    out->input_key = input ? (struct sg_name){input->text, input->mark} : (struct sg_name){.text = SG_STR("messages")};
+    out->input_key =
+        input ? (struct sg_name){input->text, input->mark} : (struct sg_name){.text = SG_STR("messages")};
     sg_cfg_word(c, s->map, s->path, "output_role", roles, N_ROLES, &role);
     out->output_role = sg_str(roles[role]);
     if (out->n_output_keys == 0 && (!keys || keys->kind == SG_YAML_NULL)) {
@@ -165,7 +172,8 @@ static void set_names(struct sg_cfg *c, const struct sg_node_source *s, struct s
         out->n_output_keys = 1;
     }
     if (keys && keys->kind == SG_YAML_LIST && out->post_process.kind == SG_HOOK_NONE)
-        sg_error_at(c->d, keys->mark, key_path(c, s, "output_keys"), "name one key, or add post_process: {jq: \"...\"}",
+        sg_error_at(c->d, keys->mark, key_path(c, s, "output_keys"),
+                    "name one key, or add post_process: {jq: \"...\"}",
                     "a list of `output_keys` needs a `post_process` that fills them");
 }
 
@@ -177,11 +185,13 @@ void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg
         sg_cfg_get(s->map, "prompt", SG_YAML_LIST))
         read_prompt(c, s, sg_yaml_get(s->map, "prompt"), out);
     if (sg_cfg_require(c, s->map, s->mark, s->path, "model", "write model: {name: ...}") && !c->idle)
-        out->model = sg_models_resolve(c, sg_yaml_get(s->map, "model"), sg_yaml_find(s->map, SG_STR("model"))->key_node->mark,
-                                       key_path(c, s, "model"));
+        out->model =
+            sg_models_resolve(c, sg_yaml_get(s->map, "model"), sg_yaml_find(s->map, SG_STR("model"))->key_node->mark,
+                              key_path(c, s, "model"));
     if (sg_yaml_get(s->map, "structured_output"))
-        sg_warning_at(c->d, sg_yaml_find(s->map, SG_STR("structured_output"))->key_node->mark, key_path(c, s, "structured_output"),
-                      "put it inside `model`", "`structured_output` has no effect beside `model`");
+        sg_warning_at(c->d, sg_yaml_find(s->map, SG_STR("structured_output"))->key_node->mark,
+                      key_path(c, s, "structured_output"), "put it inside `model`",
+                      "`structured_output` has no effect beside `model`");
 }
 
 /* --- weighted_sampler ------------------------------------------------------------------------------------------------------------ */
@@ -189,61 +199,59 @@ void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg
 static bool read_weight(struct sg_cfg *c, const struct sg_yaml *v, struct sg_str path, double *out) {
     if (v->kind == SG_YAML_INT || v->kind == SG_YAML_FLOAT) {
         *out = strtod(sg_str_dup(c->a, v->text).p, NULL);
-        if (isfinite(*out) && *out >= 0)
-            return true;
+        if (isfinite(*out) && *out >= 0) return true;
     }
     sg_error_at(c->d, v->mark, path, NULL, "a weight must be a number, 0 or more, not %s", sg_cfg_show(c, v));
     return false;
 }
 
-static void read_weights(struct sg_cfg *c, const struct sg_yaml *list, struct sg_str path, struct sg_attribute_spec *out) {
+static void read_weights(struct sg_cfg *c, const struct sg_yaml *list, struct sg_str path,
+                         struct sg_attribute_spec *out) {
     double total = 0;
     if (list->n != out->n_values)
-        sg_error_at(c->d, list->mark, path, "give one weight a value", "%zu weights for %zu values", list->n, out->n_values);
+        sg_error_at(c->d, list->mark, path, "give one weight a value", "%zu weights for %zu values", list->n,
+                    out->n_values);
     for (size_t i = 0; i < list->n && i < out->n_values; i++) {
         out->weights[i] = 0;
-        if (!read_weight(c, list->items[i], sg_cfg_item(c, path, i), &out->weights[i]))
-            return;
+        if (!read_weight(c, list->items[i], sg_cfg_item(c, path, i), &out->weights[i])) return;
         total += out->weights[i];
     }
     if (list->n == out->n_values && !(total > 0 && isfinite(total)))
         sg_error_at(c->d, list->mark, path, NULL, "the weights must add up to more than 0");
 }
 
-static void read_attribute(struct sg_cfg *c, const struct sg_yaml_pair *pair, struct sg_str path, struct sg_attribute_spec *out) {
+static void read_attribute(struct sg_cfg *c, const struct sg_yaml_pair *pair, struct sg_str path,
+                           struct sg_attribute_spec *out) {
     const struct sg_yaml *map = pair->value, *values = sg_yaml_get(map, "values");
     out->name = (struct sg_name){pair->key, pair->key_node->mark};
     if (map->kind == SG_YAML_NULL || !sg_cfg_keys(c, map, path, SG_SECTION_ATTRIBUTE, NULL, false) ||
         !sg_cfg_require(c, map, pair->key_node->mark, path, "values", "write values: [...]")) {
         if (map->kind == SG_YAML_NULL)
-            sg_error_at(c->d, pair->key_node->mark, path, "write values: [...] below it", "attribute `%.*s` has no values", SG_ARG(pair->key));
+            sg_error_at(c->d, pair->key_node->mark, path, "write values: [...] below it",
+                        "attribute `%.*s` has no values", SG_ARG(pair->key));
         return;
     }
     struct sg_str values_path = sg_cfg_key(c, path, SG_STR("values"));
     if (values->kind == SG_YAML_MAP)
         sg_cfg_not_yet(c, values->mark, values_path, 7, "drawing values from a data source");
-    if (values->kind != SG_YAML_LIST)
-        return;
-    if (values->n == 0)
-        sg_error_at(c->d, values->mark, values_path, NULL, "`values` is an empty list");
+    if (values->kind != SG_YAML_LIST) return;
+    if (values->n == 0) sg_error_at(c->d, values->mark, values_path, NULL, "`values` is an empty list");
     struct sg_json json = sg_yaml_to_json(c->a, values);
     out->values = json.items;
     out->n_values = values->n;
     out->weights = SG_NEW_N(c->a, double, values->n);
-    for (size_t i = 0; i < values->n; i++)
-        out->weights[i] = 1;
+    for (size_t i = 0; i < values->n; i++) out->weights[i] = 1;
     const struct sg_yaml *weights = sg_cfg_get(map, "weights", SG_YAML_LIST);
-    if (weights)
-        read_weights(c, weights, sg_cfg_key(c, path, SG_STR("weights")), out);
+    if (weights) read_weights(c, weights, sg_cfg_key(c, path, SG_STR("weights")), out);
 }
 
 void sg_cfg_node_sampler(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
     const struct sg_yaml *map = sg_cfg_get(s->map, "attributes", SG_YAML_MAP);
     struct sg_str path = key_path(c, s, "attributes");
-    if (!sg_cfg_require(c, s->map, s->mark, s->path, "attributes", "write attributes: {name: {values: [...]}}") || !map)
+    if (!sg_cfg_require(c, s->map, s->mark, s->path, "attributes", "write attributes: {name: {values: [...]}}") ||
+        !map)
         return;
-    if (map->n == 0)
-        sg_error_at(c->d, map->mark, path, NULL, "the sampler has no attributes");
+    if (map->n == 0) sg_error_at(c->d, map->mark, path, NULL, "the sampler has no attributes");
     out->attributes = SG_NEW_N(c->a, struct sg_attribute_spec, map->n);
     out->n_attributes = map->n;
     for (size_t i = 0; i < map->n; i++)

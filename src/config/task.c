@@ -8,13 +8,14 @@
 /* --- data_config -------------------------------------------------------------------------------------------------------------- */
 
 /* .json or .jsonl decides how a file is read, as in the reference; file_format does not. */
-static void check_suffix(struct sg_cfg *c, const struct sg_yaml *file, struct sg_str path, struct sg_source_spec *out) {
+static void check_suffix(struct sg_cfg *c, const struct sg_yaml *file, struct sg_str path,
+                         struct sg_source_spec *out) {
     struct sg_str name = file->text;
     out->lines = sg_str_ends(name, SG_STR(".jsonl"));
-    if (out->lines || sg_str_ends(name, SG_STR(".json")))
-        return;
+    if (out->lines || sg_str_ends(name, SG_STR(".json"))) return;
     if (sg_str_ends(name, SG_STR(".csv")) || sg_str_ends(name, SG_STR(".parquet")))
-        sg_cfg_not_yet(c, file->mark, path, 3, sg_str_printf(c->a, "reading %s files", name.p[name.n - 1] == 'v' ? "CSV" : "Parquet").p);
+        sg_cfg_not_yet(c, file->mark, path, 3,
+                       sg_str_printf(c->a, "reading %s files", name.p[name.n - 1] == 'v' ? "CSV" : "Parquet").p);
     else
         sg_error_at(c->d, file->mark, path, "it can be .json (an array of objects) or .jsonl (an object a line)",
                     "the suffix of %s says nothing about its format", sg_cfg_show(c, file));
@@ -23,23 +24,21 @@ static void check_suffix(struct sg_cfg *c, const struct sg_yaml *file, struct sg
 static void check_encoding(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path) {
     static const char *const names[] = {"utf-8", "utf8", "utf_8", "utf-8-sig", "ascii"};
     for (size_t i = 0; value && i < sizeof names / sizeof *names; i++)
-        if (value->text.n == strlen(names[i]) && strncasecmp(value->text.p, names[i], value->text.n) == 0)
-            return;
+        if (value->text.n == strlen(names[i]) && strncasecmp(value->text.p, names[i], value->text.n) == 0) return;
     if (value)
         sg_error_at(c->d, value->mark, path, "convert the file, for instance with: iconv -t utf-8",
                     "the encoding %s cannot be read, only utf-8", sg_cfg_show(c, value));
 }
 
-static void read_disk(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_str path, struct sg_source_spec *out) {
+static void read_disk(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_str path,
+                      struct sg_source_spec *out) {
     out->encoding = SG_STR("utf-8");
     check_encoding(c, sg_cfg_get(map, "encoding", SG_YAML_TEXT), sg_cfg_key(c, path, SG_STR("encoding")));
     out->fields = sg_cfg_names(c, sg_yaml_get(map, "fields"), &out->n_fields);
-    if (!sg_cfg_require(c, map, mark, path, "file_path", "name a .json or .jsonl file"))
-        return;
+    if (!sg_cfg_require(c, map, mark, path, "file_path", "name a .json or .jsonl file")) return;
     const struct sg_yaml *file = sg_cfg_get(map, "file_path", SG_YAML_TEXT);
     struct sg_str file_path = sg_cfg_key(c, path, SG_STR("file_path"));
-    if (!file)
-        return;
+    if (!file) return;
     out->mark = file->mark;
     check_suffix(c, file, file_path, out);
     out->path = sg_cfg_file(c, file->text, file->mark, file_path);
@@ -55,7 +54,8 @@ static void read_source(struct sg_cfg *c, const struct sg_yaml *map, struct sg_m
         return;
     }
     if (!sg_cfg_keys(c, map, path, SG_SECTION_SOURCE, NULL, false) ||
-        !sg_cfg_require(c, map, mark, path, "type", "it can be disk") || !sg_cfg_word(c, map, path, "type", types, 3, &type) || type == 3)
+        !sg_cfg_require(c, map, mark, path, "type", "it can be disk") ||
+        !sg_cfg_word(c, map, path, "type", types, 3, &type) || type == 3)
         return;
     if (type > 0) {
         sg_cfg_not_yet(c, sg_yaml_get(map, "type")->mark, sg_cfg_key(c, path, SG_STR("type")), issues[type],
@@ -69,8 +69,7 @@ static void read_source(struct sg_cfg *c, const struct sg_yaml *map, struct sg_m
 static void read_data(struct sg_cfg *c, const struct sg_yaml *root, struct sg_data_spec *out) {
     const struct sg_yaml *map = sg_cfg_get(root, "data_config", SG_YAML_MAP);
     struct sg_str path = SG_STR("data_config");
-    if (!map || !sg_cfg_keys(c, map, path, SG_SECTION_DATA, NULL, false))
-        return;
+    if (!map || !sg_cfg_keys(c, map, path, SG_SECTION_DATA, NULL, false)) return;
     sg_cfg_text(map, "id_column", &out->id_column);
     const struct sg_yaml *resumable = sg_cfg_get(map, "resumable", SG_YAML_BOOL);
     out->resumable = resumable && sg_str_eq(resumable->text, SG_STR("true"));
@@ -90,8 +89,10 @@ struct dollar {
     struct sg_str path;                /* of the text */
 };
 
-static const struct sg_yaml *dollar_error(const struct dollar *d, const char *help, const char *why, struct sg_str part) {
-    sg_error_at(d->c->d, d->text->mark, d->path, help, "the path %s %s `%.*s`", sg_cfg_show(d->c, d->text), why, SG_ARG(part));
+static const struct sg_yaml *dollar_error(const struct dollar *d, const char *help, const char *why,
+                                          struct sg_str part) {
+    sg_error_at(d->c->d, d->text->mark, d->path, help, "the path %s %s `%.*s`", sg_cfg_show(d->c, d->text), why,
+                SG_ARG(part));
     return NULL;
 }
 
@@ -105,7 +106,8 @@ static const struct sg_yaml *dollar_item(const struct dollar *d, const struct sg
     if (digits.n == 0 || at->kind != SG_YAML_LIST)
         return dollar_error(d, NULL, digits.n ? "goes into what is no list, at" : "has the bad index", digits);
     if (index >= at->n)
-        return dollar_error(d, sg_str_printf(d->c->a, "the list has %zu items", at->n).p, "goes beyond the list, at", digits);
+        return dollar_error(d, sg_str_printf(d->c->a, "the list has %zu items", at->n).p, "goes beyond the list, at",
+                            digits);
     return at->items[index];
 }
 
@@ -116,13 +118,13 @@ static const struct sg_yaml *dollar_step(const struct dollar *d, const struct sg
     if (!p) {
         size_t n = at->kind == SG_YAML_MAP ? at->n : 0;
         struct sg_str *names = SG_NEW_N(d->c->a, struct sg_str, n);
-        for (size_t i = 0; i < n; i++)
-            names[i] = at->pairs[i].key;
-        return dollar_error(d, sg_cfg_nearest(d->c, key, names, n, "a path starts at the root of this file: $data_config.source.file_path"),
+        for (size_t i = 0; i < n; i++) names[i] = at->pairs[i].key;
+        return dollar_error(d,
+                            sg_cfg_nearest(d->c, key, names, n,
+                                           "a path starts at the root of this file: $data_config.source.file_path"),
                             "leads to nothing at", key);
     }
-    if (bracket == part.n)
-        return p->value;
+    if (bracket == part.n) return p->value;
     return dollar_item(d, p->value, (struct sg_str){part.p + bracket + 1, part.n - bracket - 2});
 }
 
@@ -137,15 +139,15 @@ static struct sg_json follow_dollar(const struct dollar *d) {
 }
 
 /* The value with the paths in it replaced, at any depth; what a path leads to is taken as it stands. */
-static struct sg_json constant(struct sg_cfg *c, const struct sg_yaml *root, const struct sg_yaml *v, struct sg_str path) {
+static struct sg_json constant(struct sg_cfg *c, const struct sg_yaml *root, const struct sg_yaml *v,
+                               struct sg_str path) {
     if (v->kind == SG_YAML_TEXT && v->text.n && v->text.p[0] == '$') {
         struct dollar d = {c, root, v, path};
         return follow_dollar(&d);
     }
     if (v->kind == SG_YAML_LIST) {
         struct sg_json *items = SG_NEW_N(c->a, struct sg_json, v->n);
-        for (size_t i = 0; i < v->n; i++)
-            items[i] = constant(c, root, v->items[i], path);
+        for (size_t i = 0; i < v->n; i++) items[i] = constant(c, root, v->items[i], path);
         return sg_json_array(items, v->n);
     }
     if (v->kind == SG_YAML_MAP) {
@@ -159,13 +161,14 @@ static struct sg_json constant(struct sg_cfg *c, const struct sg_yaml *root, con
 
 /* --- output_config ---------------------------------------------------------------------------------------------------------------- */
 
-static void read_field(struct sg_cfg *c, const struct sg_yaml *root, const struct sg_yaml_pair *pair, struct sg_str path,
-                       struct sg_output_field *out) {
+static void read_field(struct sg_cfg *c, const struct sg_yaml *root, const struct sg_yaml_pair *pair,
+                       struct sg_str path, struct sg_output_field *out) {
     const struct sg_yaml *map = pair->value;
     out->name = (struct sg_name){pair->key, pair->key_node->mark};
     if (map->kind != SG_YAML_MAP) {
-        const char *help = map->kind == SG_YAML_TEXT ? sg_str_printf(c->a, "write {from: %.*s} or {value: ...}", SG_ARG(map->text)).p
-                                                     : "write {from: key} or {value: ...}";
+        const char *help = map->kind == SG_YAML_TEXT
+                               ? sg_str_printf(c->a, "write {from: %.*s} or {value: ...}", SG_ARG(map->text)).p
+                               : "write {from: key} or {value: ...}";
         sg_error_at(c->d, map->kind == SG_YAML_NULL ? pair->key_node->mark : map->mark, path, help,
                     "an output field is a map with `from` or `value`, not %s", sg_cfg_show(c, map));
         return;
@@ -173,39 +176,36 @@ static void read_field(struct sg_cfg *c, const struct sg_yaml *root, const struc
     sg_cfg_keys(c, map, path, SG_SECTION_FIELD, NULL, false);
     const struct sg_yaml *value = sg_yaml_get(map, "value"), *from = sg_cfg_get(map, "from", SG_YAML_TEXT);
     if (value && sg_yaml_get(map, "from"))
-        sg_warning_at(c->d, sg_yaml_find(map, SG_STR("from"))->key_node->mark, path, NULL, "`from` has no effect beside `value`");
+        sg_warning_at(c->d, sg_yaml_find(map, SG_STR("from"))->key_node->mark, path, NULL,
+                      "`from` has no effect beside `value`");
     else if (!value && !sg_yaml_get(map, "from"))
-        sg_error_at(c->d, pair->key_node->mark, path, "write {from: key} or {value: ...}", "field `%.*s` has neither `from` nor `value`",
-                    SG_ARG(pair->key));
+        sg_error_at(c->d, pair->key_node->mark, path, "write {from: key} or {value: ...}",
+                    "field `%.*s` has neither `from` nor `value`", SG_ARG(pair->key));
     out->is_value = value;
-    if (value)
-        out->value = constant(c, root, value, sg_cfg_key(c, path, SG_STR("value")));
-    else if (from)
-        out->from = (struct sg_name){from->text, from->mark};
+    if (value) out->value = constant(c, root, value, sg_cfg_key(c, path, SG_STR("value")));
+    else if (from) out->from = (struct sg_name){from->text, from->mark};
     out->transform = sg_cfg_hook(c, sg_yaml_get(map, "transform"), sg_cfg_key(c, path, SG_STR("transform")));
 }
 
 static void read_oasst(struct sg_cfg *c, const struct sg_yaml *map) {
     struct sg_str path = SG_STR("output_config.oasst_mapper");
-    if (!map || map->kind != SG_YAML_MAP || !sg_cfg_keys(c, map, path, SG_SECTION_OASST, NULL, false))
-        return;
+    if (!map || map->kind != SG_YAML_MAP || !sg_cfg_keys(c, map, path, SG_SECTION_OASST, NULL, false)) return;
     const struct sg_yaml *required = sg_yaml_get(map, "required");
     path = sg_cfg_key(c, path, SG_STR("required"));
     if (required && required->kind == SG_YAML_TEXT && sg_str_eq(required->text, SG_STR("yes")))
         sg_cfg_not_yet(c, required->mark, path, 8, "`oasst_mapper`");
     else if (required && required->kind == SG_YAML_BOOL && sg_str_eq(required->text, SG_STR("true")))
-        sg_warning_at(c->d, required->mark, path, "write \"yes\" in quotes", "`required` counts only as the text \"yes\", so it has no effect");
+        sg_warning_at(c->d, required->mark, path, "write \"yes\" in quotes",
+                      "`required` counts only as the text \"yes\", so it has no effect");
 }
 
 static void read_output(struct sg_cfg *c, const struct sg_yaml *root, struct sg_output_spec *out) {
     const struct sg_yaml *config = sg_cfg_get(root, "output_config", SG_YAML_MAP), *map;
     struct sg_str path = SG_STR("output_config");
-    if (!config || !sg_cfg_keys(c, config, path, SG_SECTION_OUTPUT, NULL, false))
-        return;
+    if (!config || !sg_cfg_keys(c, config, path, SG_SECTION_OUTPUT, NULL, false)) return;
     read_oasst(c, sg_yaml_get(config, "oasst_mapper"));
     map = sg_cfg_get(config, "output_map", SG_YAML_MAP);
-    if (!map)
-        return;
+    if (!map) return;
     path = sg_cfg_key(c, path, SG_STR("output_map"));
     out->has_map = true;
     out->fields = SG_NEW_N(c->a, struct sg_output_field, map->n);
@@ -218,11 +218,9 @@ static void read_output(struct sg_cfg *c, const struct sg_yaml *root, struct sg_
 
 static int load(struct sg_cfg *c, struct sg_task_spec *out) {
     const struct sg_task_file *task = sg_cfg_task(c, c->o->task, SG_STR_NONE, (struct sg_mark){0}, SG_STR_NONE);
-    if (!task)
-        return SG_E_IO;
+    if (!task) return SG_E_IO;
     out->folder = c->folder = task->folder;
-    if (!task->root)
-        return SG_E_SYNTAX;
+    if (!task->root) return SG_E_SYNTAX;
     sg_cfg_origin(c, "task: %.*s", SG_ARG(task->path));
     sg_cfg_keys(c, task->root, SG_STR_NONE, SG_SECTION_TASK, NULL, false);
     read_data(c, task->root, &out->data);
@@ -231,7 +229,8 @@ static int load(struct sg_cfg *c, struct sg_task_spec *out) {
     return c->d->errors ? SG_E_SYNTAX : 0;
 }
 
-int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct sg_diags *diags, struct sg_task_spec *out) {
+int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct sg_diags *diags,
+                   struct sg_task_spec *out) {
     struct sg_cfg c = {.a = a, .d = diags, .o = o, .origins = SG_BUF_INIT(1 << 20)};
     *out = (struct sg_task_spec){.name = sg_str_dup(a, o->task)};
     sg_env_load(&c.env, a, diags);

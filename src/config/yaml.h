@@ -31,10 +31,11 @@ enum sg_yaml_kind {
 struct sg_yaml_pair;
 
 struct sg_yaml {
-    uint8_t kind;         /* sg_yaml_kind */
-    uint8_t depth;        /* levels below, to keep merged trees within SG_YAML_MAX_DEPTH */
-    struct sg_mark mark;  /* of its first line; of a quoted or block text the text's own first character */
-    struct sg_str text;   /* TEXT: its value; other scalars: as JSON (true, 1, 0.5, null; inf and nan have none: inf, nan) */
+    uint8_t kind;        /* sg_yaml_kind */
+    uint8_t depth;       /* levels below, to keep merged trees within SG_YAML_MAX_DEPTH */
+    struct sg_mark mark; /* of its first line; of a quoted or block text the text's own first character */
+    struct sg_str
+        text; /* TEXT: its value; other scalars: as JSON (true, 1, 0.5, null; inf and nan have none: inf, nan) */
     struct sg_str source; /* a plain scalar as it was written */
     size_t n;             /* items or pairs */
     size_t expanded;      /* bytes that it stands for, aliases followed */

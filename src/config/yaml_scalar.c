@@ -25,16 +25,14 @@ static bool at_end(const struct cursor *c) {
 }
 
 static bool take(struct cursor *c, char ch) {
-    if (at_end(c) || *c->p != ch)
-        return false;
+    if (at_end(c) || *c->p != ch) return false;
     c->p++;
     return true;
 }
 
 static bool take_sign(struct cursor *c) {
     bool negative = take(c, '-');
-    if (!negative)
-        take(c, '+');
+    if (!negative) take(c, '+');
     return negative;
 }
 
@@ -43,17 +41,18 @@ static size_t take_digits(struct cursor *c, int base) {
     const char *from = c->p;
     for (; !at_end(c); c->p++) {
         char ch = *c->p;
-        int digit = is_digit(ch) ? ch - '0' : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10 : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10 : 99;
-        if (ch != '_' && digit >= base)
-            break;
+        int digit = is_digit(ch)             ? ch - '0'
+                    : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
+                    : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10
+                                             : 99;
+        if (ch != '_' && digit >= base) break;
     }
     return (size_t)(c->p - from);
 }
 
 static bool one_of(struct sg_str s, const char *const *words) {
     for (; *words; words++)
-        if (sg_str_eq(s, sg_str(*words)))
-            return true;
+        if (sg_str_eq(s, sg_str(*words))) return true;
     return false;
 }
 
@@ -71,24 +70,20 @@ static void big_add(struct big *b, uint32_t factor, uint32_t digit) {
         b->limb[i] = (uint32_t)(carry % 1000000000u);
         carry /= 1000000000u;
     }
-    if (carry)
-        b->limb[b->n++] = (uint32_t)carry;
+    if (carry) b->limb[b->n++] = (uint32_t)carry;
 }
 
 static void big_add_digits(struct big *b, const char *p, const char *end, uint32_t base) {
     for (; p < end; p++)
-        if (*p != '_')
-            big_add(b, base, (uint32_t)(is_digit(*p) ? *p - '0' : (*p | 32) - 'a' + 10));
+        if (*p != '_') big_add(b, base, (uint32_t)(is_digit(*p) ? *p - '0' : (*p | 32) - 'a' + 10));
 }
 
 static struct sg_str big_text(struct sg_arena *a, const struct big *b, bool negative) {
-    if (b->n == 0)
-        return SG_STR("0");
+    if (b->n == 0) return SG_STR("0");
     size_t room = 12 + 9 * b->n, at = 0;
     char *out = sg_alloc(a, room);
     at += (size_t)snprintf(out, room, "%s%u", negative ? "-" : "", b->limb[b->n - 1]);
-    for (size_t i = b->n - 1; i-- > 0;)
-        at += (size_t)snprintf(out + at, room - at, "%09u", b->limb[i]);
+    for (size_t i = b->n - 1; i-- > 0;) at += (size_t)snprintf(out + at, room - at, "%09u", b->limb[i]);
     return (struct sg_str){out, at};
 }
 
@@ -98,29 +93,22 @@ static struct sg_str big_text(struct sg_arena *a, const struct big *b, bool nega
 static struct sg_str decimal_text(struct sg_arena *a, const char *p, const char *end, bool negative) {
     char *out = sg_alloc(a, (size_t)(end - p) + 1);
     size_t n = 0;
-    if (negative && *p != '0')
-        out[n++] = '-';
+    if (negative && *p != '0') out[n++] = '-';
     for (; p < end; p++)
-        if (*p != '_')
-            out[n++] = *p;
+        if (*p != '_') out[n++] = *p;
     return (struct sg_str){out, n};
 }
 
 static bool match_based(struct sg_arena *a, struct cursor c, bool negative, struct sg_str *out) {
     int base = 8;
-    if (!take(&c, '0'))
-        return false;
-    if (take(&c, 'b'))
-        base = 2;
-    else if (take(&c, 'x'))
-        base = 16;
+    if (!take(&c, '0')) return false;
+    if (take(&c, 'b')) base = 2;
+    else if (take(&c, 'x')) base = 16;
     const char *from = c.p;
     size_t n = take_digits(&c, base);
     bool only_underscores = true;
-    for (size_t i = 0; i < n; i++)
-        only_underscores &= from[i] == '_';
-    if (!at_end(&c) || n == 0 || n > MAX_BASED_DIGITS || (only_underscores && base != 8))
-        return false;
+    for (size_t i = 0; i < n; i++) only_underscores &= from[i] == '_';
+    if (!at_end(&c) || n == 0 || n > MAX_BASED_DIGITS || (only_underscores && base != 8)) return false;
     struct big b = {.n = 0};
     big_add_digits(&b, from, c.p, (uint32_t)base);
     *out = big_text(a, &b, negative);
@@ -130,11 +118,9 @@ static bool match_based(struct sg_arena *a, struct cursor c, bool negative, stru
 /* ":59" groups: [0-5]?[0-9]. */
 static bool take_sixty(struct cursor *c, uint32_t *value) {
     struct cursor t = *c;
-    if (!take(&t, ':') || at_end(&t) || !is_digit(*t.p))
-        return false;
+    if (!take(&t, ':') || at_end(&t) || !is_digit(*t.p)) return false;
     uint32_t v = (uint32_t)(*t.p++ - '0');
-    if (v <= 5 && !at_end(&t) && is_digit(*t.p))
-        v = v * 10 + (uint32_t)(*t.p++ - '0');
+    if (v <= 5 && !at_end(&t) && is_digit(*t.p)) v = v * 10 + (uint32_t)(*t.p++ - '0');
     *value = v;
     *c = t;
     return true;
@@ -143,15 +129,12 @@ static bool take_sixty(struct cursor *c, uint32_t *value) {
 static bool match_sexagesimal(struct sg_arena *a, struct cursor c, bool negative, struct sg_str *out) {
     const char *from = c.p;
     uint32_t part;
-    if (take_digits(&c, 10) == 0 || c.end - from > MAX_BASED_DIGITS)
-        return false;
+    if (take_digits(&c, 10) == 0 || c.end - from > MAX_BASED_DIGITS) return false;
     struct big b = {.n = 0};
     big_add_digits(&b, from, c.p, 10);
     size_t groups = 0;
-    for (; take_sixty(&c, &part); groups++)
-        big_add(&b, 60, part);
-    if (groups == 0 || !at_end(&c))
-        return false;
+    for (; take_sixty(&c, &part); groups++) big_add(&b, 60, part);
+    if (groups == 0 || !at_end(&c)) return false;
     *out = big_text(a, &b, negative);
     return true;
 }
@@ -159,14 +142,11 @@ static bool match_sexagesimal(struct sg_arena *a, struct cursor c, bool negative
 static bool match_int(struct sg_arena *a, struct sg_str s, struct sg_str *out) {
     struct cursor c = {s.p, s.p + s.n};
     bool negative = take_sign(&c);
-    if (at_end(&c) || !is_digit(*c.p))
-        return false;
-    if (*c.p == '0' && c.end - c.p > 1)
-        return match_based(a, c, negative, out);
+    if (at_end(&c) || !is_digit(*c.p)) return false;
+    if (*c.p == '0' && c.end - c.p > 1) return match_based(a, c, negative, out);
     struct cursor d = c;
     take_digits(&d, 10);
-    if (!at_end(&d))
-        return match_sexagesimal(a, c, negative, out);
+    if (!at_end(&d)) return match_sexagesimal(a, c, negative, out);
     *out = decimal_text(a, c.p, d.p, negative);
     return true;
 }
@@ -174,15 +154,11 @@ static bool match_int(struct sg_arena *a, struct sg_str s, struct sg_str *out) {
 /* --- floats ----------------------------------------------------------------------------------------------------------- */
 
 static bool take_exponent(struct cursor *c) {
-    if (at_end(c))
-        return true;
-    if (!take(c, 'e') && !take(c, 'E'))
-        return false;
-    if (!take(c, '+') && !take(c, '-'))
-        return false;
+    if (at_end(c)) return true;
+    if (!take(c, 'e') && !take(c, 'E')) return false;
+    if (!take(c, '+') && !take(c, '-')) return false;
     const char *from = c->p;
-    while (!at_end(c) && is_digit(*c->p))
-        c->p++;
+    while (!at_end(c) && is_digit(*c->p)) c->p++;
     return c->p > from && at_end(c);
 }
 
@@ -190,12 +166,10 @@ static bool float_special(struct sg_str s, struct sg_str *out) {
     static const char *const nan[] = {".nan", ".NaN", ".NAN", NULL}, *const inf[] = {".inf", ".Inf", ".INF", NULL};
     struct cursor c = {s.p, s.p + s.n};
     bool negative = take_sign(&c);
-    if (one_of(s, nan))
-        *out = SG_STR("nan");
+    if (one_of(s, nan)) *out = SG_STR("nan");
     else if (one_of((struct sg_str){c.p, (size_t)(c.end - c.p)}, inf))
         *out = negative ? SG_STR("-inf") : SG_STR("inf");
-    else
-        return false;
+    else return false;
     return true;
 }
 
@@ -204,15 +178,12 @@ static bool is_float(struct sg_str s) {
     if (take(&c, '.')) /* no sign is allowed in front of the point */
         return !at_end(&c) && is_digit(*c.p) && take_digits(&c, 10) > 0 && take_exponent(&c);
     take_sign(&c);
-    if (at_end(&c) || !is_digit(*c.p))
-        return false;
+    if (at_end(&c) || !is_digit(*c.p)) return false;
     take_digits(&c, 10);
     uint32_t part;
     bool sixty = false;
-    while (take_sixty(&c, &part))
-        sixty = true;
-    if (!take(&c, '.'))
-        return false;
+    while (take_sixty(&c, &part)) sixty = true;
+    if (!take(&c, '.')) return false;
     take_digits(&c, 10);
     return sixty ? at_end(&c) : take_exponent(&c);
 }
@@ -227,15 +198,12 @@ static double float_value(char *text) {
 }
 
 static bool match_float(struct sg_arena *a, struct sg_str s, struct sg_str *out) {
-    if (float_special(s, out))
-        return true;
-    if (!is_float(s))
-        return false;
+    if (float_special(s, out)) return true;
+    if (!is_float(s)) return false;
     char *plain = sg_alloc(a, s.n + 1);
     size_t n = 0;
     for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] != '_')
-            plain[n++] = s.p[i];
+        if (s.p[i] != '_') plain[n++] = s.p[i];
     plain[n] = 0;
     struct sg_buf b = SG_BUF_INIT(400);
     sg_py_double(&b, float_value(plain));
@@ -248,8 +216,7 @@ static bool match_float(struct sg_arena *a, struct sg_str s, struct sg_str *out)
 
 static bool take_number(struct cursor *c, size_t least, size_t most, int *out) {
     size_t n = 0;
-    for (*out = 0; n < most && !at_end(c) && is_digit(*c->p); n++)
-        *out = *out * 10 + (*c->p++ - '0');
+    for (*out = 0; n < most && !at_end(c) && is_digit(*c->p); n++) *out = *out * 10 + (*c->p++ - '0');
     return n >= least;
 }
 
@@ -266,16 +233,12 @@ struct when {
 
 static bool take_zone(struct cursor *c, struct when *w) {
     skip_blanks(c);
-    if (at_end(c))
-        return true;
+    if (at_end(c)) return true;
     w->has_zone = true;
-    if (take(c, 'Z'))
-        return at_end(c);
+    if (take(c, 'Z')) return at_end(c);
     int hours = 0, minutes = 0, sign = *c->p == '-' ? -1 : 1;
-    if (!take(c, '+') && !take(c, '-'))
-        return false;
-    if (!take_number(c, 1, 2, &hours) || (take(c, ':') && !take_number(c, 2, 2, &minutes)))
-        return false;
+    if (!take(c, '+') && !take(c, '-')) return false;
+    if (!take_number(c, 1, 2, &hours) || (take(c, ':') && !take_number(c, 2, 2, &minutes))) return false;
     w->offset = sign * (hours * 60 + minutes);
     return at_end(c) && hours < 24;
 }
@@ -284,16 +247,14 @@ static bool take_time(struct cursor *c, struct when *w) {
     if (!take(c, 'T') && !take(c, 't')) {
         const char *from = c->p;
         skip_blanks(c);
-        if (c->p == from)
-            return false;
+        if (c->p == from) return false;
     }
     if (!take_number(c, 1, 2, &w->hour) || !take(c, ':') || !take_number(c, 2, 2, &w->minute) || !take(c, ':') ||
         !take_number(c, 2, 2, &w->second))
         return false;
     if (take(c, '.')) {
         int scale = 100000;
-        for (; !at_end(c) && is_digit(*c->p); c->p++, scale /= 10)
-            w->micro += (*c->p - '0') * scale;
+        for (; !at_end(c) && is_digit(*c->p); c->p++, scale /= 10) w->micro += (*c->p - '0') * scale;
     }
     return take_zone(c, w);
 }
@@ -301,8 +262,7 @@ static bool take_time(struct cursor *c, struct when *w) {
 static bool is_calendar_day(const struct when *w) {
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (w->year % 4 == 0 && w->year % 100 != 0) || w->year % 400 == 0;
-    if (w->year < 1 || w->month < 1 || w->month > 12 || w->day < 1)
-        return false;
+    if (w->year < 1 || w->month < 1 || w->month > 12 || w->day < 1) return false;
     return w->day <= days[w->month - 1] + (leap && w->month == 2);
 }
 
@@ -310,23 +270,21 @@ static bool is_calendar_day(const struct when *w) {
 static bool match_date(struct sg_arena *a, struct sg_str s, struct sg_str *out) {
     struct cursor c = {s.p, s.p + s.n};
     struct when w = {.year = 0};
-    if (!take_number(&c, 4, 4, &w.year) || !take(&c, '-'))
-        return false;
+    if (!take_number(&c, 4, 4, &w.year) || !take(&c, '-')) return false;
     const char *month = c.p;
-    if (!take_number(&c, 1, 2, &w.month) || !take(&c, '-') || !take_number(&c, 1, 2, &w.day))
-        return false;
+    if (!take_number(&c, 1, 2, &w.month) || !take(&c, '-') || !take_number(&c, 1, 2, &w.day)) return false;
     if (at_end(&c)) {
         *out = s;
         return c.p - month == 5 && is_calendar_day(&w);
     }
-    if (!take_time(&c, &w) || !is_calendar_day(&w) || w.hour > 23 || w.minute > 59 || w.second > 59)
-        return false;
-    struct sg_str text = sg_str_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d", w.year, w.month, w.day, w.hour, w.minute, w.second);
-    if (w.micro)
-        text = sg_str_join(a, text, sg_str_printf(a, ".%06d", w.micro));
+    if (!take_time(&c, &w) || !is_calendar_day(&w) || w.hour > 23 || w.minute > 59 || w.second > 59) return false;
+    struct sg_str text =
+        sg_str_printf(a, "%04d-%02d-%02dT%02d:%02d:%02d", w.year, w.month, w.day, w.hour, w.minute, w.second);
+    if (w.micro) text = sg_str_join(a, text, sg_str_printf(a, ".%06d", w.micro));
     if (w.has_zone)
-        text = sg_str_join(a, text, sg_str_printf(a, "%c%02d:%02d", w.offset < 0 ? '-' : '+', abs(w.offset) / 60,
-                                                  abs(w.offset) % 60));
+        text = sg_str_join(
+            a, text,
+            sg_str_printf(a, "%c%02d:%02d", w.offset < 0 ? '-' : '+', abs(w.offset) / 60, abs(w.offset) % 60));
     *out = text;
     return true;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* array: one row an element of the JSON array that a file is.
  *
- * Five states, each a function that does one step and says whether it could:
+ * The machine, one state a byte of interest:
  *
  *   OPEN      [ -> FIRST
  *   FIRST     ] -> CLOSED, else -> ELEMENT
@@ -10,14 +10,15 @@
  *   VALUE     -> ELEMENT (a bracket or comma here is a mistake)
  *   CLOSED    white space to the end of the file
  *
- * Only the end of an element is looked for: strings, their escapes, and the depth of brackets of either kind. What is wrong
- * inside an element is found by the parser and costs that row only; what is wrong between elements breaks the source, since
- * nobody can say where the next one begins. */
+ * Only the end of an element is looked for: strings, their escapes, and the depth of brackets of either kind. What
+ * is wrong inside an element is found by the parser and costs that row only; what is wrong between elements breaks
+ * the source, since nobody can say where the next one begins. */
 #include "data/split.h"
 
 enum { OPEN, FIRST, ELEMENT, NEXT, VALUE, CLOSED };
 
-static enum sg_split broken(struct sg_splitter *s, uint64_t line, uint64_t offset, const char *what, struct sg_err *err) {
+static enum sg_split broken(struct sg_splitter *s, uint64_t line, uint64_t offset, const char *what,
+                            struct sg_err *err) {
     s->in.ended = true;
     s->state = CLOSED;
     sg_fail(err, SG_E_SYNTAX, "%.*s:%llu: byte %llu: %s", SG_ARG(s->name), (unsigned long long)line,
@@ -53,17 +54,17 @@ static enum sg_split find_byte(struct sg_splitter *s, enum sg_patience patience,
     }
 }
 
-/* --- the end of an element ----------------------------------------------------------------------------------------------- */
+/* --- the end of an element -------------------------------------------------------------------------------------- */
 
 enum { PLAIN, QUOTE, UP, DOWN, STOP };
 
 static const unsigned char classes[256] = {
-    ['"'] = QUOTE, ['{'] = UP,   ['['] = UP,   ['}'] = DOWN,  [']'] = DOWN,
+    ['"'] = QUOTE, ['{'] = UP,   ['['] = UP,    ['}'] = DOWN,  [']'] = DOWN,
     [','] = STOP,  [' '] = STOP, ['\t'] = STOP, ['\n'] = STOP, ['\r'] = STOP,
 };
 
-/* Goes on inside a string; the offset behind its closing quote, or t.n with in_string still set. Most of a file is text
- * without escapes, which memchr passes faster than any table. */
+/* Goes on inside a string; the offset behind its closing quote, or t.n with in_string still set. Most of a file is
+ * text without escapes, which memchr passes faster than any table. */
 static size_t pass_string(struct sg_splitter *s, struct sg_str t, size_t i) {
     if (s->escaped && i < t.n) {
         s->escaped = false;
@@ -128,20 +129,22 @@ static enum sg_split take(struct sg_splitter *s, size_t n, struct sg_piece *out)
     return SG_SPLIT_GOT;
 }
 
-static enum sg_split find_element(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out, struct sg_err *err) {
+static enum sg_split find_element(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
+                                  struct sg_err *err) {
     for (;;) {
         size_t n;
         if (find_end(s, &n)) return take(s, n, out);
         drop_long_row(s);
         enum sg_split got = sg_input_more(s, patience, err);
         if (got == SG_SPLIT_ENDED) {
-            return broken(s, s->row.line, s->row.offset, "the file ends inside the array, in the element that begins here", err);
+            return broken(s, s->row.line, s->row.offset,
+                          "the file ends inside the array, in the element that begins here", err);
         }
         if (got != SG_SPLIT_GOT) return got;
     }
 }
 
-/* --- between elements ------------------------------------------------------------------------------------------------------ */
+/* --- between elements ------------------------------------------------------------------------------------------- */
 
 static enum sg_split begin_element(struct sg_splitter *s, char c, struct sg_err *err) {
     if (c == ',' || c == '}') return broken_here(s, "a value is missing here", err);
@@ -162,7 +165,8 @@ static enum sg_split step(struct sg_splitter *s, char c, struct sg_err *err) {
     switch (s->state) {
     case OPEN:
         if (c == '[') return enter(s, FIRST);
-        return broken_here(s, c == '{' ? "the top level is an object, not an array" : "the file is not a JSON array", err);
+        return broken_here(s, c == '{' ? "the top level is an object, not an array" : "the file is not a JSON array",
+                           err);
     case FIRST:
         return c == ']' ? enter(s, CLOSED) : begin_element(s, c, err);
     case VALUE:
@@ -175,7 +179,8 @@ static enum sg_split step(struct sg_splitter *s, char c, struct sg_err *err) {
     }
 }
 
-enum sg_split sg_array_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out, struct sg_err *err) {
+enum sg_split sg_array_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
+                            struct sg_err *err) {
     enum sg_split got = sg_splitter_begin(s, patience, err);
     while (got == SG_SPLIT_GOT) {
         if (s->state == ELEMENT) return find_element(s, patience, out, err);

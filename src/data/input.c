@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* input: the window that moves over a file.
  *
- * The window is filled to its end, consumed, and only then moved: what is left of the last row goes to the front, so at most
- * one row in a block is copied. When one row fills it, it doubles; once that row is consumed it shrinks again.
+ * The window is filled to its end, consumed, and only then moved: what is left of the last row goes to the front, so
+ * at most one row in a block is copied. When one row fills it, it doubles; once that row is consumed it shrinks
+ * again.
  *
- * Waiting for a pipe: descriptors are opened with O_NONBLOCK, and a wait is a poll of the pipe and of `wake`, so that a
- * reader which waits for a writer that never comes can be stopped. poll is no access to a file and needs no seam: under the
- * simulator sources are plain files. On Linux poll of a FIFO that nobody has opened for writing yet waits (only a writer
- * that was there and left makes it report the end), which read alone cannot tell from the end. */
+ * Waiting for a pipe: descriptors are opened with O_NONBLOCK, and a wait is a poll of the pipe and of `wake`, so
+ * that a reader which waits for a writer that never comes can be stopped. poll is no access to a file and needs no
+ * seam: under the simulator sources are plain files. On Linux poll of a FIFO that nobody has opened for writing yet
+ * waits (only a writer that was there and left makes it report the end); read alone cannot tell the two apart. */
 #include "data/split.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
 
-void sg_splitter_init(struct sg_splitter *s, int fd, bool waits, int wake, struct sg_str name, size_t block, size_t limit) {
+void sg_splitter_init(struct sg_splitter *s, int fd, bool waits, int wake, struct sg_str name, size_t block,
+                      size_t limit) {
     *s = (struct sg_splitter){.name = name, .limit = limit ? limit : SG_SPLIT_ROW_LIMIT, .line = 1};
     s->in = (struct sg_input){.fd = fd, .wake = wake, .waits = waits, .block = block ? block : SG_SPLIT_BLOCK};
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lines: one row a line (JSON Lines).
  *
- * A line ends in LF or CRLF; the last one need not end. Lines of nothing but white space are no rows: they are skipped and
- * take no position (the reference stops with an error there). A NUL is a byte like any other. */
+ * A line ends in LF or CRLF; the last one need not end. Lines of nothing but white space are no rows: they are
+ * skipped and take no position (the reference stops with an error there). A NUL is a byte like any other. */
 #include "data/split.h"
 
 static bool is_blank(struct sg_str s) {
@@ -37,7 +37,8 @@ static enum sg_split take_last(struct sg_splitter *s, struct sg_piece *out) {
     return take(s, n, n, out) ? SG_SPLIT_GOT : SG_SPLIT_ENDED;
 }
 
-enum sg_split sg_lines_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out, struct sg_err *err) {
+enum sg_split sg_lines_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
+                            struct sg_err *err) {
     enum sg_split got = sg_splitter_begin(s, patience, err);
     while (got == SG_SPLIT_GOT) {
         struct sg_str left = sg_splitter_left(s);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* outfile: appending to a file that stays valid.
  *
- * Array form: `pending` holds ",\n" and the laid out record for each append ("[\n" for the first); a write adds "\n]" and
- * begins where the old closing bracket stood. If it fails, the bracket is put back where it was and the file is cut to its
- * old size: that needs no new room on a full disk. */
+ * Array form: `pending` holds ",\n" and the laid out record for each append ("[\n" for the first); a write adds
+ * "\n]" and begins where the old closing bracket stood. If it fails, the bracket is put back where it was and the
+ * file is cut to its old size: that needs no new room on a full disk. */
 #include "data/outfile.h"
 
 #include "data/split.h"
@@ -36,7 +36,7 @@ static int make_file(struct sg_outfile *f, struct sg_err *err) {
     return f->fd < 0 ? io_error(f, f->fd, "cannot be made", err) : 0;
 }
 
-/* --- appending -------------------------------------------------------------------------------------------------------------- */
+/* --- appending -------------------------------------------------------------------------------------------------- */
 
 static void cut_torn_end(const struct sg_outfile *f, uint64_t at) {
     if (at < f->size) sg_os_pwrite_all(f->fd, closing.p, closing.n, at);
@@ -76,7 +76,7 @@ int sg_outfile_add(struct sg_outfile *f, struct sg_str json, struct sg_err *err)
     return f->pending.n >= WRITE_BYTES ? sg_outfile_flush(f, err) : 0;
 }
 
-/* --- from array to lines -------------------------------------------------------------------------------------------------------- */
+/* --- from array to lines ---------------------------------------------------------------------------------------- */
 
 /* Every element of the array that is read from `from` becomes a line of `to`. */
 static int copy_elements(struct sg_splitter *from, struct sg_outfile *to, struct sg_err *err) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* outfile: a file of records that can be read at any moment: JSON Lines, or an array that is closed after every write.
- * Private to data.
+/* outfile: a file of records that can be read at any moment: JSON Lines, or an array that is closed after every
+ * write. Private to data.
  *
- * Appends gather in memory up to 256 kB. An array of n records looks as Python's json.dump(..., indent=4) leaves it: "[",
- * then each record on lines of its own, then "\n]" as its last two bytes, which the next write replaces.
+ * Appends gather in memory up to 256 kB. An array of n records looks as Python's json.dump(..., indent=4) leaves it:
+ * "[", then each record on lines of its own, then "\n]" as its last two bytes, which the next write replaces.
  * Errors: SG_E_IO; what a failed write has torn is cut off again, so the file ends with its last whole write.
  * Thread: one (the writer's worker). */
 #ifndef SG_DATA_OUTFILE_H

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* output: the loop's side of writing: outputs are copied into blocks, blocks are jobs of a worker (writer.h).
  *
- * A block goes to the worker when it is full (64 kB: at 25,000 records a second one wake-up for 30 records) and every 50 ms
- * if it holds something, and then the worker writes all it has. QUEUE_BYTES bounds what is on its way; behind that the engine
- * admits no records until half of it is done.
+ * A block goes to the worker when it is full (64 kB: at 25,000 records a second one wake-up for 30 records) and
+ * every 50 ms if it holds something, and then the worker writes all it has. QUEUE_BYTES bounds what is on its way;
+ * behind that the engine admits no records until half of it is done.
  *
- * The worker never touches anything here but the block that it works on: what the loop wants to know of the writer is copied
- * into the block at the end of its job. */
+ * The worker never touches anything here but the block that it works on: what the loop wants to know of the writer
+ * is copied into the block at the end of its job. */
 #include "data/writer.h"
 
 #include <stdlib.h>
@@ -46,7 +46,7 @@ struct sg_output {
     bool lines, full, failed, finishing;
     struct sg_output_figures figures;
     struct sg_output_result result;
-    int status; /* of the finish */
+    int status;   /* of the finish */
     bool *closed; /* set by close, for a callback's caller */
     void (*room_fn)(void *ud);
     void *room_ud;
@@ -56,7 +56,7 @@ struct sg_output {
     void *finish_ud;
 };
 
-/* --- worker --------------------------------------------------------------------------------------------------------------------- */
+/* --- worker ----------------------------------------------------------------------------------------------------- */
 
 static size_t frame_size(size_t length) {
     return sizeof(struct frame) + ((length + 7) & ~(size_t)7);
@@ -87,7 +87,7 @@ static void run_block(struct sg_job *j) {
     b->failed = w->failed;
 }
 
-/* --- loop: blocks ---------------------------------------------------------------------------------------------------------------- */
+/* --- loop: blocks ----------------------------------------------------------------------------------------------- */
 
 static void on_written(struct sg_job *j);
 
@@ -157,7 +157,7 @@ void sg_output_pulled(struct sg_output *o, uint64_t count) {
     submit(o);
 }
 
-/* --- loop: what comes back ---------------------------------------------------------------------------------------------------------- */
+/* --- loop: what comes back -------------------------------------------------------------------------------------- */
 
 static void tell_error(struct sg_output *o) {
     o->failed = true;
@@ -205,9 +205,10 @@ void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out)
     *out = o->figures;
 }
 
-/* --- life ---------------------------------------------------------------------------------------------------------------------------- */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
-int sg_output_open(struct sg_loop *l, const struct sg_output_options *options, struct sg_output **out, struct sg_err *err) {
+int sg_output_open(struct sg_loop *l, const struct sg_output_options *options, struct sg_output **out,
+                   struct sg_err *err) {
     struct sg_output *o = sg_xcalloc(1, sizeof *o);
     o->loop = l;
     o->lines_above = options->lines_above;
@@ -229,7 +230,8 @@ int sg_output_open(struct sg_loop *l, const struct sg_output_options *options, s
 }
 
 void sg_output_finish(struct sg_output *o, bool complete,
-                      void (*fn)(void *ud, int status, const struct sg_output_result *r, const struct sg_err *err), void *ud) {
+                      void (*fn)(void *ud, int status, const struct sg_output_result *r, const struct sg_err *err),
+                      void *ud) {
     SG_ASSERT(!o->finishing && fn);
     o->finishing = true;
     o->finish_fn = fn;

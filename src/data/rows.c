@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* rows: one record from the text of one row (spec-core 3.7 with its defects repaired).
  *
- *   columns   `fields` keeps the columns named, and `id`; a row in which none of them occurs stays, as an empty record
- *   id        the `id_column` of the row if it has one and it is not null (also when `fields` does not name that column);
- *             else `id` as it stands, whatever it is (0 and "" too), unless null; else SHA-256 of the record's text as
- *             Python's json.dumps(record, sort_keys=True) gives it. A record that lacks `id` gets it as its last member
+ *   columns   `fields` keeps the columns named, and `id`; a row in which none of them occurs stays, as an empty
+ *             record
+ *   id        the `id_column` of the row if it has one and it is not null (also when `fields` does not name that
+ *             column); else `id` as it stands, whatever it is (0 and "" too), unless null; else SHA-256 of the
+ *             record's text as Python's json.dumps(record, sort_keys=True) gives it. A record that lacks `id` gets
+ *             it as its last member
  *
- * An arena's first block fits a row of ordinary text whole, with some room for what the engine adds while the record waits
- * for its first answer: a record in flight is then one block. Rows of many small values take a second block. */
+ * An arena's first block fits a row of ordinary text whole, with some room for what the engine adds while the record
+ * waits for its first answer: a record in flight is then one block. Rows of many small values take a second block. */
 #include "data/rows.h"
 
 #include <stdio.h>
@@ -16,11 +18,12 @@
 
 static const struct sg_str id_key = {"id", 2};
 
-/* --- ids ----------------------------------------------------------------------------------------------------------------- */
+/* --- ids -------------------------------------------------------------------------------------------------------- */
 
 static struct sg_str id_of_position(struct sg_arena *a, uint64_t seed, uint64_t position) {
     struct sg_draw_key key = {.seed = seed, .position = position, .node = sg_hash64(SG_STR("record id"), 0)};
-    return sg_str_printf(a, "%016llx%016llx", (unsigned long long)sg_draw(&key, 0), (unsigned long long)sg_draw(&key, 1));
+    return sg_str_printf(a, "%016llx%016llx", (unsigned long long)sg_draw(&key, 0),
+                         (unsigned long long)sg_draw(&key, 1));
 }
 
 static struct sg_str id_of_content(struct sg_arena *a, const struct sg_json *record) {
@@ -54,14 +57,15 @@ static struct sg_json with_id(struct sg_arena *a, const struct sg_json *record, 
 }
 
 /* `row` has all columns, *record those that stay. */
-static void set_id(const struct sg_row_maker *m, struct sg_arena *a, const struct sg_json *row, struct sg_json *record) {
+static void set_id(const struct sg_row_maker *m, struct sg_arena *a, const struct sg_json *row,
+                   struct sg_json *record) {
     const struct sg_json *column = get_not_null(row, m->id_column);
     if (column) *record = with_id(a, record, *column);
     else if (m->want_ids && !get_not_null(record, id_key))
         *record = with_id(a, record, sg_json_string(id_of_content(a, record)));
 }
 
-/* --- columns ------------------------------------------------------------------------------------------------------------- */
+/* --- columns ---------------------------------------------------------------------------------------------------- */
 
 static bool is_kept(const struct sg_row_maker *m, struct sg_str key) {
     for (size_t i = 0; i < m->n_fields; i++)
@@ -78,7 +82,7 @@ static struct sg_json keep_fields(const struct sg_row_maker *m, struct sg_arena 
     return sg_json_object(members, n);
 }
 
-/* --- rows ------------------------------------------------------------------------------------------------------------------ */
+/* --- rows ------------------------------------------------------------------------------------------------------- */
 
 static size_t first_block(size_t text_bytes) {
     return text_bytes + text_bytes / 8 + 8 * sizeof(struct sg_member) + ROOM_FOR_RUN;
@@ -90,7 +94,8 @@ static uint64_t count_lines(struct sg_str s, size_t n) {
     return lines;
 }
 
-/* `at`: of the mistake, from the piece's beginning. What the parser has built goes, and with it a block as large as the row. */
+/* `at`: of the mistake, from the piece's beginning. What the parser has built goes, and with it a block as large as
+ * the row. */
 static void fail_row(const struct sg_row_maker *m, const struct sg_piece *piece, size_t at, int code, const char *why,
                      struct sg_row *out) {
     sg_arena_fini(&out->arena);
@@ -102,8 +107,8 @@ static void fail_row(const struct sg_row_maker *m, const struct sg_piece *piece,
                                (unsigned long long)(piece->offset + at), why);
 }
 
-static void fail_syntax(const struct sg_row_maker *m, const struct sg_piece *piece, size_t at, const struct sg_err *err,
-                        struct sg_row *out) {
+static void fail_syntax(const struct sg_row_maker *m, const struct sg_piece *piece, size_t at,
+                        const struct sg_err *err, struct sg_row *out) {
     char why[SG_ERR_TEXT + 16];
     snprintf(why, sizeof why, "%s of the row", err->text); /* the parser's text ends in "at byte N" */
     fail_row(m, piece, at, err->code, why, out);

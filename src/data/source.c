@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* source: rows on request, read and parsed by a worker.
  *
- * Two batches go round: the loop hands rows of `front` out while the worker fills `back`. The worker is woken when the front
- * is down to a quarter, so a pull is usually answered at once, at most one batch is read ahead, and at low rates the worker
- * sleeps for 200 rows. A batch ends at BATCH_ROWS rows, at BATCH_BYTES of memory, or when a pipe has nothing more for now;
- * the first ones are small, so that the first record starts early.
+ * Two batches go round: the loop hands rows of `front` out while the worker fills `back`. The worker is woken when
+ * the front is down to a quarter, so a pull is usually answered at once, at most one batch is read ahead, and at low
+ * rates the worker sleeps for 200 rows. A batch ends at BATCH_ROWS rows, at BATCH_BYTES of memory, or when a pipe
+ * has nothing more for now; the first ones are small, so that the first record starts early.
  *
  *   loop:    request, front, `state` of back, what is known of the end
  *   worker:  `reader`, and back while a job runs
  *
- * The first row that a finished count leaves over is looked for with the last batch, so that has_more costs nothing. */
+ * The first row that a finished count leaves over is looked for with the last batch, so that has_more costs nothing.
+ */
 #include "data/rows.h"
 
 #include <errno.h>
@@ -53,15 +54,17 @@ struct sg_source {
     int fd, wake;
     struct batch *front, *back;
     enum { IDLE, READING, READY } state; /* of back */
-    sg_rows_fn *on_rows; /* the request; NULL: none */
+    sg_rows_fn *on_rows;                 /* the request; NULL: none */
     void *ud;
     size_t max;
 };
 
-/* --- worker: filling a batch ---------------------------------------------------------------------------------------------- */
+/* --- worker: filling a batch ------------------------------------------------------------------------------------ */
 
-static enum sg_split next_piece(struct reader *r, enum sg_patience patience, struct sg_piece *out, struct sg_err *err) {
-    return r->lines ? sg_lines_next(&r->splitter, patience, out, err) : sg_array_next(&r->splitter, patience, out, err);
+static enum sg_split next_piece(struct reader *r, enum sg_patience patience, struct sg_piece *out,
+                                struct sg_err *err) {
+    return r->lines ? sg_lines_next(&r->splitter, patience, out, err)
+                    : sg_array_next(&r->splitter, patience, out, err);
 }
 
 static enum sg_split next_row(struct reader *r, enum sg_patience patience, struct sg_row *out, struct sg_err *err) {
@@ -115,7 +118,7 @@ static void run_job(struct sg_job *j) {
     fill_batch(&s->reader, s->back);
 }
 
-/* --- loop: handing out ------------------------------------------------------------------------------------------------------ */
+/* --- loop: handing out ------------------------------------------------------------------------------------------ */
 
 static size_t rows_left(const struct batch *b) {
     return b->n - b->at;
@@ -183,10 +186,11 @@ bool sg_source_has_more(const struct sg_source *s, bool *total_known, uint64_t *
     return rows_left(b) > 0 || (s->state == READY && s->back->n > 0) || (b->ended && b->more);
 }
 
-/* --- opening and closing ------------------------------------------------------------------------------------------------------ */
+/* --- opening and closing ---------------------------------------------------------------------------------------- */
 
 static bool is_utf8(struct sg_str name) {
-    static const char *const names[] = {"", "utf-8", "utf8", "UTF-8", "UTF8", "utf_8", "utf-8-sig", "utf_8_sig", "ascii", "us-ascii"};
+    static const char *const names[] = {"",      "utf-8",     "utf8",      "UTF-8", "UTF8",
+                                        "utf_8", "utf-8-sig", "utf_8_sig", "ascii", "us-ascii"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (sg_str_eq(name, sg_str(names[i]))) return true;
     return false;
@@ -215,7 +219,8 @@ static void copy_fields(struct sg_source *s, const struct sg_source_spec *spec) 
 static int begin_file(struct sg_source *s, const struct sg_source_spec *spec, struct sg_err *err) {
     struct sg_str path = sg_str_dup(&s->arena, spec->path);
     if (!is_utf8(spec->encoding)) {
-        return sg_fail(err, SG_E_UNSUPPORTED, "%s: encoding %.*s: not yet, only utf-8", path.p, SG_ARG(spec->encoding));
+        return sg_fail(err, SG_E_UNSUPPORTED, "%s: encoding %.*s: not yet, only utf-8", path.p,
+                       SG_ARG(spec->encoding));
     }
     bool waits = false;
     int rc = open_file(s, path.p, &waits, err);
@@ -251,7 +256,8 @@ int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct 
     s->back = sg_xcalloc(1, sizeof *s->back);
     sg_arena_init(&s->arena, 512);
     int rc = o->spec ? begin_file(s, o->spec, err) : 0;
-    if (rc == 0 && sg_worker_open(l, "sygra-read", &s->worker) < 0) rc = sg_fail(err, SG_E_IO, "no thread for reading");
+    if (rc == 0 && sg_worker_open(l, "sygra-read", &s->worker) < 0)
+        rc = sg_fail(err, SG_E_IO, "no thread for reading");
     if (rc < 0) {
         sg_source_close(s);
         return rc;

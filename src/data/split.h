@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* split: from the bytes of a file to the text of each row, in order, in bounded memory. Private to data.
  *
- * An input is a window that moves over a file; it only reads forward, so pipes and /dev/stdin are files like any other. On
- * it stand two splitters, one for lines and one for the elements of a JSON array. Neither looks whether a row is valid: that
- * is rows.h's work.
+ * An input is a window that moves over a file; it only reads forward, so pipes and /dev/stdin are files like any
+ * other. On it stand two splitters, one for lines and one for the elements of a JSON array. Neither looks whether a
+ * row is valid: that is rows.h's work.
  *
- * Memory: a piece is a view into the window, valid until the next call; the window grows for a long row, up to its limit.
+ * Memory: a piece is a view into the window, valid until the next call; the window grows for a long row, up to its
+ * limit.
  * Thread: one at a time.   Errors: SG_SPLIT_BROKEN with `err`: nothing follows. */
 #ifndef SG_DATA_SPLIT_H
 #define SG_DATA_SPLIT_H
@@ -33,10 +34,10 @@ struct sg_input {
     int wake;   /* a descriptor that becomes readable to end a wait; -1: none */
     bool waits; /* a pipe, a terminal: reading may have to wait, and answers -EAGAIN then */
     bool ended;
-    size_t block;      /* least size of the window */
-    char *p;           /* the window: p[at] to p[end] is not consumed */
+    size_t block; /* least size of the window */
+    char *p;      /* the window: p[at] to p[end] is not consumed */
     size_t at, end, cap;
-    uint64_t offset;   /* of p[at] in the file */
+    uint64_t offset; /* of p[at] in the file */
 };
 
 struct sg_piece {
@@ -48,12 +49,12 @@ struct sg_piece {
 
 struct sg_splitter {
     struct sg_input in;
-    struct sg_str name;  /* of the file, for messages */
-    size_t limit;        /* bytes of a row */
-    uint64_t line;       /* of p[at], from 1 */
-    size_t scanned;      /* bytes from p[at] on that were looked at */
+    struct sg_str name;   /* of the file, for messages */
+    size_t limit;         /* bytes of a row */
+    uint64_t line;        /* of p[at], from 1 */
+    size_t scanned;       /* bytes from p[at] on that were looked at */
     bool begun, skipping; /* skipping: the row is too long, its bytes are dropped as they come */
-    struct sg_piece row; /* place of the row in hand */
+    struct sg_piece row;  /* place of the row in hand */
     /* array only */
     int state;
     size_t depth;
@@ -61,10 +62,13 @@ struct sg_splitter {
 };
 
 /* Takes over nothing: fd and wake stay the caller's. block, limit 0: the defaults. */
-void sg_splitter_init(struct sg_splitter *s, int fd, bool waits, int wake, struct sg_str name, size_t block, size_t limit);
+void sg_splitter_init(struct sg_splitter *s, int fd, bool waits, int wake, struct sg_str name, size_t block,
+                      size_t limit);
 void sg_splitter_fini(struct sg_splitter *s);
-enum sg_split sg_lines_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out, struct sg_err *err);
-enum sg_split sg_array_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out, struct sg_err *err);
+enum sg_split sg_lines_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
+                            struct sg_err *err);
+enum sg_split sg_array_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
+                            struct sg_err *err);
 
 /* For the two splitters. */
 enum sg_split sg_input_more(struct sg_splitter *s, enum sg_patience patience, struct sg_err *err);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* waiting: a ring of 16-byte slots, one a position from `next` on.
  *
- * Positions are dense, so a ring indexed by position beats any sorted structure: a straggler in front of 2 million finished
- * records costs 32 MB. It doubles when a position lies beyond it and goes back to nothing when it is empty and large.
+ * Positions are dense, so a ring indexed by position beats any sorted structure: a straggler in front of 2 million
+ * finished records costs 32 MB. It doubles when a position lies beyond it and goes back to nothing when it is empty
+ * and large.
  *
- * Which texts go to disk: the one that comes when the memory is full. Those in memory are then the ones that came first,
- * which is mostly the ones that leave first. */
+ * Which texts go to disk: the one that comes when the memory is full. Those in memory are then the ones that came
+ * first, which is mostly the ones that leave first. */
 #include "data/waiting.h"
 
 #include <stdlib.h>
@@ -48,7 +49,7 @@ void sg_waiting_fini(struct sg_waiting *w) {
     sg_waiting_init(w, w->next, w->memory_limit, w->folder);
 }
 
-/* --- the ring ------------------------------------------------------------------------------------------------------------------ */
+/* --- the ring --------------------------------------------------------------------------------------------------- */
 
 static struct sg_waiting_slot *slot_of(const struct sg_waiting *w, uint64_t position) {
     return &w->ring[position & (w->cap - 1)];
@@ -74,7 +75,7 @@ void sg_waiting_skip(struct sg_waiting *w) {
     w->next++;
 }
 
-/* --- texts -------------------------------------------------------------------------------------------------------------------------- */
+/* --- texts ------------------------------------------------------------------------------------------------------ */
 
 static int open_segments(struct sg_waiting *w, struct sg_err *err) {
     if (w->segments) return 0;
@@ -86,7 +87,8 @@ static int open_segments(struct sg_waiting *w, struct sg_err *err) {
     return rc;
 }
 
-static int spill(struct sg_waiting *w, uint32_t kind, struct sg_str text, struct sg_waiting_slot *slot, struct sg_err *err) {
+static int spill(struct sg_waiting *w, uint32_t kind, struct sg_str text, struct sg_waiting_slot *slot,
+                 struct sg_err *err) {
     struct sg_place place;
     int rc = open_segments(w, err);
     if (rc == 0) rc = sg_segments_append(w->segments, kind, text, &place, err);
@@ -123,7 +125,8 @@ int sg_waiting_put(struct sg_waiting *w, uint64_t position, uint32_t kind, struc
     return 0;
 }
 
-static int load(struct sg_waiting *w, const struct sg_waiting_slot *slot, uint32_t *kind, struct sg_str *text, struct sg_err *err) {
+static int load(struct sg_waiting *w, const struct sg_waiting_slot *slot, uint32_t *kind, struct sg_str *text,
+                struct sg_err *err) {
     struct sg_place place = {.segment = slot->segment, .length = slot->length, .offset = slot->where};
     sg_buf_reset(&w->loaded, KEEP_LOADED);
     int rc = sg_segments_read(w->segments, place, kind, &w->loaded, err);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* waiting: outputs that came before an earlier record's, until that one comes. Private to data.
  *
- * `next` is the position that is expected. Texts wait in memory up to a limit, then in segments on disk (journal.h), which
- * cost 16 bytes of memory a record. Every position is put, or skipped, exactly once.
+ * `next` is the position that is expected. Texts wait in memory up to a limit, then in segments on disk (journal.h),
+ * which cost 16 bytes of memory a record. Every position is put, or skipped, exactly once.
  * Thread: one (the writer's worker).   Errors: those of segments. */
 #ifndef SG_DATA_WAITING_H
 #define SG_DATA_WAITING_H
@@ -20,7 +20,7 @@ struct sg_waiting {
     uint64_t spilled_bytes;
     struct sg_str folder; /* of the run; segments/ is made in it when it is needed */
     struct sg_segments *segments;
-    void *taken;          /* what the last take lent */
+    void *taken; /* what the last take lent */
     struct sg_buf loaded;
 };
 

@@ -5,10 +5,10 @@
  *   <stem>_failed.jsonl    and _invalid, _dropped: made when the first such record comes
  *   <stem>.run/segments/   outputs behind a straggler (waiting.h), while there are some
  *
- * What an earlier run left: its .part is emptied when this one begins, its output stays until the rename, its side files
- * until this run has one of its own or is complete, so that no old _failed.jsonl stands beside a new output. An output of the
- * other suffix stays: it is another file.
- * A complete run without any ok record writes an empty array (or file): the next program of a script finds its input. */
+ * What an earlier run left: its .part is emptied when this one begins, its output stays until the rename, its side
+ * files until this run has one of its own or is complete, so that no old _failed.jsonl stands beside a new output.
+ * An output of the other suffix stays: it is another file. A complete run without any ok record writes an empty
+ * array (or file): the next program of a script finds its input. */
 #include "data/writer.h"
 
 #include <errno.h>
@@ -21,7 +21,7 @@ static const char *const suffixes[SG_OUTCOMES] = {
     [SG_RECORD_DROPPED] = "_dropped.jsonl",
 };
 
-/* --- opening ----------------------------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------------------------- */
 
 static struct sg_str path_of(struct sg_writer *w, struct sg_str stem, const char *suffix) {
     const char *slash = sg_str_ends(w->folder, SG_STR("/")) ? "" : "/";
@@ -58,7 +58,7 @@ void sg_writer_close(struct sg_writer *w) {
     sg_arena_fini(&w->arena);
 }
 
-/* --- writing ------------------------------------------------------------------------------------------------------------------ */
+/* --- writing ---------------------------------------------------------------------------------------------------- */
 
 static void note(struct sg_writer *w, int rc) {
     if (rc == 0) return;
@@ -106,7 +106,7 @@ void sg_writer_to_lines(struct sg_writer *w) {
     if (!w->failed) note(w, sg_outfile_to_lines(&w->files[SG_RECORD_OK], &w->err));
 }
 
-/* --- the end -------------------------------------------------------------------------------------------------------------------- */
+/* --- the end ---------------------------------------------------------------------------------------------------- */
 
 static int sync_folder(struct sg_writer *w) {
     int fd = sg_os->open(w->folder.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* segment: the files of journal.h's format.
  *
- * Frames gather in `pending`, the tail of the newest segment that is not in its file yet, so that a frame of 2 kB costs a
- * copy and 1/64 of a write. A frame is read from there or from its file. Offsets count as if `pending` were written:
- * `size` of a segment includes it.
+ * Frames gather in `pending`, the tail of the newest segment that is not in its file yet, so that a frame of 2 kB
+ * costs a copy and 1/64 of a write. A frame is read from there or from its file. Offsets count as if `pending` were
+ * written: `size` of a segment includes it.
  *
- * Few descriptors stay open, however many segments there are: the newest segment's, and READERS for reading back, the one
- * that was used longest ago giving way.
+ * Few descriptors stay open, however many segments there are: the newest segment's, and READERS for reading back,
+ * the one that was used longest ago giving way.
  *
- * A segment is deleted when it is full (no frame will follow) and its last live frame has been freed. A file of the same
- * name that an earlier process left is emptied when its number comes up. */
+ * A segment is deleted when it is full (no frame will follow) and its last live frame has been freed. A file of the
+ * same name that an earlier process left is emptied when its number comes up. */
 #include "journal/journal.h"
 
 #include <errno.h>
@@ -82,7 +82,7 @@ int sg_segments_open(const char *folder, uint64_t segment_bytes, struct sg_segme
     return 0;
 }
 
-/* --- appending ------------------------------------------------------------------------------------------------- */
+/* --- appending -------------------------------------------------------------------------------------------------- */
 
 static int poison(struct sg_segments *s, int sys, uint32_t segment, const char *what, struct sg_err *err) {
     s->poisoned = true;
@@ -167,7 +167,7 @@ int sg_segments_append(struct sg_segments *s, uint32_t kind, struct sg_str paylo
     return s->pending.n >= PENDING_BYTES ? sg_segments_flush(s, err) : 0;
 }
 
-/* --- reading back ------------------------------------------------------------------------------------------------ */
+/* --- reading back ----------------------------------------------------------------------------------------------- */
 
 static int open_reader(struct sg_segments *s, uint32_t segment, struct reader *r, struct sg_err *err) {
     int fd = sg_os->open(path_of(s, segment), O_RDONLY | O_CLOEXEC, 0);
@@ -220,7 +220,8 @@ static bool place_exists(const struct sg_segments *s, struct sg_place p) {
            p.offset + FRAME + p.length <= s->list[p.segment - 1].size;
 }
 
-int sg_segments_read(struct sg_segments *s, struct sg_place place, uint32_t *kind, struct sg_buf *out, struct sg_err *err) {
+int sg_segments_read(struct sg_segments *s, struct sg_place place, uint32_t *kind, struct sg_buf *out,
+                     struct sg_err *err) {
     if (!place_exists(s, place)) return sg_fail(err, SG_E_MISSING, "%s: no such frame", s->folder);
     char *frame = sg_buf_reserve(out, FRAME + (size_t)place.length);
     if (!frame) return sg_fail(err, SG_E_LIMIT, "a body of %u bytes is more than asked for", place.length);
@@ -236,7 +237,7 @@ int sg_segments_read(struct sg_segments *s, struct sg_place place, uint32_t *kin
     return 0;
 }
 
-/* --- end ------------------------------------------------------------------------------------------------------------ */
+/* --- end -------------------------------------------------------------------------------------------------------- */
 
 void sg_segments_free(struct sg_segments *s, struct sg_place place) {
     SG_ASSERT(place_exists(s, place));

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the tests of data and journal share: an input fed from memory in steps, a folder that goes away, whole files. */
+/* What tests of data and journal share: an input fed from memory in steps, a folder that goes away, whole files. */
 #ifndef SG_TEST_DATA_H
 #define SG_TEST_DATA_H
 
@@ -15,7 +15,7 @@
 
 #include "base/base.h"
 
-/* --- reads from memory: every descriptor is `feed` while feed_os is in place ----------------------------------------- */
+/* --- reads from memory: every descriptor is `feed` while feed_os is in place ------------------------------------ */
 
 static struct {
     struct sg_str text;
@@ -42,7 +42,7 @@ static inline void feed_text(struct sg_str text, size_t step) {
     feed.step = step;
 }
 
-/* --- folders and files ------------------------------------------------------------------------------------------------- */
+/* --- folders and files ------------------------------------------------------------------------------------------ */
 
 static char test_folder[64];
 
@@ -89,10 +89,10 @@ static inline struct sg_str get_file(struct sg_arena *a, const char *name) {
     return text;
 }
 
-#define assert_text(got, expected)                                                                                    \
-    do {                                                                                                              \
-        struct sg_str got_ = (got), expected_ = (expected);                                                           \
-        if (!sg_str_eq(got_, expected_)) fail_msg("got <%.*s>, expected <%.*s>", SG_ARG(got_), SG_ARG(expected_));    \
+#define assert_text(got, expected)                                                                                   \
+    do {                                                                                                             \
+        struct sg_str got_ = (got), expected_ = (expected);                                                          \
+        if (!sg_str_eq(got_, expected_)) fail_msg("got <%.*s>, expected <%.*s>", SG_ARG(got_), SG_ARG(expected_));   \
     } while (0)
 
 #endif

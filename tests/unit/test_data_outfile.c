@@ -80,7 +80,8 @@ static void test_an_array_becomes_lines_and_goes_on(void **state) {
     struct sg_buf expected = SG_BUF_INIT(SIZE_MAX);
     begin("l.part", true);
     for (int i = 0; i < 3000; i++) {
-        struct sg_str row = sg_str_printf(&a, "{\"i\":%d,\"text\":\"a\\\"], [ b\\\\\",\"n\":[1,{},\"%0*d\"]}", i, i % 300, 0);
+        struct sg_str row =
+            sg_str_printf(&a, "{\"i\":%d,\"text\":\"a\\\"], [ b\\\\\",\"n\":[1,{},\"%0*d\"]}", i, i % 300, 0);
         add(row);
         sg_buf_str(&expected, row);
         sg_buf_ch(&expected, '\n');
@@ -118,7 +119,7 @@ static void test_a_file_without_records_is_made_at_the_end(void **state) {
     end();
 }
 
-/* --- torn writes: `room` bytes go through in all, then the disk is full ----------------------------------------------------- */
+/* --- torn writes: `room` bytes go through in all, then the disk is full ----------------------------------------- */
 
 static uint64_t room;
 

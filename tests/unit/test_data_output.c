@@ -6,7 +6,22 @@
 #include <errno.h>
 #include <fcntl.h>
 
-/* --- a run of the writer: everything is put, then it is finished --------------------------------------------------------- */
+/* No power fails here: syncing would only make the tests wait for a disk. */
+static int no_sync(int fd) {
+    (void)fd;
+    return 0;
+}
+
+static struct sg_os quick_os;
+
+static int begin_all(void **state) {
+    quick_os = sg_os_posix;
+    quick_os.sync = no_sync;
+    sg_os = &quick_os;
+    return make_folder(state);
+}
+
+/* --- a run of the writer: everything is put, then it is finished ------------------------------------------------ */
 
 static struct run {
     struct sg_loop *loop;
@@ -70,7 +85,8 @@ static void end(void) {
 
 static struct sg_str text_of(uint64_t position, size_t bytes) {
     static char text[200000];
-    int n = snprintf(text, sizeof text, "{\"i\":%llu,\"text\":\"%0*d\"}", (unsigned long long)position, (int)bytes, 0);
+    int n =
+        snprintf(text, sizeof text, "{\"i\":%llu,\"text\":\"%0*d\"}", (unsigned long long)position, (int)bytes, 0);
     return (struct sg_str){text, (size_t)n};
 }
 
@@ -114,7 +130,10 @@ static enum sg_outcome all_ok(uint64_t position) {
 }
 
 static enum sg_outcome mixed(uint64_t position) {
-    return position % 10 == 3 ? SG_RECORD_FAILED : position % 50 == 7 ? SG_RECORD_INVALID : position % 100 == 9 ? SG_RECORD_DROPPED : SG_RECORD_OK;
+    return position % 10 == 3    ? SG_RECORD_FAILED
+           : position % 50 == 7  ? SG_RECORD_INVALID
+           : position % 100 == 9 ? SG_RECORD_DROPPED
+                                 : SG_RECORD_OK;
 }
 
 static uint32_t *shuffled(uint32_t n) {
@@ -133,15 +152,17 @@ static void expect_status(int status) {
     if (r.status != status) fail_msg("status %d: %s", r.status, r.err.text);
 }
 
-/* --- order ---------------------------------------------------------------------------------------------------------------------- */
+/* --- order ------------------------------------------------------------------------------------------------------ */
 
 static void test_any_order_is_written_in_order_of_position(void **state) {
     (void)state;
     enum { N = 50000 };
     uint32_t *order = shuffled(N);
-    assert_int_equal(open_output((struct sg_output_options){.first = 7, .lines_above = 100, .memory_bytes = 100000}), 0);
+    assert_int_equal(open_output((struct sg_output_options){.first = 7, .lines_above = 100, .memory_bytes = 100000}),
+                     0);
     sg_output_pulled(r.output, 101);
-    for (uint32_t i = 0; i < N; i++) sg_output_put(r.output, 7 + order[i], mixed(7 + order[i]), text_of(7 + order[i], 20));
+    for (uint32_t i = 0; i < N; i++)
+        sg_output_put(r.output, 7 + order[i], mixed(7 + order[i]), text_of(7 + order[i], 20));
     finish(true);
     expect_status(0);
     expect_lines("out/output.jsonl", 7, N, SG_RECORD_OK, mixed, 20);
@@ -212,7 +233,7 @@ static void test_records_larger_than_a_block_are_written(void **state) {
     end();
 }
 
-/* --- form ------------------------------------------------------------------------------------------------------------------------ */
+/* --- form ------------------------------------------------------------------------------------------------------- */
 
 static void put_some(uint64_t from, uint64_t to) {
     for (uint64_t p = from; p < to; p++) sg_output_put(r.output, p, SG_RECORD_OK, text_of(p, 5));
@@ -263,7 +284,7 @@ static void test_part_is_valid_and_current_while_the_run_goes_on(void **state) {
     end();
 }
 
-/* --- what other runs left ------------------------------------------------------------------------------------------------------ */
+/* --- what other runs left --------------------------------------------------------------------------------------- */
 
 static void leave_old_files(void) {
     sg_os_mkdirs(in_folder("out"));
@@ -341,17 +362,23 @@ static void test_a_folder_that_cannot_be_written_is_refused_at_open(void **state
     end();
 }
 
-/* --- faults: the n-th call fails, for all n ---------------------------------------------------------------------------------------- */
+/* --- faults: the n-th call fails, for all n --------------------------------------------------------------------- */
 
-static int fault_at, fault_calls; /* counted on both threads, but never at the same time: the worker's calls follow open's */
+static int fault_at,
+    fault_calls; /* counted on both threads, but never at the same time: the worker's calls follow open's */
 static bool fault_torn;
 
 static bool fault(void) {
     return ++fault_calls == fault_at;
 }
 
+/* Of calls that cannot be torn: they do not count when writes are torn. */
+static bool whole_fault(void) {
+    return !fault_torn && fault();
+}
+
 static int faulty_open(const char *path, int flags, int mode) {
-    return fault() ? -EMFILE : sg_os_posix.open(path, flags, mode);
+    return whole_fault() ? -EMFILE : sg_os_posix.open(path, flags, mode);
 }
 
 static ssize_t faulty_pwrite(int fd, const void *p, size_t n, uint64_t at) {
@@ -362,27 +389,27 @@ static ssize_t faulty_pwrite(int fd, const void *p, size_t n, uint64_t at) {
 }
 
 static ssize_t faulty_pread(int fd, void *p, size_t n, uint64_t at) {
-    return fault() ? -EIO : sg_os_posix.pread(fd, p, n, at);
+    return whole_fault() ? -EIO : sg_os_posix.pread(fd, p, n, at);
 }
 
 static ssize_t faulty_read(int fd, void *p, size_t n) {
-    return fault() ? -EIO : sg_os_posix.read(fd, p, n);
+    return whole_fault() ? -EIO : sg_os_posix.read(fd, p, n);
 }
 
 static int faulty_sync(int fd) {
-    return fault() ? -EIO : sg_os_posix.sync(fd);
+    return whole_fault() ? -EIO : quick_os.sync(fd);
 }
 
 static int faulty_truncate(int fd, uint64_t size) {
-    return fault() ? -EIO : sg_os_posix.truncate(fd, size);
+    return whole_fault() ? -EIO : sg_os_posix.truncate(fd, size);
 }
 
 static int faulty_rename(const char *from, const char *to) {
-    return fault() ? -EACCES : sg_os_posix.rename(from, to);
+    return whole_fault() ? -EACCES : sg_os_posix.rename(from, to);
 }
 
 static int faulty_mkdir(const char *path, int mode) {
-    return fault() ? -ENOSPC : sg_os_posix.mkdir(path, mode);
+    return whole_fault() ? -ENOSPC : sg_os_posix.mkdir(path, mode);
 }
 
 /* 60 records of 20 kB in a wild order, with spilling, side files and the change to lines. False: refused at open. */
@@ -416,14 +443,14 @@ static void clear_out(void) {
 }
 
 static int fail_each_call(bool torn) {
-    struct sg_os os = sg_os_posix;
+    struct sg_os os = quick_os;
     os.open = faulty_open, os.pwrite = faulty_pwrite, os.pread = faulty_pread, os.read = faulty_read;
     os.sync = faulty_sync, os.truncate = faulty_truncate, os.rename = faulty_rename, os.mkdir = faulty_mkdir;
     uint32_t *order = shuffled(60);
     bool clean = false;
     int n = 0;
     while (!clean) {
-        sg_os = &sg_os_posix;
+        sg_os = &quick_os;
         sg_os_mkdirs(in_folder("out"));
         put_file("out/output.jsonl", SG_STR("old"));
         fault_at = ++n;
@@ -431,7 +458,7 @@ static int fail_each_call(bool torn) {
         fault_torn = torn;
         sg_os = &os;
         bool ran = run_with_faults(order, 60);
-        sg_os = &sg_os_posix;
+        sg_os = &quick_os;
         clean = ran && fault_calls < fault_at;
         if (clean) expect_status(0);
         else if (ran) expect_honest_failure();
@@ -445,7 +472,7 @@ static int fail_each_call(bool torn) {
 static void test_each_failing_call_is_told_once_and_part_stays_whole(void **state) {
     (void)state;
     assert_true(fail_each_call(false) > 20);
-    assert_true(fail_each_call(true) > 20);
+    assert_true(fail_each_call(true) > 10);
 }
 
 static void test_an_output_may_be_closed_at_any_time(void **state) {
@@ -476,5 +503,5 @@ int main(void) {
         cmocka_unit_test(test_an_output_may_be_closed_at_any_time),
         cmocka_unit_test(test_a_folder_that_cannot_be_written_is_refused_at_open),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, begin_all, remove_folder);
 }

@@ -38,7 +38,8 @@ static void test_a_bad_row_says_file_line_and_byte(void **state) {
     (void)state;
     struct sg_row_maker m = maker();
     struct sg_row row;
-    struct sg_str got = make_at(&m, (struct sg_piece){.text = SG_STR("{\"a\": tru}"), .line = 17, .offset = 1000}, &row);
+    struct sg_str got =
+        make_at(&m, (struct sg_piece){.text = SG_STR("{\"a\": tru}"), .line = 17, .offset = 1000}, &row);
     assert_int_equal(row.status, SG_E_SYNTAX);
     assert_true(sg_str_starts(got, SG_STR("d.jsonl:17: byte 1006: ")));
     sg_arena_fini(&row.arena);
@@ -51,8 +52,8 @@ static void test_bad_bytes_are_bad_rows(void **state) {
     (void)state;
     struct sg_row_maker m = maker();
     static const struct sg_str texts[] = {
-        {"{\"a\":\"\xC3(\"}", 10}, {"{\"a\":\"\xED\xA0\x80\"}", 11}, {"{\"a\":\"\0\"}", 9}, {"{}\0", 3}, {"{\"a\":NaN}", 9},
-        {"{\"a\":\"\xFF\"}", 9},
+        {"{\"a\":\"\xC3(\"}", 10}, {"{\"a\":\"\xED\xA0\x80\"}", 11}, {"{\"a\":\"\0\"}", 9}, {"{}\0", 3},
+        {"{\"a\":NaN}", 9},        {"{\"a\":\"\xFF\"}", 9},
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         struct sg_row row;
@@ -115,16 +116,19 @@ static void test_the_id_column_becomes_the_id(void **state) {
     EXPECT(&m, "{\"key\":\"k\",\"a\":1}", "{\"a\":1,\"id\":\"k\"}");
 }
 
-/* Expected: python3 -c 'import hashlib, json; print(hashlib.sha256(json.dumps(RECORD, sort_keys=True).encode()).hexdigest())' */
+/* Expected: python3 -c 'import hashlib, json; print(hashlib.sha256(json.dumps(RECORD,
+ * sort_keys=True).encode()).hexdigest())' */
 static void test_ids_from_content_are_pythons(void **state) {
     (void)state;
     struct sg_row_maker m = maker();
     m.want_ids = true;
     EXPECT(&m, "{}", "{\"id\":\"44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\"}");
-    EXPECT(&m, "{\"b\": [1, 2.50, true, null], \"a\": {\"z\": \"\xC3\xA9\xF0\x9F\x98\x80\", \"y\": 1e5}}", "{\"b\":[1,2.50,true,null],\"a\":{\"z\":\"\xC3\xA9\xF0\x9F\x98\x80\",\"y\":1e5},"
+    EXPECT(&m, "{\"b\": [1, 2.50, true, null], \"a\": {\"z\": \"\xC3\xA9\xF0\x9F\x98\x80\", \"y\": 1e5}}",
+           "{\"b\":[1,2.50,true,null],\"a\":{\"z\":\"\xC3\xA9\xF0\x9F\x98\x80\",\"y\":1e5},"
            "\"id\":\"06efc1f3156db08810d30e841e916e9ab369b2d6baf885883a376e519018b3d3\"}");
     EXPECT(&m, "{\"id\": null, \"text\": \"line\\nquote \\\" slash \\\\ / tab\\t\\u007f\"}",
-           "{\"id\":\"b4475463a66dc5857bf3f8c77343dce69cf73ebc48ad8d9113026bd34d6dc845\",\"text\":\"line\\nquote \\\" slash \\\\ / tab\\t\x7F\"}");
+           "{\"id\":\"b4475463a66dc5857bf3f8c77343dce69cf73ebc48ad8d9113026bd34d6dc845\",\"text\":\"line\\nquote "
+           "\\\" slash \\\\ / tab\\t\x7F\"}");
 }
 
 static void test_data_less_ids_depend_on_seed_and_position_only(void **state) {

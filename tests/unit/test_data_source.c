@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sys/stat.h>
 
-/* --- a consumer that pulls `max` rows at a time and writes down what comes --------------------------------------------- */
+/* --- a consumer that pulls `max` rows at a time and writes down what comes -------------------------------------- */
 
 static struct consumer {
     struct sg_loop *loop;
@@ -77,7 +77,8 @@ static void read_all(struct sg_source_options o) {
 }
 
 static struct sg_source_spec spec_of(const char *name) {
-    return (struct sg_source_spec){.path = sg_str(in_folder(name)), .lines = sg_str_ends(sg_str(name), SG_STR(".jsonl"))};
+    return (struct sg_source_spec){.path = sg_str(in_folder(name)),
+                                   .lines = sg_str_ends(sg_str(name), SG_STR(".jsonl"))};
 }
 
 static void put_numbers(const char *name, size_t n) {
@@ -89,7 +90,7 @@ static void put_numbers(const char *name, size_t n) {
     fclose(f);
 }
 
-/* --- tests ------------------------------------------------------------------------------------------------------------------ */
+/* --- tests ------------------------------------------------------------------------------------------------------ */
 
 static void test_every_row_comes_once_in_order_for_any_size_of_pull(void **state) {
     (void)state;
@@ -253,7 +254,7 @@ static void test_a_source_may_be_closed_while_an_answer_is_under_way(void **stat
     }
 }
 
-/* --- pipes -------------------------------------------------------------------------------------------------------------------- */
+/* --- pipes ------------------------------------------------------------------------------------------------------ */
 
 /* A writer with its own pace: rows in torn pieces. */
 static void *write_slowly(void *path) {

@@ -87,7 +87,11 @@ static void test_the_file_is_as_documented(void **state) {
     assert_int_equal(sg_segments_append(s, 3, SG_STR("abc"), &place, NULL), 0);
     assert_true(place.segment == 1 && place.offset == 8 && place.length == 3);
     sg_segments_close(s, false);
-    assert_text(get_file(&a, "f/000001.seg"), SG_STR("SGSEG\0\1\0" "\3\0\0\0" "\xf8\x83\x14\x55" "\3\0\0\0" "abc"));
+    assert_text(get_file(&a, "f/000001.seg"), SG_STR("SGSEG\0\1\0"
+                                                     "\3\0\0\0"
+                                                     "\xf8\x83\x14\x55"
+                                                     "\3\0\0\0"
+                                                     "abc"));
     sg_arena_fini(&a);
 }
 
@@ -170,7 +174,8 @@ static void test_what_an_earlier_process_left_is_overwritten(void **state) {
     struct sg_segments *s;
     struct sg_place place;
     assert_int_equal(sg_os_mkdirs(in_folder("old")), 0);
-    put_file("old/000001.seg", SG_STR("a long text of an earlier process, which must not show behind the new frames"));
+    put_file("old/000001.seg",
+             SG_STR("a long text of an earlier process, which must not show behind the new frames"));
     assert_int_equal(sg_segments_open(in_folder("old"), 0, &s, NULL), 0);
     append(s, 1, &place);
     expect_frame(s, 1, place);

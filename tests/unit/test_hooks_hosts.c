@@ -1,0 +1,798 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The pool of hosts, with real processes: this program is started again as the built-in jq host, or, by another name, as a
+ * host that misbehaves on purpose (section "hosts of our own"). Programs that hang, abort and eat memory are here. */
+#include "hooks/hooks.h"
+
+#include "hooks/frame.h"
+
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define GUARD_MS 30000
+
+#ifdef __SANITIZE_ADDRESS__
+#define MEMORY_IS_LIMITED 0
+#else
+#define MEMORY_IS_LIMITED 1
+#endif
+
+static char self[512];   /* path of this program */
+static char folder[64];  /* for links and notes of this run */
+
+/* ---- hosts of our own ---- */
+
+static const char *host_name; /* the last part of argv[0] */
+
+static void send_all(struct sg_buf *b) {
+    for (size_t at = 0; at < b->n;) {
+        ssize_t n = write(3, b->p + at, b->n - at);
+        if (n <= 0) _exit(0);
+        at += (size_t)n;
+    }
+    sg_buf_reset(b, SIZE_MAX);
+}
+
+static void say_json(struct sg_buf *b, enum sg_frame_kind kind, const char *json) {
+    size_t at = sg_frame_begin(b, kind);
+    sg_buf_str(b, sg_str(json));
+    sg_frame_end(b, at);
+}
+
+static void say_result(struct sg_buf *b, uint64_t id, struct sg_str value) {
+    size_t at = sg_frame_begin(b, SG_FRAME_RESULT);
+    sg_put_u64(b, id);
+    sg_buf_ch(b, '[');
+    sg_buf_str(b, value);
+    sg_buf_ch(b, ']');
+    sg_frame_end(b, at);
+}
+
+static bool is(const char *name) {
+    return strcmp(host_name, name) == 0;
+}
+
+/* True in the first process of that name only. */
+static bool first_time(const char *argv0) {
+    char note[600];
+    snprintf(note, sizeof note, "%s.was-here", argv0);
+    bool first = access(note, F_OK) != 0;
+    FILE *f = fopen(note, "w");
+    if (f) fclose(f);
+    return first;
+}
+
+static void odd_call(struct sg_buf *b, const struct sg_call_frame *c, bool first, uint32_t count) {
+    static struct { uint64_t id; char text[32]; } held[3];
+    static uint32_t n_held;
+    bool fatal = sg_str_eq(c->input, SG_STR("\"fatal\""));
+    if (is("aborts") && fatal) abort();
+    if (is("exits") && fatal) _exit(7);
+    if (is("closes") && fatal) close(3), pause();
+    if (is("dies-once") && first && count == 3) raise(SIGKILL);
+    if (is("killed") && fatal) raise(SIGKILL);
+    if (is("wrong-id") && fatal) say_result(b, 12345678, SG_STR("1"));
+    else if (is("no-array") && fatal) {
+        size_t at = sg_frame_begin(b, SG_FRAME_RESULT);
+        sg_put_u64(b, c->id);
+        sg_buf_add(b, "{oh", 3);
+        sg_frame_end(b, at);
+    } else if (is("shuffles")) { /* answers three at a time, the last one first */
+        held[n_held].id = c->id;
+        snprintf(held[n_held].text, sizeof held[n_held].text, "%.*s", SG_ARG(c->input));
+        if (++n_held < 3) return;
+        while (n_held--) say_result(b, held[n_held].id, sg_str(held[n_held].text));
+        n_held = 0;
+    } else say_result(b, c->id, c->input);
+}
+
+static void odd_load(struct sg_buf *b, const struct sg_frame *f) {
+    struct sg_arena a;
+    struct sg_json v;
+    char text[64];
+    sg_arena_init(&a, 0);
+    if (sg_json_parse(&a, f->payload, &v, NULL, NULL) != 0) _exit(9);
+    struct sg_str number = sg_json_text(sg_json_get(&v, SG_STR("hook")));
+    if (is("crashes-loading") && sg_json_is_text(sg_json_get(&v, SG_STR("text")), SG_STR("bad"))) abort();
+    snprintf(text, sizeof text, "{\"hook\":%.*s}", SG_ARG(number));
+    say_json(b, SG_FRAME_LOADED, text);
+    sg_arena_fini(&a);
+}
+
+static void odd_hello(struct sg_buf *b) {
+    if (is("mute")) _exit(1);
+    if (is("garbage")) sg_buf_add(b, "GET / HTTP/1.1\r\n\r\n", 18);
+    else if (is("future")) say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":2}");
+    else if (is("shuffles")) say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":1,\"window\":6}");
+    else say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":1,\"serial\":true,\"window\":9}");
+}
+
+static int odd_host(const char *argv0) {
+    struct sg_frames in;
+    struct sg_frame f;
+    struct sg_call_frame c;
+    struct sg_buf b = SG_BUF_INIT(0);
+    static char chunk[4096];
+    uint32_t count = 0;
+    bool first = first_time(argv0);
+    sg_frames_init(&in, 1 << 20);
+    for (ssize_t n; (n = read(3, chunk, sizeof chunk)) > 0;) {
+        sg_frames_feed(&in, chunk, (size_t)n);
+        while (sg_frames_next(&in, &f) > 0) {
+            if (f.kind == SG_FRAME_HELLO) odd_hello(&b);
+            else if (f.kind == SG_FRAME_LOAD) odd_load(&b, &f);
+            else if (f.kind == SG_FRAME_CALL && sg_frame_read_call(&f, &c)) odd_call(&b, &c, first, ++count);
+            send_all(&b); /* the next frame may be the last one */
+        }
+    }
+    return 0;
+}
+
+/* ---- the engine's side ---- */
+
+struct world {
+    struct sg_loop *loop;
+    struct sg_hooks *hooks;
+    struct sg_diags diags;
+    struct sg_arena arena;
+    struct sg_timer guard;
+    int loaded;  /* status, 1: not yet */
+    size_t open; /* calls without callback */
+    struct sg_buf printed;
+};
+
+struct call {
+    struct sg_hook_call c;
+    struct world *w;
+    const char *input, *state;
+    int status;  /* 1: not yet */
+    char result[256], error[SG_ERR_TEXT];
+    double took_ms;
+    uint64_t began;
+};
+
+static void on_guard(struct sg_timer *t) {
+    (void)t;
+    fail_msg("nothing came for %d ms", GUARD_MS);
+}
+
+static void on_loaded(void *ud, int status) {
+    struct world *w = ud;
+    w->loaded = status;
+    sg_loop_stop(w->loop);
+}
+
+static void on_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
+    struct world *w = ud;
+    sg_buf_printf(&w->printed, "%s%.*s\n", c ? "" : "host: ", SG_ARG(text));
+}
+
+static void open_world(struct world *w, struct sg_hooks_options o) {
+    *w = (struct world){.loaded = 1, .printed = SG_BUF_INIT(0)};
+    if (!o.exe) o.exe = self;
+    if (!o.deadline_ms) o.deadline_ms = 10000;
+    o.on_print = on_print;
+    o.ud = w;
+    struct sg_err err;
+    sg_arena_init(&w->arena, 0);
+    sg_diags_init(&w->diags);
+    assert_int_equal(sg_loop_open_uv(&w->loop, 1, &err), 0);
+    assert_int_equal(sg_hooks_open(w->loop, &o, &w->hooks, &err), 0);
+    w->guard = (struct sg_timer){.on_fire = on_guard};
+    sg_timer_start(w->loop, &w->guard, SG_MS(GUARD_MS));
+}
+
+static void close_world(struct world *w) {
+    if (w->hooks) sg_hooks_close(w->hooks);
+    sg_timer_stop(w->loop, &w->guard);
+    sg_loop_close(w->loop);
+    sg_diags_fini(&w->diags);
+    sg_arena_fini(&w->arena);
+    sg_buf_fini(&w->printed);
+}
+
+static int add(struct world *w, const char *program, enum sg_hook_args args) {
+    struct sg_hook_spec spec = {.kind = SG_HOOK_JQ, .text = sg_str(program), .path = SG_STR("here")};
+    return sg_hooks_add(w->hooks, &spec, args);
+}
+
+static int load(struct world *w) {
+    sg_hooks_load(w->hooks, &w->diags, on_loaded, w);
+    assert_int_equal(w->loaded, 1); /* never at once */
+    sg_loop_run(w->loop);
+    return w->loaded;
+}
+
+static void write_values(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    struct call *k = c->ud;
+    sg_buf_str(input, sg_str(k->input));
+    if (k->state) sg_buf_str(state, sg_str(k->state));
+}
+
+static void on_done(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+    struct call *k = c->ud;
+    assert_int_equal(k->status, 1);
+    k->status = status;
+    k->took_ms = (double)(sg_loop_now_ns(k->w->loop) - k->began) / 1e6;
+    if (status == 0) {
+        struct sg_buf b = SG_BUF_INIT(0);
+        sg_json_write(&b, results);
+        snprintf(k->result, sizeof k->result, "%.*s", SG_ARG(sg_buf_view(&b)));
+        sg_buf_fini(&b);
+    } else {
+        assert_int_equal(err->code, status);
+        snprintf(k->error, sizeof k->error, "%s", err->text);
+    }
+    if (--k->w->open == 0) sg_loop_stop(k->w->loop);
+}
+
+static void start(struct world *w, struct call *k, int hook, const char *input, const char *state) {
+    *k = (struct call){.w = w, .input = input, .state = state, .status = 1, .began = sg_loop_now_ns(w->loop)};
+    k->c = (struct sg_hook_call){.hook = hook, .write = write_values, .on_done = on_done, .arena = &w->arena, .ud = k};
+    w->open++;
+    sg_hook_start(w->hooks, &k->c);
+    assert_int_equal(k->status, 1); /* never from inside start */
+}
+
+static struct sg_hook_figures figures(const struct world *w) {
+    struct sg_hook_figures f;
+    sg_hooks_figures(w->hooks, &f);
+    return f;
+}
+
+/* One program, one call. */
+static struct call run_one(struct sg_hooks_options o, const char *program, const char *input) {
+    struct world w;
+    struct call k;
+    open_world(&w, o);
+    int hook = add(&w, program, SG_HOOK_INPUT);
+    if (load(&w) != 0) fail_msg("%s does not compile", program);
+    start(&w, &k, hook, input, NULL);
+    sg_loop_run(w.loop);
+    close_world(&w);
+    return k;
+}
+
+/* A host of our own by its name: a link to this program. */
+static const char *host_named(const char *name) {
+    static char path[128];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    unlink(path);
+    assert_int_equal(symlink(self, path), 0);
+    return path;
+}
+
+/* `n` calls of one hook, the one at `special` with another input. */
+static void run_many(struct world *w, struct call *calls, size_t n, int hook, const char *input, size_t special,
+                     const char *special_input) {
+    for (size_t i = 0; i < n; i++) start(w, &calls[i], hook, i == special ? special_input : input, NULL);
+    sg_loop_run(w->loop);
+}
+
+static void expect_only_failure(const struct call *calls, size_t n, size_t special, int code, const char *text) {
+    for (size_t i = 0; i < n; i++)
+        if (i != special && calls[i].status != 0) fail_msg("call %zu: %s", i, calls[i].error);
+    assert_int_equal(calls[special].status, code);
+    if (!strstr(calls[special].error, text)) fail_msg("'%s' is not in '%s'", text, calls[special].error);
+}
+
+/* ---- results ---- */
+
+static void test_outputs_come_as_one_array(void **state) {
+    (void)state;
+    struct sg_hooks_options o = {0};
+    assert_string_equal(run_one(o, ".a, .b", "{\"a\":1,\"b\":[\"x\"]}").result, "[1,[\"x\"]]");
+    assert_string_equal(run_one(o, "empty", "1").result, "[]");
+    assert_string_equal(run_one(o, ".", "12345678901234567890").result, "[12345678901234567890]");
+}
+
+static void test_state_is_bound_for_each_call(void **state) {
+    (void)state;
+    struct world w;
+    struct call k[2];
+    open_world(&w, (struct sg_hooks_options){0});
+    int hook = add(&w, "$state.n + .", SG_HOOK_INPUT_AND_STATE);
+    assert_int_equal(load(&w), 0);
+    start(&w, &k[0], hook, "1", "{\"n\":10}");
+    start(&w, &k[1], hook, "2", "{\"n\":20}");
+    sg_loop_run(w.loop);
+    assert_string_equal(k[0].result, "[11]");
+    assert_string_equal(k[1].result, "[22]");
+    close_world(&w);
+}
+
+static void test_the_engines_environment_and_clock_are_not_seen(void **state) {
+    (void)state;
+    setenv("SYGRA_TOKEN", "secret", 1);
+    struct sg_hooks_options o = {.now = 1700000000.5};
+    assert_string_equal(run_one(o, "env, $ENV, now", "1").result, "[{},{},1700000000.5]");
+}
+
+static void test_the_same_hook_gets_the_same_number(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, (struct sg_hooks_options){0});
+    assert_int_equal(add(&w, ".a", SG_HOOK_INPUT), 0);
+    assert_int_equal(add(&w, ".b", SG_HOOK_INPUT), 1);
+    assert_int_equal(add(&w, ".a", SG_HOOK_INPUT), 0);
+    assert_int_equal(add(&w, ".a", SG_HOOK_INPUT_AND_STATE), 2);
+    close_world(&w);
+}
+
+static void test_prints_come_with_their_call(void **state) {
+    (void)state;
+    struct world w;
+    struct call k;
+    open_world(&w, (struct sg_hooks_options){0});
+    int hook = add(&w, "debug | empty", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    start(&w, &k, hook, "[\"seen\"]", NULL);
+    sg_loop_run(w.loop);
+    assert_true(sg_str_eq(sg_buf_view(&w.printed), SG_STR("[\"seen\"]\n")));
+    close_world(&w);
+}
+
+static void test_ten_thousand_calls_over_two_hosts(void **state) {
+    (void)state;
+    enum { N = 10000 };
+    struct world w;
+    struct call *k = sg_xcalloc(N, sizeof *k);
+    char(*input)[16] = sg_xcalloc(N, sizeof *input), wanted[32];
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 2});
+    int even = add(&w, ". + 1", SG_HOOK_INPUT), odd = add(&w, ". - 1", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    for (int i = 0; i < N; i++) {
+        snprintf(input[i], sizeof input[i], "%d", i);
+        start(&w, &k[i], i % 2 ? odd : even, input[i], NULL);
+    }
+    sg_loop_run(w.loop);
+    for (int i = 0; i < N; i++) {
+        snprintf(wanted, sizeof wanted, "[%d]", i % 2 ? i - 1 : i + 1);
+        assert_string_equal(k[i].result, wanted);
+    }
+    assert_int_equal(figures(&w).hosts, 2);
+    assert_true(figures(&w).calls == N && figures(&w).failed == 0 && figures(&w).hosts_started == 2);
+    close_world(&w);
+    free(k);
+    free(input);
+}
+
+static void test_large_values_go_both_ways(void **state) {
+    (void)state;
+    enum { N = 12, BYTES = 2 << 20 };
+    struct world w;
+    struct call k[N];
+    char *text = sg_xmalloc(BYTES + 3);
+    memset(text, 'x', BYTES + 2);
+    text[0] = text[BYTES + 1] = '"', text[BYTES + 2] = '\0';
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
+    int same = add(&w, ".", SG_HOOK_INPUT), length = add(&w, "length", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    for (int i = 0; i < N; i++) start(&w, &k[i], i % 2 ? same : length, text, NULL);
+    sg_loop_run(w.loop);
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(k[i].status, 0);
+        assert_int_equal(strncmp(k[i].result, i % 2 ? "[\"xxx" : "[2097152]", 5), 0);
+    }
+    close_world(&w);
+    free(text);
+}
+
+/* ---- failures of programs ---- */
+
+static void test_a_raised_error_is_the_calls_failure(void **state) {
+    (void)state;
+    struct call k = run_one((struct sg_hooks_options){0}, ".a", "[1]");
+    assert_int_equal(k.status, SG_E_HOOK);
+    assert_string_equal(k.error, "jq: Cannot index array with string \"a\"");
+}
+
+static void test_a_program_that_does_not_compile_is_reported_at_all_its_places(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, (struct sg_hooks_options){0});
+    struct sg_hook_spec spec = {.kind = SG_HOOK_JQ, .text = SG_STR(".a\n  | nothing"), .path = SG_STR("first")};
+    spec.mark.line = 7;
+    sg_hooks_add(w.hooks, &spec, SG_HOOK_INPUT);
+    spec.mark.line = 9;
+    spec.path = SG_STR("second");
+    sg_hooks_add(w.hooks, &spec, SG_HOOK_INPUT);
+    add(&w, ".fine", SG_HOOK_INPUT);
+    add(&w, "import \"x\" as x; .", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), SG_E_HOOK);
+    assert_int_equal(w.diags.errors, 3);
+    assert_int_equal(w.diags.items[0].mark.line, 7);
+    assert_int_equal(w.diags.items[1].mark.line, 9);
+    assert_true(sg_str_eq(w.diags.items[1].path, SG_STR("second")));
+    assert_true(sg_str_eq(w.diags.items[0].text, SG_STR("jq: line 2, column 5: nothing/0 is not defined")));
+    assert_true(sg_str_starts(w.diags.items[2].text, SG_STR("jq: a hook has no modules")));
+    close_world(&w);
+}
+
+static void test_no_hooks_start_no_host(void **state) {
+    (void)state;
+    struct world w;
+    open_world(&w, (struct sg_hooks_options){.exe = "/nowhere/sygra"});
+    assert_int_equal(load(&w), 0);
+    assert_int_equal(figures(&w).hosts_started, 0);
+    close_world(&w);
+}
+
+static void test_results_over_the_limit_fail_their_call_only(void **state) {
+    (void)state;
+    struct sg_hooks_options o = {.result_bytes = 10000};
+    struct call k = run_one(o, "[range(10000)]", "1");
+    assert_int_equal(k.status, SG_E_LIMIT);
+    assert_non_null(strstr(k.error, "larger"));
+}
+
+static const char HANG_OR_PASS[] = "if . == \"hang\" then (def f: f; f) else . end";
+
+static void test_a_hanging_program_fails_alone(void **state) {
+    (void)state;
+    enum { N = 50 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 1, .deadline_ms = 300});
+    int hook = add(&w, HANG_OR_PASS, SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    run_many(&w, k, N, hook, "1", 7, "\"hang\"");
+    expect_only_failure(k, N, 7, SG_E_TIMEOUT, "jq: the program ran longer than 300 ms");
+    assert_int_equal(figures(&w).timeouts, 1);
+    assert_int_equal(figures(&w).hosts_died, 1);
+    close_world(&w);
+}
+
+static void test_a_hanging_program_does_not_hold_up_the_calls_behind_it(void **state) {
+    (void)state;
+    enum { N = 50 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 2, .deadline_ms = 2500});
+    int hook = add(&w, HANG_OR_PASS, SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    run_many(&w, k, N, hook, "1", 0, "\"hang\"");
+    expect_only_failure(k, N, 0, SG_E_TIMEOUT, "longer than 2500 ms");
+    for (size_t i = 1; i < N; i++)
+        if (k[i].took_ms > 2000) fail_msg("call %zu took %.0f ms", i, k[i].took_ms);
+    close_world(&w);
+}
+
+/* The host skips what was taken back while it was slow, and goes on with what comes then. */
+static void test_a_slow_program_is_waited_for_and_its_host_lives_on(void **state) {
+    (void)state;
+    enum { N = 40 };
+    struct world w;
+    struct call k[N], again;
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 2, .deadline_ms = 10000});
+    int hook = add(&w, "if . > 1 then reduce range(.) as $i (0; . + 1) else debug end", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    run_many(&w, k, N, hook, "1", 3, "3000000");
+    for (int i = 0; i < N; i++) assert_int_equal(k[i].status, 0);
+    assert_int_equal(w.printed.n, 2 * (N - 1)); /* each of the others ran once, and for somebody */
+    start(&w, &again, hook, "0", NULL);
+    sg_loop_run(w.loop);
+    assert_string_equal(again.result, "[0]");
+    assert_int_equal(figures(&w).hosts_died, 0);
+    close_world(&w);
+}
+
+static void test_a_builtin_that_cannot_be_interrupted_ends_at_the_deadline(void **state) {
+    (void)state;
+    struct sg_hooks_options o = {.deadline_ms = 300};
+    struct call k = run_one(o, ". * 1e9 | length", "\"x\"");
+    assert_true(k.status == SG_E_TIMEOUT || k.status == SG_E_HOST); /* 1.7 asks for all of the memory at once */
+}
+
+static void test_a_program_that_eats_memory_is_stopped(void **state) {
+    (void)state;
+    struct sg_hooks_options o = {.deadline_ms = MEMORY_IS_LIMITED ? 20000 : 400, .memory_bytes = 128 << 20};
+    struct call k = run_one(o, "[range(1e9)]", "1");
+    if (MEMORY_IS_LIMITED) assert_string_equal(k.error, "jq: the program used more than 128 MB");
+    assert_int_equal(k.status, MEMORY_IS_LIMITED ? SG_E_HOST : SG_E_TIMEOUT);
+}
+
+/* Freeing that array recurses: the stack overflows, and the handler of that signal has a stack of its own. */
+static void test_calls_before_a_crash_keep_their_results(void **state) {
+    (void)state;
+    enum { N = 30 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
+    int hook = add(&w, "if . == \"deep\" then reduce range(400000) as $i (0; [.]) | 1 else . end", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    run_many(&w, k, N, hook, "1", 20, "\"deep\"");
+    expect_only_failure(k, N, 20, SG_E_HOST, "its host was ended by signal 11");
+    close_world(&w);
+}
+
+static void test_a_hook_that_always_kills_its_host_fails_each_call(void **state) {
+    (void)state;
+    enum { N = 6 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.exe = host_named("aborts"), .max_hosts = 2});
+    int hook = add(&w, "any", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    run_many(&w, k, N, hook, "\"fatal\"", 3, "3");
+    for (int i = 0; i < N; i++) {
+        assert_int_equal(k[i].status, i == 3 ? 0 : SG_E_HOST);
+        if (i != 3) assert_string_equal(k[i].error, "jq: its host was ended by signal 6 (Aborted)");
+    }
+    assert_int_equal(figures(&w).hosts_died, N - 1);
+    close_world(&w);
+}
+
+/* ---- failures of hosts ---- */
+
+static void check_culprit(const char *host, size_t special, int code, const char *text) {
+    enum { N = 25 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.exe = host_named(host), .max_hosts = 1});
+    int hook = add(&w, "any", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    run_many(&w, k, N, hook, "1", special, "\"fatal\"");
+    expect_only_failure(k, N, special, code, text);
+    close_world(&w);
+}
+
+static void test_the_call_at_work_is_blamed_and_no_other(void **state) {
+    (void)state;
+    check_culprit("aborts", 12, SG_E_HOST, "ended by signal 6");
+    check_culprit("exits", 0, SG_E_HOST, "ended with status 7");
+    check_culprit("closes", 24, SG_E_HOST, "closed the connection");
+    check_culprit("wrong-id", 5, SG_E_HOST, "broke the protocol");
+    check_culprit("no-array", 5, SG_E_HOST, "returned no JSON array");
+}
+
+static void test_a_host_killed_from_outside_costs_no_call(void **state) {
+    (void)state;
+    enum { N = 25 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.exe = host_named("dies-once"), .max_hosts = 1});
+    int hook = add(&w, "any", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    run_many(&w, k, N, hook, "1", N, NULL);
+    for (int i = 0; i < N; i++) assert_string_equal(k[i].result, "[1]");
+    assert_int_equal(figures(&w).hosts_died, 1);
+    close_world(&w);
+}
+
+static void test_a_call_whose_hosts_are_killed_twice_fails(void **state) {
+    (void)state;
+    check_culprit("killed", 4, SG_E_HOST, "killed from outside");
+}
+
+static void test_answers_may_come_in_any_order_from_a_host_that_is_not_serial(void **state) {
+    (void)state;
+    enum { N = 30 };
+    struct world w;
+    struct call k[N];
+    char input[N][16], wanted[32];
+    open_world(&w, (struct sg_hooks_options){.exe = host_named("shuffles"), .max_hosts = 1});
+    int hook = add(&w, "any", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    for (int i = 0; i < N; i++) {
+        snprintf(input[i], sizeof input[i], "%d", i);
+        start(&w, &k[i], hook, input[i], NULL);
+    }
+    sg_loop_run(w.loop);
+    for (int i = 0; i < N; i++) {
+        snprintf(wanted, sizeof wanted, "[%d]", i);
+        assert_string_equal(k[i].result, wanted);
+    }
+    close_world(&w);
+}
+
+/* Loading fails with a reason, and a later call does so too, without end of new processes. */
+static void check_no_start(const char *exe, const char *text) {
+    struct world w;
+    struct call k;
+    open_world(&w, (struct sg_hooks_options){.exe = exe});
+    int hook = add(&w, ".", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), SG_E_HOST);
+    assert_int_equal(w.diags.errors, 1);
+    if (!strstr(w.diags.items[0].text.p, text)) fail_msg("'%s' is not in '%s'", text, w.diags.items[0].text.p);
+    start(&w, &k, hook, "1", NULL);
+    sg_loop_run(w.loop);
+    assert_true(k.status == SG_E_HOST || k.status == SG_E_HOOK);
+    assert_true(figures(&w).hosts_started <= 6);
+    close_world(&w);
+}
+
+static void test_a_host_that_cannot_be_started_fails_everything_with_the_reason(void **state) {
+    (void)state;
+    check_no_start("/nowhere/sygra", "cannot start");
+    check_no_start(host_named("mute"), "ended with status 1");
+    check_no_start(host_named("garbage"), "broke the protocol");
+    check_no_start(host_named("future"), "no hello of version 1");
+}
+
+static void test_a_program_that_crashes_the_compiler_is_named(void **state) {
+    (void)state;
+    struct world w;
+    struct call k;
+    open_world(&w, (struct sg_hooks_options){.exe = host_named("crashes-loading")});
+    int good = add(&w, "good", SG_HOOK_INPUT);
+    add(&w, "bad", SG_HOOK_INPUT);
+    int also = add(&w, "also good", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), SG_E_HOOK);
+    assert_int_equal(w.diags.errors, 1);
+    assert_non_null(strstr(w.diags.items[0].text.p, "while the program was compiled: its host was ended by signal 6"));
+    start(&w, &k, good, "1", NULL);
+    sg_loop_run(w.loop);
+    assert_string_equal(k.result, "[1]");
+    start(&w, &k, also, "2", NULL);
+    sg_loop_run(w.loop);
+    assert_string_equal(k.result, "[2]");
+    close_world(&w);
+}
+
+/* ---- cancel and close ---- */
+
+static void on_never(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+    (void)c, (void)status, (void)results, (void)err;
+    fail_msg("a canceled call called back");
+}
+
+static void test_canceled_calls_end_without_callback(void **state) {
+    (void)state;
+    enum { N = 200 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
+    int hook = add(&w, ".", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    for (int i = 0; i < N; i++) {
+        start(&w, &k[i], hook, "1", NULL);
+        if (i % 2 == 0 || i > N - 5) continue;
+        k[i].c.on_done = on_never;
+        w.open--;
+    }
+    for (int i = 1; i < N / 2; i += 2) sg_hook_cancel(w.hooks, &k[i].c); /* before any was sent */
+    for (int i = N / 2 + 1; i <= N - 5; i += 2) sg_hook_cancel(w.hooks, &k[i].c);
+    sg_loop_run(w.loop);
+    for (int i = 0; i < N; i += 2) assert_string_equal(k[i].result, "[1]");
+    close_world(&w);
+}
+
+struct canceler {
+    struct call *calls;
+    size_t n;
+    struct call first;
+};
+
+/* Cancels, in the first call's callback, calls of which some are in the host and some wait. */
+static void on_done_and_cancel(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+    struct call *k = c->ud;
+    struct canceler *all = (struct canceler *)((char *)k - offsetof(struct canceler, first));
+    for (size_t i = 0; i < all->n; i += 2) {
+        all->calls[i].c.on_done = on_never;
+        all->calls[i].w->open--;
+        sg_hook_cancel(k->w->hooks, &all->calls[i].c);
+    }
+    on_done(c, status, results, err);
+}
+
+static void test_calls_are_canceled_wherever_they_are(void **state) {
+    (void)state;
+    enum { N = 100 };
+    struct world w;
+    struct call k[N];
+    struct canceler all = {k, N, {.w = NULL}};
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
+    int hook = add(&w, ".", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    start(&w, &all.first, hook, "0", NULL);
+    all.first.c.on_done = on_done_and_cancel;
+    for (int i = 0; i < N; i++) start(&w, &k[i], hook, "1", NULL);
+    sg_loop_run(w.loop);
+    for (int i = 1; i < N; i += 2) assert_string_equal(k[i].result, "[1]");
+    assert_int_equal(figures(&w).hosts_died, 0);
+    close_world(&w);
+}
+
+static void on_done_and_close(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+    struct call *k = c->ud;
+    sg_hooks_close(k->w->hooks);
+    k->w->hooks = NULL;
+    k->w->open = 1;
+    on_done(c, status, results, err);
+}
+
+/* As the pool closes in that callback, all other calls are dropped. */
+static void check_close_in_callback(const char *host, const char *input) {
+    enum { N = 20 };
+    struct world w;
+    struct call k[N];
+    open_world(&w, (struct sg_hooks_options){.exe = host ? host_named(host) : NULL});
+    int hook = add(&w, ".", SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    for (int i = 0; i < N; i++) start(&w, &k[i], hook, input, NULL);
+    k[0].c.on_done = on_done_and_close;
+    sg_loop_run(w.loop);
+    assert_null(w.hooks);
+    assert_int_equal(k[1].status, 1);
+    close_world(&w);
+}
+
+static void test_the_pool_may_be_closed_in_a_callback(void **state) {
+    (void)state;
+    check_close_in_callback(NULL, "1");
+    check_close_in_callback("aborts", "\"fatal\"");
+}
+
+static void test_closing_with_calls_under_way_ends_the_hosts(void **state) {
+    (void)state;
+    struct world w;
+    struct call k[3];
+    open_world(&w, (struct sg_hooks_options){0});
+    int hook = add(&w, HANG_OR_PASS, SG_HOOK_INPUT);
+    assert_int_equal(load(&w), 0);
+    for (int i = 0; i < 3; i++) start(&w, &k[i], hook, i ? "\"hang\"" : "1", NULL);
+    w.open = 1;
+    sg_loop_run(w.loop);
+    close_world(&w); /* sg_loop_close waits for the processes */
+}
+
+/* ---- */
+
+static int make_folder(void **state) {
+    (void)state;
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    snprintf(folder, sizeof folder, "/tmp/sygra-hooks-XXXXXX");
+    sg_log_setup(SG_FAILURE, 2, false);
+    return n > 0 && mkdtemp(folder) ? 0 : -1;
+}
+
+static int remove_folder(void **state) {
+    (void)state;
+    char command[128];
+    snprintf(command, sizeof command, "rm -rf '%s'", folder);
+    return system(command);
+}
+
+int main(int argc, char **argv) {
+    if (argc == 3 && strcmp(argv[1], "--host") == 0) {
+        host_name = strrchr(argv[0], '/') + 1;
+        return strncmp(host_name, "test_", 5) == 0 ? sg_host_jq_main(3) : odd_host(argv[0]);
+    }
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_outputs_come_as_one_array),
+        cmocka_unit_test(test_state_is_bound_for_each_call),
+        cmocka_unit_test(test_the_engines_environment_and_clock_are_not_seen),
+        cmocka_unit_test(test_the_same_hook_gets_the_same_number),
+        cmocka_unit_test(test_prints_come_with_their_call),
+        cmocka_unit_test(test_ten_thousand_calls_over_two_hosts),
+        cmocka_unit_test(test_large_values_go_both_ways),
+        cmocka_unit_test(test_a_raised_error_is_the_calls_failure),
+        cmocka_unit_test(test_a_program_that_does_not_compile_is_reported_at_all_its_places),
+        cmocka_unit_test(test_no_hooks_start_no_host),
+        cmocka_unit_test(test_results_over_the_limit_fail_their_call_only),
+        cmocka_unit_test(test_a_hanging_program_fails_alone),
+        cmocka_unit_test(test_a_hanging_program_does_not_hold_up_the_calls_behind_it),
+        cmocka_unit_test(test_a_slow_program_is_waited_for_and_its_host_lives_on),
+        cmocka_unit_test(test_a_builtin_that_cannot_be_interrupted_ends_at_the_deadline),
+        cmocka_unit_test(test_a_program_that_eats_memory_is_stopped),
+        cmocka_unit_test(test_calls_before_a_crash_keep_their_results),
+        cmocka_unit_test(test_a_hook_that_always_kills_its_host_fails_each_call),
+        cmocka_unit_test(test_the_call_at_work_is_blamed_and_no_other),
+        cmocka_unit_test(test_a_host_killed_from_outside_costs_no_call),
+        cmocka_unit_test(test_a_call_whose_hosts_are_killed_twice_fails),
+        cmocka_unit_test(test_answers_may_come_in_any_order_from_a_host_that_is_not_serial),
+        cmocka_unit_test(test_a_host_that_cannot_be_started_fails_everything_with_the_reason),
+        cmocka_unit_test(test_a_program_that_crashes_the_compiler_is_named),
+        cmocka_unit_test(test_canceled_calls_end_without_callback),
+        cmocka_unit_test(test_calls_are_canceled_wherever_they_are),
+        cmocka_unit_test(test_the_pool_may_be_closed_in_a_callback),
+        cmocka_unit_test(test_closing_with_calls_under_way_ends_the_hosts),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
