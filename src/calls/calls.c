@@ -86,7 +86,8 @@ static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, s
     struct target *t = &m->targets[i];
     int rc = sg_url_parse(&c->arena, url, &t->url, err);
     if (rc != 0) return sg_err_wrap(err, rc, "model %.*s", SG_ARG(s->alias));
-    if (!sg_http_header_safe(s->tokens[i])) return sg_fail(err, SG_E_SYNTAX, "model %.*s: its token holds control characters", SG_ARG(s->alias));
+    if (!sg_http_header_safe(s->tokens[i]))
+        return sg_fail(err, SG_E_SYNTAX, "model %.*s: its token holds control characters", SG_ARG(s->alias));
     struct sg_buf b = SG_BUF_INIT(1 << 20);
     m->provider->headers(&b, s, s->tokens[i]);
     for (uint32_t k = 0; rc == 0 && s->extra_headers.type == SG_JSON_OBJECT && k < s->extra_headers.n; k++)
@@ -118,13 +119,17 @@ static int open_local(struct sg_calls *c, struct sg_calls_model *m, struct sg_er
             return 0;
         }
     }
-    struct sg_local_options lo = {.model_path = s->model_path, .exe_dir = c->options.exe_dir, .threads = s->threads,
-                                  .sequences = s->sequences, .context = s->context,
+    struct sg_local_options lo = {.model_path = s->model_path,
+                                  .exe_dir = c->options.exe_dir,
+                                  .threads = s->threads,
+                                  .sequences = s->sequences,
+                                  .context = s->context,
                                   .deterministic = c->options.deterministic};
     return sg_local_open(c->loop, &lo, &m->local, err);
 }
 
-int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct sg_calls_model **out, struct sg_err *err) {
+int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct sg_calls_model **out,
+                   struct sg_err *err) {
     struct sg_calls_model *m = SG_NEW(&c->arena, struct sg_calls_model);
     m->calls = c;
     m->spec = spec;
@@ -241,7 +246,8 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
 static struct sg_str refusal_text(struct sg_calls *cs, struct sg_str body, bool *quota) {
     struct sg_json v;
     *quota = false;
-    if (sg_json_parse(&cs->scratch, body, &v, NULL, NULL) != 0) return (struct sg_str){body.p, body.n < 200 ? body.n : 200};
+    if (sg_json_parse(&cs->scratch, body, &v, NULL, NULL) != 0)
+        return (struct sg_str){body.p, body.n < 200 ? body.n : 200};
     const struct sg_json *e = sg_json_get(&v, SG_STR("error"));
     const struct sg_json *code = e ? sg_json_get(e, SG_STR("code")) : NULL;
     *quota = code && sg_json_is_text(code, SG_STR("insufficient_quota"));
@@ -258,13 +264,14 @@ static void on_refused(struct sg_call *c, const struct sg_http_reply *reply) {
     struct sg_str text = refusal_text(c->model->calls, reply->body, &quota);
     int s = reply->status;
     bool again = (s == 408 || s == 429 || s >= 500) && !quota;
-    int code = sg_fail(&err, again ? SG_E_BUSY : SG_E_STATUS, "model %.*s answered %d: %.*s", SG_ARG(c->model->spec->alias),
-                       s, SG_ARG(text));
+    int code = sg_fail(&err, again ? SG_E_BUSY : SG_E_STATUS, "model %.*s answered %d: %.*s",
+                       SG_ARG(c->model->spec->alias), s, SG_ARG(text));
     err.status = s;
     fail_or_retry(c, code, reply->retry_after_ms, &err);
 }
 
-static void on_exchange(struct sg_exchange *x, int status, const struct sg_http_reply *reply, const struct sg_err *e) {
+static void on_exchange(struct sg_exchange *x, int status, const struct sg_http_reply *reply,
+                        const struct sg_err *e) {
     struct sg_call *c = x->ud;
     struct sg_calls *cs = c->model->calls;
     struct sg_err err = {0};
@@ -273,8 +280,7 @@ static void on_exchange(struct sg_exchange *x, int status, const struct sg_http_
         if (e) err = *e;
         if (c->unwritten_)
             status = c->request(c, &cs->scratch, &(struct sg_request){0}, &err); /* again, for its own words */
-        else
-            sg_err_wrap(&err, status, "model %.*s", SG_ARG(c->model->spec->alias));
+        else sg_err_wrap(&err, status, "model %.*s", SG_ARG(c->model->spec->alias));
         fail_or_retry(c, status, -1, &err);
         return;
     }
@@ -296,15 +302,19 @@ static void start_exchange(struct sg_call *c) {
     struct sg_calls_model *m = c->model;
     c->url_ = m->next_target;
     m->next_target = m->next_target + 1 == m->n_targets ? 0 : m->next_target + 1;
-    c->http_ = (struct sg_exchange){.endpoint = m->targets[c->url_].endpoint, .write = write_exchange, .on_done = on_exchange,
-                                    .ud = c, .timeout_ms = m->spec->timeout_ms};
+    c->http_ = (struct sg_exchange){.endpoint = m->targets[c->url_].endpoint,
+                                    .write = write_exchange,
+                                    .on_done = on_exchange,
+                                    .ud = c,
+                                    .timeout_ms = m->spec->timeout_ms};
     c->state_ = EXCHANGE;
     sg_exchange_start(&c->http_);
 }
 
 /* --- the embedded model -------------------------------------------------------------------------------------------------------- */
 
-static void on_local(struct sg_local_request *r, int status, const struct sg_local_result *res, const struct sg_err *e) {
+static void on_local(struct sg_local_request *r, int status, const struct sg_local_result *res,
+                     const struct sg_err *e) {
     struct sg_call *c = r->ud;
     struct sg_calls *cs = c->model->calls;
     if (status != 0) {
@@ -373,10 +383,8 @@ static void attempt(struct sg_call *c) {
     c->started_ns = sg_loop_now_ns(cs->loop);
     f->attempts++;
     if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
-    if (c->model->provider)
-        start_exchange(c);
-    else
-        start_local(c);
+    if (c->model->provider) start_exchange(c);
+    else start_local(c);
 }
 
 /* A timer that is due at once: the callback must not come from inside start, whatever the first attempt meets. */

@@ -26,7 +26,8 @@ struct sg_calls_options {
 int sg_calls_open(struct sg_loop *l, const struct sg_calls_options *o, struct sg_calls **out);
 void sg_calls_close(struct sg_calls *c); /* pending calls are dropped without callback */
 /* Prepares a model; nothing is sent, an embedded one begins to load. Lives as long as `c`. */
-int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct sg_calls_model **out, struct sg_err *err);
+int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct sg_calls_model **out,
+                   struct sg_err *err);
 
 /* What a node wants to know of the model. */
 struct sg_request {
@@ -40,7 +41,7 @@ struct sg_usage {
 };
 
 struct sg_completion {
-    struct sg_str text; /* stripped, special tokens removed; "" for null */
+    struct sg_str text;        /* stripped, special tokens removed; "" for null */
     struct sg_json tool_calls; /* array or null */
     struct sg_str finish_reason;
     struct sg_usage usage;

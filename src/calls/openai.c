@@ -21,7 +21,8 @@ static void encode(struct sg_buf *out, const struct sg_model_spec *m, const stru
             write_member(out, p);
             continue;
         }
-        for (uint32_t k = 0; p->value.type == SG_JSON_OBJECT && k < p->value.n; k++) write_member(out, &p->value.members[k]);
+        for (uint32_t k = 0; p->value.type == SG_JSON_OBJECT && k < p->value.n; k++)
+            write_member(out, &p->value.members[k]);
     }
     sg_buf_ch(out, '}');
 }
@@ -53,39 +54,38 @@ static int error_object(const struct sg_json *e, struct sg_err *err) {
 static struct sg_str join_parts(struct sg_arena *scratch, const struct sg_json *parts) {
     struct sg_str out = SG_STR("");
     for (uint32_t i = 0; i < parts->n; i++) {
-        const struct sg_json *t = parts->items[i].type == SG_JSON_STRING ? &parts->items[i]
-                                                                         : sg_json_get(&parts->items[i], SG_STR("text"));
+        const struct sg_json *t =
+            parts->items[i].type == SG_JSON_STRING ? &parts->items[i] : sg_json_get(&parts->items[i], SG_STR("text"));
         if (t && t->type == SG_JSON_STRING) out = sg_str_join(scratch, out, sg_json_text(t));
     }
     return out;
 }
 
 static void read_usage(const struct sg_json *reply, struct sg_usage *u) {
-    const struct sg_json *in = path(reply, "usage", "prompt_tokens"), *gen = path(reply, "usage", "completion_tokens");
+    const struct sg_json *in = path(reply, "usage", "prompt_tokens"),
+                         *gen = path(reply, "usage", "completion_tokens");
     int64_t p = -1, c = -1;
     u->known = in && gen && sg_json_to_i64(in, &p) && sg_json_to_i64(gen, &c) && p >= 0 && c >= 0;
     u->prompt_tokens = u->known ? (uint64_t)p : 0;
     u->completion_tokens = u->known ? (uint64_t)c : 0;
 }
 
-static int decode(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str body, struct sg_completion *out,
-                  struct sg_err *err) {
+static int decode(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str body,
+                  struct sg_completion *out, struct sg_err *err) {
     struct sg_json reply;
     if (sg_json_parse(scratch, body, &reply, NULL, NULL) != 0) return refuse(err, body, "the reply is not JSON");
     const struct sg_json *error = sg_json_get(&reply, SG_STR("error"));
     if (error && error->type != SG_JSON_NULL) return error_object(error, err);
     const struct sg_json *choices = sg_json_get(&reply, SG_STR("choices"));
-    if (!choices || choices->type != SG_JSON_ARRAY || choices->n == 0) return refuse(err, body, "the reply has no choices");
+    if (!choices || choices->type != SG_JSON_ARRAY || choices->n == 0)
+        return refuse(err, body, "the reply has no choices");
     const struct sg_json *message = sg_json_get(&choices->items[0], SG_STR("message"));
     if (!message || message->type != SG_JSON_OBJECT) return refuse(err, body, "the reply has no message");
     const struct sg_json *content = sg_json_get(message, SG_STR("content"));
     struct sg_str text = SG_STR("");
-    if (content && content->type == SG_JSON_STRING)
-        text = sg_json_text(content);
-    else if (content && content->type == SG_JSON_ARRAY)
-        text = join_parts(scratch, content);
-    else if (content && content->type != SG_JSON_NULL)
-        return refuse(err, body, "the reply's content is no text");
+    if (content && content->type == SG_JSON_STRING) text = sg_json_text(content);
+    else if (content && content->type == SG_JSON_ARRAY) text = join_parts(scratch, content);
+    else if (content && content->type != SG_JSON_NULL) return refuse(err, body, "the reply's content is no text");
     const struct sg_json *tools = sg_json_get(message, SG_STR("tool_calls"));
     const struct sg_json *reason = sg_json_get(&choices->items[0], SG_STR("finish_reason"));
     *out = (struct sg_completion){
@@ -102,10 +102,8 @@ static struct sg_str without(struct sg_arena *scratch, struct sg_str text, struc
     char *out = sg_alloc(scratch, text.n);
     size_t n = 0;
     for (size_t i = 0; i < text.n;) {
-        if (text.n - i >= token.n && memcmp(text.p + i, token.p, token.n) == 0)
-            i += token.n;
-        else
-            out[n++] = text.p[i++];
+        if (text.n - i >= token.n && memcmp(text.p + i, token.p, token.n) == 0) i += token.n;
+        else out[n++] = text.p[i++];
     }
     return (struct sg_str){out, n};
 }

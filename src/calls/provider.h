@@ -15,8 +15,8 @@ struct sg_provider {
     void (*encode)(struct sg_buf *out, const struct sg_model_spec *m, const struct sg_request *r);
     /* Errors: REPLY for what is no completion (HTML, an error object, no choices); STATUS for an error object that says
      * not to try again. Views into `body` or `scratch`. */
-    int (*decode)(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str body, struct sg_completion *out,
-                  struct sg_err *err);
+    int (*decode)(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str body,
+                  struct sg_completion *out, struct sg_err *err);
 };
 
 /* vllm and openai chat completions (POST {url}/chat/completions). */

@@ -20,7 +20,9 @@ static const struct sg_option *find(const struct sg_option *options, const char 
     bool is_long = arg[1] == '-';
     *inline_value = equals ? equals + 1 : NULL;
     for (const struct sg_option *o = options; o->name; o++)
-        if (is_long ? same_name(o->name, name, n) : o->brief && strlen(o->brief) == n && strncmp(o->brief, name, n) == 0) return o;
+        if (is_long ? same_name(o->name, name, n)
+                    : o->brief && strlen(o->brief) == n && strncmp(o->brief, name, n) == 0)
+            return o;
     return NULL;
 }
 
@@ -78,7 +80,8 @@ bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, c
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i], *value;
         if (only_words || arg[0] != '-' || !arg[1]) {
-            if (args->n_words == SG_MAX_WORDS) return fprintf(stderr, "sygra %s: too many arguments\n", verb->name), false;
+            if (args->n_words == SG_MAX_WORDS)
+                return fprintf(stderr, "sygra %s: too many arguments\n", verb->name), false;
             args->words[args->n_words++] = arg;
             continue;
         }
@@ -88,11 +91,10 @@ bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, c
         }
         const struct sg_option *o = find(verb->options, arg, &value);
         if (!o) return refuse_unknown(verb, arg);
-        if (o->kind == SG_OPTION_FLAG)
-            value = "1";
-        else if (!value && ++i < argc)
-            value = argv[i];
-        if (!value) return fprintf(stderr, "sygra %s: --%s needs a value: %s\n", verb->name, o->name, o->value), false;
+        if (o->kind == SG_OPTION_FLAG) value = "1";
+        else if (!value && ++i < argc) value = argv[i];
+        if (!value)
+            return fprintf(stderr, "sygra %s: --%s needs a value: %s\n", verb->name, o->name, o->value), false;
         if (!check_value(verb, o, value)) return false;
         args->values[o - verb->options] = value;
     }
@@ -121,8 +123,8 @@ void sg_print_help(const struct sg_verb *verb, FILE *to) {
     fprintf(to, "\noptions:\n");
     for (const struct sg_option *o = verb->options; o->name; o++) {
         char left[64];
-        snprintf(left, sizeof left, "%s%s%s--%s%s%s", o->brief ? "-" : "", o->brief ? o->brief : "", o->brief ? ", " : "",
-                 o->name, o->value ? " " : "", o->value ? o->value : "");
+        snprintf(left, sizeof left, "%s%s%s--%s%s%s", o->brief ? "-" : "", o->brief ? o->brief : "",
+                 o->brief ? ", " : "", o->name, o->value ? " " : "", o->value ? o->value : "");
         const char *note = o->kind == SG_OPTION_NOT_YET ? " (not yet supported)" : "";
         fprintf(to, "  %-34s %s%s\n", left, o->help, note);
     }
@@ -150,10 +152,11 @@ const char *sg_task_word(const struct sg_args *a, const char *option_value, cons
     const char *word = option_value ? option_value : a->n_words ? a->words[0] : NULL;
     size_t used = !option_value && a->n_words ? 1 : 0;
     if (!word)
-        fprintf(stderr, "sygra %s: which task? Give its folder or its dotted name, e.g. `sygra %s examples/evol_instruct`\n", verb, verb);
+        fprintf(stderr,
+                "sygra %s: which task? Give its folder or its dotted name, e.g. `sygra %s examples/evol_instruct`\n",
+                verb, verb);
     else if (a->n_words > used)
         fprintf(stderr, "sygra %s: one task at a time; \"%s\" is too much\n", verb, a->words[used]);
-    else
-        return word;
+    else return word;
     return NULL;
 }

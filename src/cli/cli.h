@@ -12,9 +12,9 @@
 #include <stdio.h>
 
 enum sg_option_kind {
-    SG_OPTION_FLAG,     /* no value */
+    SG_OPTION_FLAG, /* no value */
     SG_OPTION_TEXT,
-    SG_OPTION_NUMBER,   /* whole, not negative */
+    SG_OPTION_NUMBER, /* whole, not negative */
     SG_OPTION_REAL,
     SG_OPTION_BOOL,     /* True, False, 1, 0, true, false, None */
     SG_OPTION_ACCEPTED, /* takes a value, without effect */
@@ -33,7 +33,7 @@ struct sg_option {
 #define SG_MAX_WORDS 8
 
 struct sg_args {
-    const struct sg_option *options; /* ends in a NULL name */
+    const struct sg_option *options;    /* ends in a NULL name */
     const char *values[SG_MAX_OPTIONS]; /* by number of option; NULL: not given */
     const char *words[SG_MAX_WORDS];    /* the rest */
     size_t n_words;

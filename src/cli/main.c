@@ -9,12 +9,13 @@ static const struct sg_verb *const verbs[] = {&sg_verb_run, &sg_verb_check, &sg_
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 /* Verbs that the roadmap brings, so that a user who knows them is told. */
-static const char *const later[] = {"preview", "models", "status", "report", "records", "resume", "retry", "replay",
-                                    "export", "merge", "tag", "dedup", "push", "submit", "studio", "fsck", "why", "sql",
-                                    "convert", "select", "stats"};
+static const char *const later[] = {"preview", "models", "status", "report", "records", "resume", "retry",
+                                    "replay",  "export", "merge",  "tag",    "dedup",   "push",   "submit",
+                                    "studio",  "fsck",   "why",    "sql",    "convert", "select", "stats"};
 
 static int print_usage(FILE *to, int status) {
-    fprintf(to, "sygra " SYGRA_VERSION ": synthetic data from graphs of model calls\n\nusage: sygra VERB [options]\n\n");
+    fprintf(to,
+            "sygra " SYGRA_VERSION ": synthetic data from graphs of model calls\n\nusage: sygra VERB [options]\n\n");
     for (size_t i = 0; i < N_VERBS; i++) fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
     fprintf(to, "\n`sygra VERB --help` tells more; `sygra run examples/evol_instruct` runs a first task.\n");
     return status;

@@ -7,7 +7,8 @@ enum { TASK, MODELS, BATCH_SIZE, ORIGINS, REFERENCE, JSON };
 static const struct sg_option options[] = {
     [TASK] = {"task", "t", SG_OPTION_TEXT, "TASK", "the task, instead of the word after `check`"},
     [MODELS] = {"models", NULL, SG_OPTION_TEXT, "FILE", "a models.yaml that comes before all others"},
-    [BATCH_SIZE] = {"batch_size", "b", SG_OPTION_NUMBER, "N", "records in flight, for the check of this machine's limits (25)"},
+    [BATCH_SIZE] = {"batch_size", "b", SG_OPTION_NUMBER, "N",
+                    "records in flight, for the check of this machine's limits (25)"},
     [ORIGINS] = {"origins", NULL, SG_OPTION_FLAG, NULL, "say where each setting comes from"},
     [REFERENCE] = {"reference", NULL, SG_OPTION_FLAG, NULL, "print the reference of all keys (Markdown) instead"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "mistakes as one JSON array on stdout"},
@@ -24,7 +25,8 @@ static int print_reference(void) {
 
 static void say_fine(const struct sg_task *t, bool origins) {
     const struct sg_plan *p = t->plan;
-    printf("%.*s: fine; %zu nodes, %zu models, %zu jq programs\n", SG_ARG(t->spec.name), p->n_nodes, p->n_models, p->n_hooks);
+    printf("%.*s: fine; %zu nodes, %zu models, %zu jq programs\n", SG_ARG(t->spec.name), p->n_nodes, p->n_models,
+           p->n_hooks);
     if (!origins) return;
     struct sg_buf b = SG_BUF_INIT(0), clean = SG_BUF_INIT(0);
     sg_config_origins(&t->spec, &b);
@@ -38,7 +40,8 @@ static int run(const struct sg_args *a) {
     if (a->values[REFERENCE]) return print_reference();
     const char *task = sg_task_word(a, sg_arg_text(a, TASK, NULL), "check");
     if (!task) return SG_EXIT_USAGE;
-    struct sg_config_options o = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
+    struct sg_config_options o = {
+        .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
     struct sg_task t;
     bool json = a->values[JSON] != NULL;
     int rc = sg_task_load(&t, &o, sg_exe_path());

@@ -21,16 +21,15 @@ static int run(const struct sg_args *a) {
         fprintf(stderr, "sygra graph: --format is text or json, not \"%s\"\n", format);
         return SG_EXIT_USAGE;
     }
-    struct sg_config_options o = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
+    struct sg_config_options o = {
+        .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
     struct sg_task t;
     int rc = sg_task_load(&t, &o, NULL);
     if (t.diags.n) sg_task_report(&t, false);
     if (rc == 0) {
         struct sg_buf b = SG_BUF_INIT(0);
-        if (json)
-            sg_plan_json(t.plan, &b), sg_buf_ch(&b, '\n');
-        else
-            sg_plan_print(t.plan, &b);
+        if (json) sg_plan_json(t.plan, &b), sg_buf_ch(&b, '\n');
+        else sg_plan_print(t.plan, &b);
         fwrite(b.p, 1, b.n, stdout);
         sg_buf_fini(&b);
     }

@@ -174,8 +174,10 @@ static void lay_out(struct sg_exec *x, const struct sg_json *first) {
 static void warn_column(struct sg_exec *x, const struct record *r, struct sg_str key) {
     if (x->warned_columns) return;
     x->warned_columns = true;
-    SG_LOG(warning, SG_F_STR("text", SG_STR("a column that the first record lacks and no node names is not part of the state")),
-           SG_F_STR("column", key), SG_F_INT("record", r->position));
+    SG_LOG(
+        warning,
+        SG_F_STR("text", SG_STR("a column that the first record lacks and no node names is not part of the state")),
+        SG_F_STR("column", key), SG_F_INT("record", r->position));
 }
 
 /* Rows mostly have their columns in the first row's order: the slot is found without a search. */
@@ -185,10 +187,8 @@ static void fill_state(struct record *r) {
         const struct sg_member *m = &r->row.members[i];
         int slot = i < x->n_columns ? x->column_slots[i] : SG_NONE;
         if (slot == SG_NONE || !sg_str_eq(x->slots[slot], m->key)) slot = sg_state_slot(x, m->key);
-        if (slot != SG_NONE)
-            r->state[slot] = &m->value;
-        else
-            warn_column(x, r, m->key);
+        if (slot != SG_NONE) r->state[slot] = &m->value;
+        else warn_column(x, r, m->key);
     }
     static const struct sg_json empty = {.type = SG_JSON_ARRAY};
     for (int i = 0; i < SG_KEY_FIRST; i++)
@@ -253,10 +253,8 @@ static void admit(struct sg_exec *x) {
             return;
         }
         struct sg_row *row = &x->rows[x->row_at++];
-        if (row->status != 0)
-            end_bad_row(x, row);
-        else
-            begin(x, row);
+        if (row->status != 0) end_bad_row(x, row);
+        else begin(x, row);
     }
     if (x->row_at == x->n_rows && !x->ended && !x->stopping && !x->pulling && x->figures.in_flight < x->o.in_flight) {
         uint32_t room = x->o.in_flight - x->figures.in_flight;

@@ -24,8 +24,8 @@ struct sg_exec_options {
     struct sg_source *source;
     struct sg_output *output;
     uint64_t seed;
-    uint64_t first;      /* lowest position of the source */
-    uint32_t in_flight;  /* records under way at most */
+    uint64_t first;     /* lowest position of the source */
+    uint32_t in_flight; /* records under way at most */
     /* The source ended and every record has; or sg_exec_stop's drain is over. status: 0, or why the source broke. */
     void (*on_end)(void *ud, int status, const struct sg_err *err);
     /* After each record, once its end is in the output; may be NULL. */

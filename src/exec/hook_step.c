@@ -11,17 +11,19 @@ static void on_hook(struct sg_hook_call *c, int status, const struct sg_json *re
 
 enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, hook_result_fn *on_result) {
     struct sg_exec *x = t->record->exec;
-    t->hook = (struct sg_hook_call){.hook = x->o.hook_ids[plan_hook], .write = write, .on_done = on_hook,
-                                    .arena = &t->record->arena, .ud = t};
+    t->hook = (struct sg_hook_call){
+        .hook = x->o.hook_ids[plan_hook], .write = write, .on_done = on_hook, .arena = &t->record->arena, .ud = t};
     t->on_result = on_result;
     t->hook_waits = true;
     sg_hook_start(x->o.hooks, &t->hook);
     return WAIT;
 }
 
-enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what, const struct sg_json **out) {
+enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
+                           const struct sg_json **out) {
     *out = NULL;
-    if (results->n != 1) return sg_task_fail(t, SG_E_HOOK, "%s must return one object, not %u values", what, results->n);
+    if (results->n != 1)
+        return sg_task_fail(t, SG_E_HOOK, "%s must return one object, not %u values", what, results->n);
     const struct sg_json *v = &results->items[0];
     if (v->type == SG_JSON_OBJECT) *out = v;
     if (v->type == SG_JSON_OBJECT || v->type == SG_JSON_NULL) return NEXT;
@@ -79,7 +81,8 @@ static enum verdict take_path(struct task *t, const struct sg_plan_branch *b, co
 
 static enum verdict on_condition(struct task *t, const struct sg_json *results) {
     const struct sg_plan_branch *b = &t->out->branches[t->turn];
-    if (results->n == 0) return sg_task_fail(t, SG_E_HOOK, "the condition returned nothing; it must return a key of its path_map");
+    if (results->n == 0)
+        return sg_task_fail(t, SG_E_HOOK, "the condition returned nothing; it must return a key of its path_map");
     for (uint32_t i = 0; i < results->n; i++) {
         const struct sg_json *v = &results->items[i];
         bool list = v->type == SG_JSON_ARRAY; /* fan-out */

@@ -61,8 +61,8 @@ static struct sg_json text_part(struct sg_arena *scratch, struct sg_json text) {
     return sg_json_object(m, 2);
 }
 
-static int render_content(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch, struct sg_json *out,
-                          struct sg_err *err) {
+static int render_content(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch,
+                          struct sg_json *out, struct sg_err *err) {
     if (m->n_parts == 0) {
         *out = sg_json_string(m->tool_text);
         return 0;
@@ -78,8 +78,8 @@ static int render_content(struct task *t, const struct sg_plan_message *m, struc
     return 0;
 }
 
-static int render_message(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch, struct sg_json *out,
-                          struct sg_err *err) {
+static int render_message(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch,
+                          struct sg_json *out, struct sg_err *err) {
     struct sg_json content;
     int rc = render_content(t, m, scratch, &content, err);
     if (rc != 0) return rc;
@@ -99,7 +99,8 @@ static struct sg_json wire_message(struct sg_arena *scratch, const struct sg_jso
     struct sg_member *m = SG_NEW_N(scratch, struct sg_member, message->n);
     memcpy(m, message->members, message->n * sizeof *m);
     for (uint32_t i = 0; i < message->n; i++)
-        if (sg_str_eq(m[i].key, SG_STR("name"))) m[i].value = sg_json_string(sg_plan_wire_name(scratch, sg_json_text(name)));
+        if (sg_str_eq(m[i].key, SG_STR("name")))
+            m[i].value = sg_json_string(sg_plan_wire_name(scratch, sg_json_text(name)));
     return sg_json_object(m, message->n);
 }
 
@@ -111,7 +112,8 @@ static int input_messages(struct task *t, const struct sg_json **out, struct sg_
     bool fine = v->type == SG_JSON_ARRAY;
     for (uint32_t i = 0; fine && i < v->n; i++) fine = v->items[i].type == SG_JSON_OBJECT;
     if (fine) return 0;
-    return sg_fail(err, SG_E_TYPE, "`%.*s` must be a list of messages {role, content}, since it is this node's input_key",
+    return sg_fail(err, SG_E_TYPE,
+                   "`%.*s` must be a list of messages {role, content}, since it is this node's input_key",
                    SG_ARG(p->keys[t->node->input_key].name));
 }
 
@@ -128,8 +130,10 @@ static int make_request(struct sg_call *c, struct sg_arena *scratch, struct sg_r
     }
     for (uint32_t i = 0; more && i < more->n; i++) items[n++] = wire_message(scratch, &more->items[i]);
     out->messages = sg_json_array(items, n);
-    const struct sg_draw_key key = {.seed = t->record->exec->o.seed, .position = t->record->position,
-                                    .node = t->node->name_hash, .visit = t->visit};
+    const struct sg_draw_key key = {.seed = t->record->exec->o.seed,
+                                    .position = t->record->position,
+                                    .node = t->node->name_hash,
+                                    .visit = t->visit};
     out->seed = sg_draw(&key, 0);
     return 0;
 }
@@ -179,10 +183,8 @@ static void write_response(struct sg_hook_call *c, struct sg_buf *input, struct 
     SG_BUF_LIT(input, "{\"response\":");
     sg_json_write(input, &t->completion);
     SG_BUF_LIT(input, ",\"state\":");
-    if (t->own_state)
-        sg_json_write(input, t->own_state);
-    else
-        sg_state_write(t->record->exec, t->state, input);
+    if (t->own_state) sg_json_write(input, t->own_state);
+    else sg_state_write(t->record->exec, t->state, input);
     sg_buf_ch(input, '}');
 }
 
@@ -197,10 +199,8 @@ static enum verdict step_post(struct task *t) {
     if (t->node->post_hook != SG_NONE) return sg_hook_step(t, t->node->post_hook, write_response, on_post);
     struct sg_json *v = sg_alloc(&t->record->arena, 2 * sizeof *v);
     v[0] = t->completion;
-    if (t->node->output_key == SG_KEY_MESSAGES)
-        v[1] = sg_json_array(&v[0], 1);
-    else
-        v[1] = *sg_json_get(&v[0], SG_STR("content"));
+    if (t->node->output_key == SG_KEY_MESSAGES) v[1] = sg_json_array(&v[0], 1);
+    else v[1] = *sg_json_get(&v[0], SG_STR("content"));
     sg_task_update(t, t->node->output_key, &v[1]);
     return NEXT;
 }

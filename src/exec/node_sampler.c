@@ -8,17 +8,17 @@ static size_t pick(const struct sg_plan_attribute *a, double unit) {
     size_t low = 0, high = a->n_values - 1; /* first sum above `at` */
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (a->cumulative[mid] > at)
-            high = mid;
-        else
-            low = mid + 1;
+        if (a->cumulative[mid] > at) high = mid;
+        else low = mid + 1;
     }
     return low;
 }
 
 static enum verdict step_draw(struct task *t) {
-    const struct sg_draw_key key = {.seed = t->record->exec->o.seed, .position = t->record->position,
-                                    .node = t->node->name_hash, .visit = t->visit};
+    const struct sg_draw_key key = {.seed = t->record->exec->o.seed,
+                                    .position = t->record->position,
+                                    .node = t->node->name_hash,
+                                    .visit = t->visit};
     for (size_t i = 0; i < t->node->n_attributes; i++) {
         const struct sg_plan_attribute *a = &t->node->attributes[i];
         sg_task_update(t, a->key, &a->values[pick(a, sg_draw_unit(&key, i))]);

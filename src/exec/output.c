@@ -21,7 +21,8 @@ static void write_value(struct sg_hook_call *c, struct sg_buf *input, struct sg_
 static enum verdict on_transformed(struct task *t, const struct sg_json *results) {
     const struct sg_plan_field *f = &t->record->exec->plan->fields[t->turn];
     if (results->n != 1)
-        return sg_task_fail(t, SG_E_HOOK, "the transform of `%.*s` must return one value, not %u", SG_ARG(f->name), results->n);
+        return sg_task_fail(t, SG_E_HOOK, "the transform of `%.*s` must return one value, not %u", SG_ARG(f->name),
+                            results->n);
     t->mapped[t->turn++] = &results->items[0];
     return AGAIN;
 }

@@ -3,7 +3,7 @@
  *
  * A step ends when all its tasks have; then their updates are merged in the order of node numbers, the targets of edges and
  * conditions become the next step, and a join fires when the last of its sources has finished. One task that fails ends the
- * record: its siblings are cancelled. A record fails as soon as its 100th step has run (getting-dependencies 9). */
+ * record: its siblings are cancelled. A record fails as soon as its 100th step has run, as in LangGraph 0.6. */
 #include "exec/record.h"
 
 #include <stdarg.h>
@@ -121,11 +121,16 @@ static struct task *task_at(struct record *r, size_t i) {
 
 static const struct node_kind *kind_of(const struct sg_plan_node *n) {
     switch (n->kind) {
-    case SG_NODE_LLM: return &sg_node_kind_llm;
-    case SG_NODE_SAMPLER: return &sg_node_kind_sampler;
-    case SG_NODE_LAMBDA: return &sg_node_kind_lambda;
-    case SG_NODE_CONNECTOR: return &sg_node_kind_connector;
-    case SG_NODE_SUBGRAPH: break;
+    case SG_NODE_LLM:
+        return &sg_node_kind_llm;
+    case SG_NODE_SAMPLER:
+        return &sg_node_kind_sampler;
+    case SG_NODE_LAMBDA:
+        return &sg_node_kind_lambda;
+    case SG_NODE_CONNECTOR:
+        return &sg_node_kind_connector;
+    case SG_NODE_SUBGRAPH:
+        break;
     }
     SG_ASSERT(!"a plan has no subgraphs");
     return NULL;
@@ -241,10 +246,8 @@ static void end_step(struct record *r) {
         return;
     }
     sg_state_compact(r);
-    if (r->n_fired)
-        next_step(r);
-    else
-        run_one(r, &sg_node_kind_output, NULL);
+    if (r->n_fired) next_step(r);
+    else run_one(r, &sg_node_kind_output, NULL);
 }
 
 void sg_record_begin(struct record *r) {

@@ -28,8 +28,8 @@ struct node_kind {
     const struct step *steps; /* ends in a NULL name */
 };
 
-extern const struct node_kind sg_node_kind_llm, sg_node_kind_sampler, sg_node_kind_lambda, sg_node_kind_connector, sg_node_kind_start,
-    sg_node_kind_output;
+extern const struct node_kind sg_node_kind_llm, sg_node_kind_sampler, sg_node_kind_lambda, sg_node_kind_connector,
+    sg_node_kind_start, sg_node_kind_output;
 
 /* A state: one value a slot, NULL when never written. Slots are the plan's keys, then the columns of the first row. */
 typedef const struct sg_json *const *state_view;
@@ -47,7 +47,7 @@ struct task {
     uint32_t visit;
     uint16_t step;
     bool running;
-    state_view state; /* what this execution sees */
+    state_view state;                /* what this execution sees */
     const struct sg_json *own_state; /* llm: what pre_process returned, or NULL */
     struct update *updates;
     size_t n_updates, cap_updates;
@@ -60,8 +60,8 @@ struct task {
     };
     bool hook_waits, call_waits;
     enum verdict (*on_result)(struct task *t, const struct sg_json *results); /* of the hook that waits */
-    struct sg_json completion; /* llm: the message that came back */
-    const struct sg_json **mapped; /* output: transformed fields */
+    struct sg_json completion;                                                /* llm: the message that came back */
+    const struct sg_json **mapped;                                            /* output: transformed fields */
 };
 
 struct record {
@@ -96,7 +96,7 @@ struct sg_exec {
     size_t n_slots;
     int *column_slots; /* of the first row's members, in their order */
     size_t n_columns;
-    bool *is_column;     /* per slot */
+    bool *is_column; /* per slot */
     bool has_layout;
     struct record *active, *free;
     struct sg_row *rows; /* pulled, not yet admitted: [row_at, n_rows) */
@@ -107,15 +107,15 @@ struct sg_exec {
     struct sg_err end_err;
     struct sg_later admit;
     struct sg_timer window; /* looks again when admission waits for the front */
-    struct sg_buf text; /* of the output or prompt in hand */
+    struct sg_buf text;     /* of the output or prompt in hand */
     size_t join_words;
     struct sg_exec_figures figures;
     struct sg_exec_cause causes[32];
 };
 
 /* --- record.c: the superstep machine -------------------------------------------------------------------------------------- */
-void sg_record_begin(struct record *r);  /* state is set */
-void sg_record_drop(struct record *r);   /* cancels what runs */
+void sg_record_begin(struct record *r); /* state is set */
+void sg_record_drop(struct record *r);  /* cancels what runs */
 /* A waiting step is over. */
 void sg_task_go(struct task *t, enum verdict v);
 enum verdict sg_task_fail(struct task *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -141,7 +141,8 @@ enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, h
 /* Steps shared by node kinds. */
 enum verdict sg_step_route(struct task *t); /* conditional edges */
 /* One object, or null for none; else the task fails, naming `what`. */
-enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what, const struct sg_json **out);
+enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
+                           const struct sg_json **out);
 
 /* --- engine.c -------------------------------------------------------------------------------------------------------------------- */
 void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json);

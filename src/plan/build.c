@@ -40,7 +40,8 @@ static void add_fixed_keys(struct build *b) {
 /* A key that a node declares. */
 static int declared_key(struct build *b, const struct sg_name *name) {
     if (sg_str_eq(name->text, SG_STR("__chat_history__")))
-        sg_error_at(b->d, name->mark, SG_STR_NONE, "choose another name", "`__chat_history__` is written by the engine only");
+        sg_error_at(b->d, name->mark, SG_STR_NONE, "choose another name",
+                    "`__chat_history__` is written by the engine only");
     return key_number(b, name->text);
 }
 
@@ -50,7 +51,8 @@ static int hook_number(struct build *b, const struct sg_hook_spec *h, bool with_
     if (h->kind == SG_HOOK_NONE) return SG_NONE;
     for (size_t i = 0; i < b->n_hooks; i++) {
         const struct sg_plan_hook *o = &b->hooks[i];
-        if (o->with_state == with_state && o->spec->kind == h->kind && sg_str_eq(o->spec->text, h->text)) return (int)i;
+        if (o->with_state == with_state && o->spec->kind == h->kind && sg_str_eq(o->spec->text, h->text))
+            return (int)i;
     }
     *SG_PUSH(b->a, b->hooks, b->n_hooks, b->cap_hooks) = (struct sg_plan_hook){.spec = h, .with_state = with_state};
     return (int)b->n_hooks - 1;
@@ -98,7 +100,8 @@ static void build_prompt(struct build *b, struct sg_plan_node *n, const struct s
     struct sg_plan_message *messages = SG_NEW_N(b->a, struct sg_plan_message, s->n_prompt);
     for (size_t i = 0; i < s->n_prompt; i++) {
         const struct sg_prompt_message *from = &s->prompt[i];
-        messages[i] = (struct sg_plan_message){.role = from->role, .is_list = from->is_list, .tool_call_id = from->tool_call_id};
+        messages[i] = (struct sg_plan_message){
+            .role = from->role, .is_list = from->is_list, .tool_call_id = from->tool_call_id};
         if (sg_str_eq(from->role, SG_STR("tool"))) {
             messages[i].tool_text = from->n_parts ? from->parts[0].text.text : SG_STR("");
             continue;
@@ -119,7 +122,8 @@ struct sg_str sg_plan_wire_name(struct sg_arena *a, struct sg_str name) {
     char *p = sg_alloc(a, n + 1);
     for (size_t i = 0; i < n; i++) {
         char c = name.p[i];
-        bool fine = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
+        bool fine =
+            (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || c == '-';
         p[i] = fine ? c : '_';
     }
     p[n] = 0;
@@ -141,8 +145,8 @@ static void build_sampler(struct build *b, struct sg_plan_node *n, const struct 
         const struct sg_attribute_spec *at = &s->attributes[i];
         double *sums = SG_NEW_N(b->a, double, at->n_values), sum = 0;
         for (size_t k = 0; k < at->n_values; k++) sums[k] = sum += at->weights[k];
-        out[i] = (struct sg_plan_attribute){.key = declared_key(b, &at->name), .values = at->values, .cumulative = sums,
-                                            .n_values = at->n_values};
+        out[i] = (struct sg_plan_attribute){
+            .key = declared_key(b, &at->name), .values = at->values, .cumulative = sums, .n_values = at->n_values};
     }
     n->attributes = out;
     n->n_attributes = s->n_attributes;
@@ -154,9 +158,16 @@ static void declare_outputs(struct build *b, const struct sg_node_spec *s) {
 
 static void build_node(struct build *b, struct sg_plan_node *n, const struct sg_flat_node *from) {
     const struct sg_node_spec *s = from->spec;
-    *n = (struct sg_plan_node){.name = from->name, .kind = s ? s->kind : SG_NODE_CONNECTOR, .spec = s,
-                               .name_hash = sg_hash64(from->name, 0), .model = SG_NONE, .input_key = SG_NONE,
-                               .output_key = SG_NONE, .pre_hook = SG_NONE, .post_hook = SG_NONE, .lambda_hook = SG_NONE};
+    *n = (struct sg_plan_node){.name = from->name,
+                               .kind = s ? s->kind : SG_NODE_CONNECTOR,
+                               .spec = s,
+                               .name_hash = sg_hash64(from->name, 0),
+                               .model = SG_NONE,
+                               .input_key = SG_NONE,
+                               .output_key = SG_NONE,
+                               .pre_hook = SG_NONE,
+                               .post_hook = SG_NONE,
+                               .lambda_hook = SG_NONE};
     if (!s) return;
     declare_outputs(b, s);
     if (s->kind == SG_NODE_LLM) build_llm(b, n, s);
@@ -188,25 +199,32 @@ static const int *ranked(struct build *b, const struct sg_ints *v) {
 static struct sg_plan_branch build_branch(struct build *b, const struct sg_flat_branch *from) {
     struct sg_plan_path *paths = SG_NEW_N(b->a, struct sg_plan_path, from->n_paths);
     for (size_t i = 0; i < from->n_paths; i++)
-        paths[i] = (struct sg_plan_path){.key = from->paths[i].key, .targets = ranked(b, &from->paths[i].targets),
+        paths[i] = (struct sg_plan_path){.key = from->paths[i].key,
+                                         .targets = ranked(b, &from->paths[i].targets),
                                          .n_targets = from->paths[i].targets.n};
-    return (struct sg_plan_branch){.hook = hook_number(b, from->hook, false), .paths = paths, .n_paths = from->n_paths,
-                                   .mark = from->mark};
+    return (struct sg_plan_branch){
+        .hook = hook_number(b, from->hook, false), .paths = paths, .n_paths = from->n_paths, .mark = from->mark};
 }
 
 static struct sg_plan_out build_out(struct build *b, const struct sg_flat_out *from) {
     struct sg_plan_branch *branches = SG_NEW_N(b->a, struct sg_plan_branch, from->n_branches);
     for (size_t i = 0; i < from->n_branches; i++) branches[i] = build_branch(b, &from->branches[i]);
-    return (struct sg_plan_out){.targets = ranked(b, &from->targets), .n_targets = from->targets.n, .branches = branches,
-                                .n_branches = from->n_branches, .joins = from->joins.at, .n_joins = from->joins.n};
+    return (struct sg_plan_out){.targets = ranked(b, &from->targets),
+                                .n_targets = from->targets.n,
+                                .branches = branches,
+                                .n_branches = from->n_branches,
+                                .joins = from->joins.at,
+                                .n_joins = from->joins.n};
 }
 
 static void build_joins(struct build *b) {
     struct sg_plan_join *joins = SG_NEW_N(b->a, struct sg_plan_join, b->flat.n_joins);
     for (size_t i = 0; i < b->flat.n_joins; i++) {
         const struct sg_flat_join *j = &b->flat.joins[i];
-        joins[i] = (struct sg_plan_join){.sources = ranked(b, &j->sources), .n_sources = j->sources.n,
-                                         .targets = ranked(b, &j->targets), .n_targets = j->targets.n};
+        joins[i] = (struct sg_plan_join){.sources = ranked(b, &j->sources),
+                                         .n_sources = j->sources.n,
+                                         .targets = ranked(b, &j->targets),
+                                         .n_targets = j->targets.n};
     }
     b->plan->joins = joins;
     b->plan->n_joins = b->flat.n_joins;
@@ -237,8 +255,8 @@ static void build_nodes(struct build *b) {
 /* --- can it start, can it end ----------------------------------------------------------------------------------------------------- */
 
 static void reach(const struct sg_plan *p, const struct sg_plan_out *out, bool *seen, int *todo, size_t *n_todo) {
-#define VISIT(list, count)                                                                                            \
-    for (size_t v_ = 0; v_ < (count); v_++)                                                                           \
+#define VISIT(list, count)                                                                                           \
+    for (size_t v_ = 0; v_ < (count); v_++)                                                                          \
         if (!seen[(list)[v_]]) seen[(list)[v_]] = true, todo[(*n_todo)++] = (list)[v_]
     VISIT(out->targets, out->n_targets);
     for (size_t i = 0; i < out->n_branches; i++)
@@ -256,7 +274,8 @@ static bool leads_nowhere(const struct sg_plan_out *o) {
 static void check_reach(struct build *b, struct sg_mark graph) {
     struct sg_plan *p = b->plan;
     if (leads_nowhere(&p->start)) {
-        sg_error_at(b->d, graph, SG_STR("graph_config.edges"), "add an edge `from: START`", "no edge leads from START to a node");
+        sg_error_at(b->d, graph, SG_STR("graph_config.edges"), "add an edge `from: START`",
+                    "no edge leads from START to a node");
         return;
     }
     bool *seen = SG_NEW_N(b->a, bool, p->n_nodes), ends = b->flat.start.ends;
@@ -267,9 +286,9 @@ static void check_reach(struct build *b, struct sg_mark graph) {
     for (size_t i = 0; i < p->n_nodes; i++) {
         const struct sg_flat_node *f = &b->flat.nodes[i];
         if (!seen[b->rank[i]])
-            sg_warning_at(b->d, f->mark, SG_STR_NONE, NULL, "node `%.*s` cannot be reached from START", SG_ARG(f->name));
-        else
-            ends |= f->out.ends || leads_nowhere(&p->nodes[b->rank[i]].out);
+            sg_warning_at(b->d, f->mark, SG_STR_NONE, NULL, "node `%.*s` cannot be reached from START",
+                          SG_ARG(f->name));
+        else ends |= f->out.ends || leads_nowhere(&p->nodes[b->rank[i]].out);
     }
     if (!ends)
         sg_error_at(b->d, graph, SG_STR("graph_config.edges"), "lead an edge or a path_map entry to END",
@@ -282,7 +301,8 @@ static void build_output(struct build *b, const struct sg_output_spec *o) {
     struct sg_plan_field *fields = SG_NEW_N(b->a, struct sg_plan_field, o->n_fields);
     for (size_t i = 0; i < o->n_fields; i++) {
         const struct sg_output_field *f = &o->fields[i];
-        fields[i] = (struct sg_plan_field){.name = f->name.text, .value = f->value,
+        fields[i] = (struct sg_plan_field){.name = f->name.text,
+                                           .value = f->value,
                                            .key = f->is_value ? SG_NONE : key_number(b, f->from.text),
                                            .transform = hook_number(b, &f->transform, true)};
     }

@@ -96,14 +96,13 @@ static struct sg_flat_out *source_out(struct level *l, const struct sg_name *nam
 static bool add_targets(struct level *l, const struct sg_name *name, struct sg_ints *targets, bool *ends) {
     struct sg_flat *f = l->f;
     if (is_start(name->text)) {
-        sg_error_at(f->diags, name->mark, SG_STR_NONE, "name the node that comes first", "an edge cannot lead to START");
+        sg_error_at(f->diags, name->mark, SG_STR_NONE, "name the node that comes first",
+                    "an edge cannot lead to START");
         return false;
     }
     if (is_end(name->text)) {
-        if (l->exit_connector != SG_NONE)
-            sg_ints_add(f->arena, targets, l->exit_connector);
-        else
-            *ends = true;
+        if (l->exit_connector != SG_NONE) sg_ints_add(f->arena, targets, l->exit_connector);
+        else *ends = true;
         return true;
     }
     int at = resolve(l, name);
@@ -174,10 +173,8 @@ static void add_edge(struct level *l, const struct sg_edge_spec *e) {
     } else if (e->n_from == 1) {
         struct sg_flat_out *out = source_out(l, &e->from[0], &source);
         if (!out) return;
-        if (e->condition.kind != SG_HOOK_NONE)
-            add_branch(l, out, e);
-        else
-            add_plain(l, out, source, e);
+        if (e->condition.kind != SG_HOOK_NONE) add_branch(l, out, e);
+        else add_plain(l, out, source, e);
     } else if (e->condition.kind != SG_HOOK_NONE) {
         sg_error_at(l->f->diags, e->mark, SG_STR_NONE, "write one conditional edge for each node",
                     "a conditional edge starts at one node, not at %zu", e->n_from);
@@ -230,8 +227,8 @@ static struct ports inline_level(struct sg_flat *f, const struct sg_graph_spec *
     if (prefix.n) add_connectors(&l);
     for (size_t i = 0; i < g->n_edges; i++) add_edge(&l, &g->edges[i]);
     if (prefix.n && l.own.entries.n == 0)
-        sg_error_at(f->diags, g->mark, SG_STR_NONE, "add an edge `from: START`", "subgraph `%.*s` has no edge from START",
-                    (int)prefix.n - 1, prefix.p);
+        sg_error_at(f->diags, g->mark, SG_STR_NONE, "add an edge `from: START`",
+                    "subgraph `%.*s` has no edge from START", (int)prefix.n - 1, prefix.p);
     return l.own;
 }
 

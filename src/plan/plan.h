@@ -60,7 +60,7 @@ struct sg_plan_message {
     struct sg_str role;
     bool is_list;
     struct sg_template *const *parts; /* placeholders' slot: the state key */
-    size_t n_parts; /* 0 for `tool`: its text is sent as it stands */
+    size_t n_parts;                   /* 0 for `tool`: its text is sent as it stands */
     struct sg_str tool_text, tool_call_id;
 };
 
@@ -72,7 +72,7 @@ struct sg_plan_attribute {
 };
 
 struct sg_plan_node {
-    struct sg_str name; /* with the prefixes of its subgraphs: s.t.n */
+    struct sg_str name;     /* with the prefixes of its subgraphs: s.t.n */
     enum sg_node_kind kind; /* never SUBGRAPH */
     uint64_t name_hash;
     const struct sg_node_spec *spec; /* NULL for a connector */
@@ -81,8 +81,8 @@ struct sg_plan_node {
     int model; /* llm: number in plan->models */
     const struct sg_plan_message *messages;
     size_t n_messages;
-    int input_key;  /* whose messages follow the prompt */
-    int output_key; /* of the default post-processor */
+    int input_key;           /* whose messages follow the prompt */
+    int output_key;          /* of the default post-processor */
     int pre_hook, post_hook; /* SG_NONE */
     int lambda_hook;
     const struct sg_plan_attribute *attributes;

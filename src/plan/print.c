@@ -4,11 +4,12 @@
 #include "plan/inline.h"
 
 static const char *const kind_names[] = {
-    [SG_NODE_LLM] = "llm", [SG_NODE_SAMPLER] = "weighted_sampler", [SG_NODE_LAMBDA] = "lambda",
+    [SG_NODE_LLM] = "llm",           [SG_NODE_SAMPLER] = "weighted_sampler", [SG_NODE_LAMBDA] = "lambda",
     [SG_NODE_SUBGRAPH] = "subgraph", [SG_NODE_CONNECTOR] = "connector",
 };
 
-static const char *const model_names[] = {[SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_LLAMA] = "llama"};
+static const char *const model_names[] = {
+    [SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_LLAMA] = "llama"};
 
 /* --- JSON ----------------------------------------------------------------------------------------------------------------- */
 
@@ -145,7 +146,8 @@ static void json_node_content(const struct sg_plan *p, struct sg_buf *b, const s
     if (n->spec && n->spec->n_output_keys) {
         key(b, "output_keys");
         sg_buf_ch(b, '[');
-        for (size_t i = 0; i < n->spec->n_output_keys; i++) comma(b, i), sg_json_write_string(b, n->spec->output_keys[i].text);
+        for (size_t i = 0; i < n->spec->n_output_keys; i++)
+            comma(b, i), sg_json_write_string(b, n->spec->output_keys[i].text);
         sg_buf_ch(b, ']');
     }
     json_out(p, b, &n->out);
@@ -171,10 +173,8 @@ static void json_fields(const struct sg_plan *p, struct sg_buf *b) {
         comma(b, i);
         sg_json_write_string(b, f->name);
         SG_BUF_LIT(b, ":{");
-        if (f->key != SG_NONE)
-            text(b, "from", p->keys[f->key].name);
-        else
-            key(b, "value"), sg_json_write(b, &f->value);
+        if (f->key != SG_NONE) text(b, "from", p->keys[f->key].name);
+        else key(b, "value"), sg_json_write(b, &f->value);
         json_hook(p, b, "transform", f->transform);
         sg_buf_ch(b, '}');
     }
@@ -257,10 +257,8 @@ static void print_node(const struct sg_plan *p, struct sg_buf *b, const struct s
     if (n->kind == SG_NODE_LLM) {
         const struct sg_model_spec *m = p->models[n->model];
         sg_buf_printf(b, " model %.*s (%s), writes ", SG_ARG(m->alias), model_names[m->type]);
-        if (n->post_hook != SG_NONE)
-            SG_BUF_LIT(b, "what its post_process returns");
-        else
-            sg_buf_str(b, p->keys[n->output_key].name);
+        if (n->post_hook != SG_NONE) SG_BUF_LIT(b, "what its post_process returns");
+        else sg_buf_str(b, p->keys[n->output_key].name);
     }
     if (n->kind == SG_NODE_SAMPLER)
         for (size_t i = 0; i < n->n_attributes; i++)

@@ -84,10 +84,8 @@ static void on_signal(void *ud, int signal) {
         sg_loop_stop(r->loop);
         return;
     }
-    if (r->interrupted)
-        sg_exec_stop(r->exec, true); /* the second one does not wait */
-    else
-        stop(r, "interrupted; once more to end at once");
+    if (r->interrupted) sg_exec_stop(r->exec, true); /* the second one does not wait */
+    else stop(r, "interrupted; once more to end at once");
     r->interrupted = true;
 }
 
@@ -104,7 +102,8 @@ static void show_progress(struct run *r) {
     sg_calls_figures(r->calls, &c);
     uint64_t now = sg_loop_now_ns(r->loop), span = now - r->shown_ns, tokens = c.prompt_tokens + c.completion_tokens;
     SG_LOG(run_progress, SG_F_INT("ok", e.ended[SG_RECORD_OK]), SG_F_INT("failed", e.ended[SG_RECORD_FAILED]),
-           SG_F_INT("in_flight", e.in_flight), SG_F_INT("calls", c.ok), SG_F_REAL("calls_per_s", per_second(c.ok - r->shown_calls, span)),
+           SG_F_INT("in_flight", e.in_flight), SG_F_INT("calls", c.ok),
+           SG_F_REAL("calls_per_s", per_second(c.ok - r->shown_calls, span)),
            SG_F_REAL("tokens_per_s", per_second(tokens - r->shown_tokens, span)), SG_F_INT("retries", c.retries),
            SG_F_INT("elapsed_s", (now - r->started_ns) / 1000000000));
     r->shown_calls = c.ok;
@@ -164,17 +163,19 @@ static int open_hooks(struct run *r, struct sg_err *err) {
     r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
     int rc = sg_hooks_open(r->loop, &(struct sg_hooks_options){.exe = r->o->exe}, &r->hooks, err);
     for (size_t i = 0; rc == 0 && i < p->n_hooks; i++)
-        r->hook_ids[i] =
-            sg_hooks_add(r->hooks, p->hooks[i].spec, p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
+        r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec,
+                                      p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
     return rc;
 }
 
 static int open_models(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
-    struct sg_calls_options co = {.exe_dir = r->o->config.exe_dir, .deterministic = r->o->deterministic, .seed = r->seed};
+    struct sg_calls_options co = {
+        .exe_dir = r->o->config.exe_dir, .deterministic = r->o->deterministic, .seed = r->seed};
     r->models = SG_NEW_N(&r->task.arena, struct sg_calls_model *, p->n_models);
     int rc = sg_calls_open(r->loop, &co, &r->calls);
-    for (size_t i = 0; rc == 0 && i < p->n_models; i++) rc = sg_calls_model(r->calls, p->models[i], &r->models[i], err);
+    for (size_t i = 0; rc == 0 && i < p->n_models; i++)
+        rc = sg_calls_model(r->calls, p->models[i], &r->models[i], err);
     return rc;
 }
 
@@ -182,21 +183,34 @@ static int open_data(struct run *r, struct sg_err *err) {
     const struct sg_data_spec *d = &r->task.spec.data;
     const struct sg_plan *p = r->task.plan;
     bool id_named = sg_plan_key(p, SG_STR("id")) != SG_NONE;
-    struct sg_source_options so = {.spec = d->source, .id_column = d->id_column, .want_ids = p->state_is_seen || id_named,
-                                   .seed = r->seed, .start = r->o->start_index,
+    struct sg_source_options so = {.spec = d->source,
+                                   .id_column = d->id_column,
+                                   .want_ids = p->state_is_seen || id_named,
+                                   .seed = r->seed,
+                                   .start = r->o->start_index,
                                    .count = r->o->num_records ? r->o->num_records : UINT64_MAX};
     int rc = sg_source_open(r->loop, &so, &r->source, err);
     if (rc != 0) return rc;
-    struct sg_output_options oo = {.folder = r->folder, .stem = r->stem, .first = r->o->start_index, .lines_above = LINES_ABOVE};
+    struct sg_output_options oo = {
+        .folder = r->folder, .stem = r->stem, .first = r->o->start_index, .lines_above = LINES_ABOVE};
     rc = sg_output_open(r->loop, &oo, &r->output, err);
     if (rc == 0) sg_output_on_error(r->output, on_output_error, r);
     return rc;
 }
 
 static int open_exec(struct run *r) {
-    struct sg_exec_options eo = {.loop = r->loop, .plan = r->task.plan, .models = r->models, .hooks = r->hooks,
-                                 .hook_ids = r->hook_ids, .source = r->source, .output = r->output, .seed = r->seed,
-                                 .first = r->o->start_index, .in_flight = r->o->in_flight, .on_end = on_exec_end, .ud = r};
+    struct sg_exec_options eo = {.loop = r->loop,
+                                 .plan = r->task.plan,
+                                 .models = r->models,
+                                 .hooks = r->hooks,
+                                 .hook_ids = r->hook_ids,
+                                 .source = r->source,
+                                 .output = r->output,
+                                 .seed = r->seed,
+                                 .first = r->o->start_index,
+                                 .in_flight = r->o->in_flight,
+                                 .on_end = on_exec_end,
+                                 .ud = r};
     return sg_exec_open(&eo, &r->exec);
 }
 
@@ -223,8 +237,8 @@ static void close_all(struct run *r) {
 static void print_causes(const struct sg_exec_figures *e, struct sg_buf *b) {
     for (size_t i = 0; i < e->n_causes; i++) {
         const struct sg_exec_cause *c = &e->causes[i];
-        sg_buf_printf(b, "  %llu x %.*s%s%s: %s\n", (unsigned long long)c->count, SG_ARG(c->node), c->node.n ? " " : "",
-                      sg_error_name(c->code), c->text);
+        sg_buf_printf(b, "  %llu x %.*s%s%s: %s\n", (unsigned long long)c->count, SG_ARG(c->node),
+                      c->node.n ? " " : "", sg_error_name(c->code), c->text);
     }
 }
 
@@ -244,17 +258,21 @@ static void print_paths(struct run *r, struct sg_buf *b) {
         if (r->result.others[i].n) sg_buf_printf(b, "%-8s %.*s\n", what[i], SG_ARG(r->result.others[i]));
 }
 
-static void print_summary(struct run *r, const struct sg_exec_figures *e, const struct sg_calls_figures *c, double wall,
-                          struct sg_buf *b) {
+static void print_summary(struct run *r, const struct sg_exec_figures *e, const struct sg_calls_figures *c,
+                          double wall, struct sg_buf *b) {
     uint64_t done = 0;
     for (int i = 0; i < 4; i++) done += e->ended[i];
     sg_buf_printf(b, "%s: %llu records in %.1f s: %llu ok, %llu failed, %llu invalid, %llu dropped\n",
-                  r->aborted ? "aborted" : r->interrupted ? "interrupted" : "finished", (unsigned long long)done, wall,
-                  (unsigned long long)e->ended[SG_RECORD_OK], (unsigned long long)e->ended[SG_RECORD_FAILED],
-                  (unsigned long long)e->ended[SG_RECORD_INVALID], (unsigned long long)e->ended[SG_RECORD_DROPPED]);
+                  r->aborted       ? "aborted"
+                  : r->interrupted ? "interrupted"
+                                   : "finished",
+                  (unsigned long long)done, wall, (unsigned long long)e->ended[SG_RECORD_OK],
+                  (unsigned long long)e->ended[SG_RECORD_FAILED], (unsigned long long)e->ended[SG_RECORD_INVALID],
+                  (unsigned long long)e->ended[SG_RECORD_DROPPED]);
     if (c->calls)
-        sg_buf_printf(b, "calls    %llu ok, %llu failed, %llu tried again; %.1f calls/s, mean latency %.3f s\n"
-                         "tokens   %llu in, %llu out\n",
+        sg_buf_printf(b,
+                      "calls    %llu ok, %llu failed, %llu tried again; %.1f calls/s, mean latency %.3f s\n"
+                      "tokens   %llu in, %llu out\n",
                       (unsigned long long)c->ok, (unsigned long long)c->failed, (unsigned long long)c->retries,
                       wall > 0 ? (double)c->ok / wall : 0, c->ok ? (double)c->latency_ns / 1e9 / (double)c->ok : 0,
                       (unsigned long long)c->prompt_tokens, (unsigned long long)c->completion_tokens);
@@ -265,14 +283,19 @@ static void print_summary(struct run *r, const struct sg_exec_figures *e, const 
     print_more(r, done, b);
 }
 
-static void json_summary(struct run *r, const struct sg_exec_figures *e, const struct sg_calls_figures *c, double wall,
-                         struct sg_buf *b) {
-    sg_buf_printf(b, "{\"event\":\"summary\",\"state\":\"%s\",\"ok\":%llu,\"failed\":%llu,\"invalid\":%llu,\"dropped\":%llu,",
-                  r->aborted ? "aborted" : r->interrupted ? "interrupted" : "finished",
-                  (unsigned long long)e->ended[SG_RECORD_OK], (unsigned long long)e->ended[SG_RECORD_FAILED],
-                  (unsigned long long)e->ended[SG_RECORD_INVALID], (unsigned long long)e->ended[SG_RECORD_DROPPED]);
-    sg_buf_printf(b, "\"wall_s\":%.6f,\"calls\":%llu,\"calls_failed\":%llu,\"retries\":%llu,\"prompt_tokens\":%llu,"
-                     "\"completion_tokens\":%llu,\"peak_calls_in_flight\":%u,\"peak_records_in_flight\":%u,\"steps\":%llu,\"seed\":%llu",
+static void json_summary(struct run *r, const struct sg_exec_figures *e, const struct sg_calls_figures *c,
+                         double wall, struct sg_buf *b) {
+    sg_buf_printf(
+        b, "{\"event\":\"summary\",\"state\":\"%s\",\"ok\":%llu,\"failed\":%llu,\"invalid\":%llu,\"dropped\":%llu,",
+        r->aborted       ? "aborted"
+        : r->interrupted ? "interrupted"
+                         : "finished",
+        (unsigned long long)e->ended[SG_RECORD_OK], (unsigned long long)e->ended[SG_RECORD_FAILED],
+        (unsigned long long)e->ended[SG_RECORD_INVALID], (unsigned long long)e->ended[SG_RECORD_DROPPED]);
+    sg_buf_printf(b,
+                  "\"wall_s\":%.6f,\"calls\":%llu,\"calls_failed\":%llu,\"retries\":%llu,\"prompt_tokens\":%llu,"
+                  "\"completion_tokens\":%llu,\"peak_calls_in_flight\":%u,\"peak_records_in_flight\":%u,\"steps\":%"
+                  "llu,\"seed\":%llu",
                   wall, (unsigned long long)c->ok, (unsigned long long)c->failed, (unsigned long long)c->retries,
                   (unsigned long long)c->prompt_tokens, (unsigned long long)c->completion_tokens, c->peak_in_flight,
                   e->peak_in_flight, (unsigned long long)e->steps, (unsigned long long)r->seed);
@@ -295,10 +318,8 @@ static void summarize(struct run *r, const struct sg_exec_figures *e) {
     sg_calls_figures(r->calls, &c);
     double wall = (double)(sg_loop_now_ns(r->loop) - r->started_ns) / 1e9;
     struct sg_buf b = SG_BUF_INIT(0), clean = SG_BUF_INIT(0);
-    if (r->o->json)
-        json_summary(r, e, &c, wall, &b);
-    else
-        print_summary(r, e, &c, wall, &b);
+    if (r->o->json) json_summary(r, e, &c, wall, &b);
+    else print_summary(r, e, &c, wall, &b);
     sg_redact(&clean, sg_buf_view(&b));
     fwrite(clean.p, 1, clean.n, stdout);
     fflush(stdout);
@@ -321,7 +342,8 @@ static bool check_options(struct run *r) {
     if (r->o->in_flight == 0 || r->o->in_flight > MAX_IN_FLIGHT)
         sg_error_at(d, none, SG_STR_NONE, NULL, "-b must be between 1 and %u", MAX_IN_FLIGHT);
     if (r->task.plan && !r->task.spec.data.source && r->o->num_records == 0)
-        sg_error_at(d, none, SG_STR_NONE, "say how many records to make: -n 100", "a task without a source cannot run with -n 0");
+        sg_error_at(d, none, SG_STR_NONE, "say how many records to make: -n 100",
+                    "a task without a source cannot run with -n 0");
     return d->errors == 0;
 }
 
@@ -338,7 +360,8 @@ static int run_loaded(struct run *r) {
         close_all(r);
         return SG_EXIT_ERROR;
     }
-    SG_LOG(run_started, SG_F_STR("task", r->task.spec.name), SG_F_INT("in_flight", r->o->in_flight), SG_F_INT("seed", r->seed));
+    SG_LOG(run_started, SG_F_STR("task", r->task.spec.name), SG_F_INT("in_flight", r->o->in_flight),
+           SG_F_INT("seed", r->seed));
     sg_loop_on_signal(r->loop, on_signal, r);
     sg_hooks_load(r->hooks, &r->task.diags, on_hooks_ready, r);
     sg_loop_run(r->loop);
@@ -350,7 +373,8 @@ static int run_loaded(struct run *r) {
 }
 
 int sg_run(const struct sg_run_options *o) {
-    struct run r = {.o = o, .seed = o->has_seed ? o->seed : sg_os->entropy() >> 11}; /* 53 bits: exact in any JSON reader */
+    struct run r = {.o = o,
+                    .seed = o->has_seed ? o->seed : sg_os->entropy() >> 11}; /* 53 bits: exact in any JSON reader */
     sg_log_setup(o->debug ? SG_DEBUG : SG_INFO, 2, o->json);
     int rc = sg_task_load(&r.task, &o->config, NULL);
     bool fine = check_options(&r) && rc == 0;

@@ -12,19 +12,19 @@
 #include "plan/plan.h"
 
 enum sg_exit {
-    SG_EXIT_OK = 0,         /* all records ok, or dropped on purpose */
-    SG_EXIT_ERROR = 1,      /* could not start, or was aborted */
+    SG_EXIT_OK = 0,    /* all records ok, or dropped on purpose */
+    SG_EXIT_ERROR = 1, /* could not start, or was aborted */
     SG_EXIT_USAGE = 2,
-    SG_EXIT_FAILED = 3,     /* finished, with failed or invalid records */
-    SG_EXIT_STOPPED = 4,    /* stopped by a limit */
+    SG_EXIT_FAILED = 3,  /* finished, with failed or invalid records */
+    SG_EXIT_STOPPED = 4, /* stopped by a limit */
     SG_EXIT_INTERRUPTED = 130,
 };
 
 struct sg_run_options {
     struct sg_config_options config;
-    const char *exe; /* path of this program, for hook hosts */
+    const char *exe;                    /* path of this program, for hook hosts */
     struct sg_str run_name, output_dir; /* may be empty */
-    uint64_t num_records; /* 0: all */
+    uint64_t num_records;               /* 0: all */
     uint64_t start_index;
     uint32_t in_flight; /* records under way */
     bool with_timestamp;

@@ -60,10 +60,8 @@ void sg_task_fini(struct sg_task *t) {
 
 void sg_task_report(const struct sg_task *t, bool json) {
     struct sg_buf b = SG_BUF_INIT(0), clean = SG_BUF_INIT(0);
-    if (json)
-        sg_diags_json(&t->diags, &b);
-    else
-        sg_diags_print(&t->diags, &b, isatty(2));
+    if (json) sg_diags_json(&t->diags, &b);
+    else sg_diags_print(&t->diags, &b, isatty(2));
     sg_redact(&clean, sg_buf_view(&b));
     fwrite(clean.p, 1, clean.n, json ? stdout : stderr);
     fflush(json ? stdout : stderr);
@@ -83,8 +81,7 @@ uint64_t sg_raise_files(void) {
         r.rlim_cur = r.rlim_max;
         if (setrlimit(RLIMIT_NOFILE, &r) == 0)
             SG_LOG(limit_raised, SG_F_INT("from", before), SG_F_INT("to", r.rlim_max));
-        else
-            r.rlim_cur = before;
+        else r.rlim_cur = before;
     }
     return r.rlim_cur;
 }
@@ -111,7 +108,8 @@ void sg_check_limits(struct sg_diags *d, uint32_t in_flight, const struct sg_pla
     uint64_t files = sg_raise_files();
     if (!plan || !uses_network(plan, &urls)) return;
     if ((uint64_t)in_flight + FILES_BESIDE > files)
-        sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE, "lower -b, or raise the hard limit (ulimit -Hn, limits.conf)",
+        sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE,
+                    "lower -b, or raise the hard limit (ulimit -Hn, limits.conf)",
                     "-b %u needs %u open files, and the hard limit here is %llu", in_flight, in_flight + FILES_BESIDE,
                     (unsigned long long)files);
     uint64_t ports = (uint64_t)local_ports() * urls;

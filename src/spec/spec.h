@@ -35,16 +35,16 @@ struct sg_model_spec {
     struct sg_str alias; /* key in models.yaml */
     struct sg_mark mark; /* of the node's model */
     enum sg_model_type type;
-    struct sg_str wire_name;     /* `model` of the request body: model_serving_name (vllm), else model, else alias */
-    struct sg_str *urls;         /* as configured, e.g. http://h:8000/v1 */
-    struct sg_str *tokens;       /* parallel to urls; empty text: none */
+    struct sg_str wire_name; /* `model` of the request body: model_serving_name (vllm), else model, else alias */
+    struct sg_str *urls;     /* as configured, e.g. http://h:8000/v1 */
+    struct sg_str *tokens;   /* parallel to urls; empty text: none */
     size_t n_urls;
-    struct sg_json parameters;   /* object; spread into the request body, extra_body merged at its top level */
-    struct sg_json extra_headers; /* object of texts */
-    uint32_t timeout_ms;         /* of one attempt */
-    uint32_t retry_attempts;     /* total attempts */
+    struct sg_json parameters;     /* object; spread into the request body, extra_body merged at its top level */
+    struct sg_json extra_headers;  /* object of texts */
+    uint32_t timeout_ms;           /* of one attempt */
+    uint32_t retry_attempts;       /* total attempts */
     struct sg_json special_tokens; /* array of texts removed from the reply */
-    struct sg_str model_path;    /* llama: GGUF file, or empty for the demo model's place */
+    struct sg_str model_path;      /* llama: GGUF file, or empty for the demo model's place */
     uint32_t threads, sequences, context; /* llama: 0 means default */
 };
 
@@ -57,8 +57,8 @@ struct sg_prompt_part {
 };
 
 struct sg_prompt_message {
-    struct sg_str role; /* system, user, assistant, tool */
-    bool is_list;       /* content was a list: sent as a list of text parts */
+    struct sg_str role;           /* system, user, assistant, tool */
+    bool is_list;                 /* content was a list: sent as a list of text parts */
     struct sg_prompt_part *parts; /* one when not a list */
     size_t n_parts;
     struct sg_str tool_call_id; /* tool */
@@ -123,8 +123,8 @@ struct sg_graph_spec {
 /* --- data and output ------------------------------------------------------------------------------------------------------ */
 
 struct sg_source_spec {
-    struct sg_str path; /* as it will be opened */
-    bool lines;         /* .jsonl, else a .json array */
+    struct sg_str path;     /* as it will be opened */
+    bool lines;             /* .jsonl, else a .json array */
     struct sg_str encoding; /* utf-8 */
     struct sg_name *fields; /* column filter; none: all */
     size_t n_fields;
@@ -140,8 +140,8 @@ struct sg_data_spec {
 struct sg_output_field {
     struct sg_name name;
     bool is_value;
-    struct sg_json value;   /* is_value: $ paths already resolved */
-    struct sg_name from;    /* else: a state key */
+    struct sg_json value; /* is_value: $ paths already resolved */
+    struct sg_name from;  /* else: a state key */
     struct sg_hook_spec transform;
 };
 
