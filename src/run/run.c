@@ -7,10 +7,9 @@
 #include "run/run.h"
 #include "exec/exec.h"
 
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #define LINES_ABOVE 25000 /* more records than this are written as JSON Lines (spec-core 1.6) */
 #define GRACE_MS 10000
@@ -91,8 +90,9 @@ static void on_signal(void *ud, int signal) {
 
 /* --- progress ----------------------------------------------------------------------------------------------------------------------- */
 
+/* To one decimal: more would only tire the reader. */
 static double per_second(uint64_t count, uint64_t ns) {
-    return ns ? (double)count * 1e9 / (double)ns : 0;
+    return ns ? round((double)count * 1e10 / (double)ns) / 10 : 0;
 }
 
 static void show_progress(struct run *r) {
