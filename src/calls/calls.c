@@ -184,6 +184,13 @@ static void on_backoff_over(struct sg_timer *t) {
     attempt(c);
 }
 
+static void wait_for_attempt(struct sg_call *c, uint64_t wait_ns) {
+    c->model->calls->figures.backing_off++;
+    c->state_ = BACKOFF;
+    c->backoff_ = (struct sg_timer){.on_fire = on_backoff_over, .ud = c};
+    sg_timer_start(c->model->calls->loop, &c->backoff_, wait_ns);
+}
+
 static uint64_t backoff_ns(struct sg_call *c, int64_t retry_after_ms) {
     uint64_t window = BACKOFF_CAP_MS;
     if (c->attempts - 1 < 6) window = (uint64_t)BACKOFF_BASE_MS << (c->attempts - 1);
@@ -207,11 +214,9 @@ static void fail_or_retry(struct sg_call *c, int status, int64_t retry_after_ms,
     SG_LOG(call_retry, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempt", c->attempts),
            SG_F_STR("error", sg_str(err->text)));
     cs->figures.retries++;
-    cs->figures.backing_off++;
-    c->state_ = BACKOFF;
-    c->backoff_.on_fire = on_backoff_over;
-    c->backoff_.ud = c;
-    sg_timer_start(cs->loop, &c->backoff_, backoff_ns(c, retry_after_ms));
+    uint64_t wait = backoff_ns(c, retry_after_ms);
+    wait_for_attempt(c, wait);
+    if (c->on_again) c->on_again(c, wait, err);
 }
 
 static void succeed(struct sg_call *c, const struct sg_completion *done, uint64_t latency_ns) {
@@ -219,7 +224,7 @@ static void succeed(struct sg_call *c, const struct sg_completion *done, uint64_
     f->prompt_tokens += done->usage.prompt_tokens;
     f->completion_tokens += done->usage.completion_tokens;
     f->usage_unknown += !done->usage.known;
-    f->latency_ns += latency_ns;
+    f->latency_ns += c->latency_ns = latency_ns;
     leave_flight(c);
     finish(c, 0, done, NULL);
 }
@@ -236,7 +241,9 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
     c->unwritten_ = rc != 0;
     if (rc != 0) return rc;
     size_t mark = sg_http_request_head(out, &t->url, t->headers);
+    size_t body = out->n;
     c->model->provider->encode(out, c->model->spec, &r);
+    if (!out->failed) c->request_hash = sg_hash64((struct sg_str){out->p + body, out->n - body}, 0);
     sg_http_request_end(out, mark);
     if (!cs->figures.first_sent_ns) cs->figures.first_sent_ns = sg_loop_now_ns(cs->loop);
     return 0;
@@ -395,16 +402,21 @@ static void on_start(struct sg_timer *t) {
 void sg_call_start(struct sg_call *c) {
     struct sg_calls *cs = c->model->calls;
     cs->figures.calls++;
-    c->attempts = 0;
+    c->attempts = c->attempts_before;
+    c->request_hash = c->latency_ns = 0;
     c->unwritten_ = false;
     c->scratch_ = NULL;
-    c->backoff_ = (struct sg_timer){.on_fire = on_start, .ud = c};
     link_call(cs, c);
+    if (c->wait_before_ns) {
+        wait_for_attempt(c, c->wait_before_ns);
+        return;
+    }
     if (c->model->provider) {
         attempt(c); /* an exchange never calls back from inside its start */
         return;
     }
     c->state_ = STARTING;
+    c->backoff_ = (struct sg_timer){.on_fire = on_start, .ud = c};
     sg_timer_start(cs->loop, &c->backoff_, 0);
 }
 

@@ -52,9 +52,16 @@ struct sg_call {
     /* Makes the request in `scratch`. Called once an attempt. */
     int (*request)(struct sg_call *c, struct sg_arena *scratch, struct sg_request *out, struct sg_err *err);
     void (*on_done)(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err);
+    /* An attempt failed and another follows after `wait_ns`; may be NULL. For the journal: nothing may be started in it. */
+    void (*on_again)(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err);
     void *ud;
+    /* A call that an earlier life of the run began: its attempts so far, and what is left of its back-off. Else 0. */
+    uint32_t attempts_before;
+    uint64_t wait_before_ns;
     /* set by calls: */
-    uint32_t attempts; /* begun */
+    uint32_t attempts;     /* begun, with those of earlier lives */
+    uint64_t request_hash; /* of the last body sent; 0: none yet, or an embedded model */
+    uint64_t latency_ns;   /* of the answer, in on_done */
     uint32_t url_;
     uint64_t started_ns;
     struct sg_timer backoff_;

@@ -170,6 +170,9 @@ static enum verdict step_call(struct task *t) {
     t->call.request = make_request;
     t->call.on_done = on_completion;
     t->call.ud = t;
+    t->call.on_again = NULL;
+    t->call.attempts_before = 0;
+    t->call.wait_before_ns = 0;
     t->call_waits = true;
     sg_call_start(&t->call);
     return WAIT;
