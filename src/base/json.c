@@ -18,6 +18,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <yyjson.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 /* ---- scratch memory of a thread ---- */
 
@@ -74,6 +77,17 @@ static size_t count_marks(uint64_t marks) {
 /* Opening brackets, also those in strings: an upper bound of the depth. '[' and '{' differ in bit 0x20 only. */
 static size_t count_openings(struct sg_str s) {
     size_t count = 0, i = 0;
+#ifdef __SSE2__
+    while (i + 16 <= s.n) {
+        __m128i marks = _mm_setzero_si128(); /* a counter a byte, that overflows after 255 rounds */
+        for (size_t end = i + (size_t)255 * 16; i + 16 <= s.n && i < end; i += 16) {
+            __m128i v = _mm_or_si128(_mm_loadu_si128((const __m128i *)(s.p + i)), _mm_set1_epi8(0x20));
+            marks = _mm_sub_epi8(marks, _mm_cmpeq_epi8(v, _mm_set1_epi8('{')));
+        }
+        __m128i sums = _mm_sad_epu8(marks, _mm_setzero_si128());
+        count += (size_t)_mm_cvtsi128_si64(sums) + (size_t)_mm_cvtsi128_si64(_mm_unpackhi_epi64(sums, sums));
+    }
+#endif
     for (; i + 8 <= s.n; i += 8) count += count_marks(~other_bytes(load8(s.p + i) | ONES * 0x20, '{') & HIGHS);
     for (; i < s.n; i++) count += (s.p[i] | 0x20) == '{';
     return count;
@@ -416,38 +430,39 @@ static uint64_t load_rest(const char *p, size_t n) {
     return w;
 }
 
-static size_t count_special(struct sg_str s) {
-    size_t count = 0, i = 0;
-    for (; i + WORD <= s.n; i += WORD) count += count_marks(special_bytes(load8(s.p + i)));
-    if (i < s.n) count += count_marks(special_bytes(load_rest(s.p + i, s.n - i)));
-    return count;
-}
-
-_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte of a word is its lowest");
-
-/* A word is stored whole, then its first special byte is overwritten by the escape; `out` has room for a word more. */
-static char *put_escaped(char *out, struct sg_str s) {
-    for (size_t i = 0; i < s.n;) {
-        size_t left = s.n - i, step = left < WORD ? left : WORD;
-        uint64_t w = left < WORD ? load_rest(s.p + i, left) : load8(s.p + i), special = special_bytes(w);
-        memcpy(out, &w, WORD);
-        if (special) step = (size_t)__builtin_ctzll(special) / 8;
-        out += step;
-        i += step;
-        if (special) out += put_escape(out, (unsigned char)s.p[i++]);
+/* Offset of the first byte from `i` on that needs an escape, or s.n. */
+static size_t find_special(struct sg_str s, size_t i) {
+#ifdef __SSE2__
+    for (; i + 16 <= s.n; i += 16) {
+        __m128i v = _mm_loadu_si128((const __m128i *)(s.p + i));
+        __m128i quote = _mm_cmpeq_epi8(v, _mm_set1_epi8('"')), slash = _mm_cmpeq_epi8(v, _mm_set1_epi8('\\'));
+        __m128i control = _mm_cmpeq_epi8(_mm_min_epu8(v, _mm_set1_epi8(0x1F)), v);
+        int special = _mm_movemask_epi8(_mm_or_si128(_mm_or_si128(quote, slash), control));
+        if (special) return i + (size_t)__builtin_ctz((unsigned)special);
     }
-    return out;
+#endif
+    for (; i + WORD <= s.n; i += WORD) {
+        uint64_t special = special_bytes(load8(s.p + i));
+        if (special) return i + (size_t)__builtin_ctzll(special) / 8;
+    }
+    uint64_t special = i < s.n ? special_bytes(load_rest(s.p + i, s.n - i)) : 0;
+    return special ? i + (size_t)__builtin_ctzll(special) / 8 : s.n;
 }
 
 void sg_json_write_string(struct sg_buf *b, struct sg_str s) {
-    size_t special = count_special(s);
-    char *start = sg_buf_reserve(b, s.n + 2 + (special ? (LONGEST_ESCAPE - 1) * special + WORD : 0)), *out = start;
-    if (!start) return;
-    *out++ = '"';
-    if (special) out = put_escaped(out, s);
-    else if (s.n) out = (char *)memcpy(out, s.p, s.n) + s.n;
-    *out++ = '"';
-    b->n += (size_t)(out - start);
+    size_t start = b->n;
+    sg_buf_ch(b, '"');
+    for (size_t i = 0; i < s.n;) {
+        size_t end = find_special(s, i), plain = end - i;
+        char *out = sg_buf_reserve(b, plain + (end < s.n ? LONGEST_ESCAPE : 0));
+        if (!out) break;
+        memcpy(out, s.p + i, plain);
+        if (end < s.n) plain += put_escape(out + plain, (unsigned char)s.p[end]);
+        b->n += plain;
+        i = end + 1;
+    }
+    sg_buf_ch(b, '"');
+    if (b->failed) b->n = start; /* no part of a string */
 }
 
 /* As Python's ensure_ascii: DEL is escaped too, characters beyond 16 bits as a pair of surrogates. */

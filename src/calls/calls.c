@@ -243,7 +243,7 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
     size_t mark = sg_http_request_head(out, &t->url, t->headers);
     size_t body = out->n;
     c->model->provider->encode(out, c->model->spec, &r);
-    if (!out->failed) c->request_hash = sg_hash64((struct sg_str){out->p + body, out->n - body}, 0);
+    if (cs->options.hash_requests && !out->failed) c->request_hash = sg_hash64((struct sg_str){out->p + body, out->n - body}, 0);
     sg_http_request_end(out, mark);
     if (!cs->figures.first_sent_ns) cs->figures.first_sent_ns = sg_loop_now_ns(cs->loop);
     return 0;

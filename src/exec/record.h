@@ -107,6 +107,7 @@ struct sg_exec {
     struct sg_err end_err;
     struct sg_later admit;
     struct sg_timer window; /* looks again when admission waits for the front */
+    uint64_t window_end;    /* positions below may be admitted */
     struct sg_buf text;     /* of the output or prompt in hand */
     size_t join_words;
     struct sg_exec_figures figures;
