@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Works on lines and before parsing, because the line with the token may be the one that cannot be parsed.
  *
- * In addresses the part between :// and @ is blotted too. A key is secret when its name ends in one of the words below. What follows its colon is blotted to the end of the line,
- * and, where nothing follows or a block of text or a list begins, so are the lines that are indented deeper (a list may stand
- * at the key's own indent). Too much blotted is a less helpful message; too little would be a leak. */
+ * A key is secret when its name ends in one of the words below. What follows its colon is blotted to the end of
+ * the line, and so are the lines that are indented deeper (items of a list may stand at the key's own indent). In
+ * addresses the part between :// and @ is blotted too. Too much blotted is a less helpful message; too little
+ * would be a leak. */
 #include "config/blot.h"
 
 #include <strings.h>
@@ -42,7 +43,8 @@ static size_t indent_of(struct sg_str line) {
     return n;
 }
 
-/* One `*` a character: the first byte of each becomes the star, the rest must go. Returns the end of what was written. */
+/* One `*` a character: the first byte of each becomes the star, the rest must go. Returns the end of what was
+ * written. */
 static char *blot(char *out, struct sg_str s) {
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define SHOWN 40        /* bytes of a text in a message */
+#define MAX_REPORTS 500 /* each is compared with all before it, and nobody reads on */
 #define UNKNOWN_KEYS 20 /* reports of one map; a file that is something else altogether needs no more */
 
 struct sg_str sg_cfg_key(struct sg_cfg *c, struct sg_str path, struct sg_str key) {
@@ -15,7 +16,7 @@ struct sg_str sg_cfg_item(struct sg_cfg *c, struct sg_str path, size_t i) {
     return sg_str_printf(c->a, "%.*s[%zu]", SG_ARG(path), i);
 }
 
-/* --- words for messages ------------------------------------------------------------------------------------------------- */
+/* --- words for messages ----------------------------------------------------------------------------------------- */
 
 const char *sg_cfg_show(struct sg_cfg *c, const struct sg_yaml *value) {
     if (value->kind == SG_YAML_LIST || value->kind == SG_YAML_MAP || value->kind == SG_YAML_NULL)
@@ -45,7 +46,14 @@ void sg_cfg_not_yet(struct sg_cfg *c, struct sg_mark mark, struct sg_str path, i
         sg_error_at(c->d, mark, path, sg_cfg_issue_help(c, issue), "%s is not yet supported in this version", what);
 }
 
-/* --- keys of a map -------------------------------------------------------------------------------------------------------- */
+bool sg_cfg_enough(struct sg_cfg *c) {
+    if (c->d->n < MAX_REPORTS) return false;
+    sg_error_at(c->d, (struct sg_mark){0}, SG_STR_NONE, "mend these and check again",
+                "more than %d mistakes: the rest is not looked at", MAX_REPORTS);
+    return true;
+}
+
+/* --- keys of a map ---------------------------------------------------------------------------------------------- */
 
 static const char *nearest_key(struct sg_cfg *c, struct sg_str key, const char *section, const char *also) {
     struct sg_str *names = SG_NEW_N(c->a, struct sg_str, sg_key_n_rows);
@@ -139,7 +147,7 @@ bool sg_cfg_require(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark 
     return false;
 }
 
-/* --- getting -------------------------------------------------------------------------------------------------------------- */
+/* --- getting ---------------------------------------------------------------------------------------------------- */
 
 const struct sg_yaml *sg_cfg_get(const struct sg_yaml *map, const char *key, enum sg_yaml_kind kind) {
     const struct sg_yaml *value = sg_yaml_get(map, key);
@@ -183,7 +191,7 @@ bool sg_cfg_word(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path
     return false;
 }
 
-/* --- hooks ---------------------------------------------------------------------------------------------------------------- */
+/* --- hooks ------------------------------------------------------------------------------------------------------ */
 
 struct sg_hook_spec sg_cfg_hook(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path) {
     struct sg_hook_spec hook = {.kind = SG_HOOK_NONE, .path = path};
@@ -201,7 +209,7 @@ struct sg_hook_spec sg_cfg_hook(struct sg_cfg *c, const struct sg_yaml *value, s
     const struct sg_yaml *jq = sg_yaml_get(value, "jq");
     if (value->kind != SG_YAML_MAP || value->n != 1 || !jq || jq->kind != SG_YAML_TEXT) {
         if (value->kind == SG_YAML_MAP) /* other kinds were reported with their key */
-            sg_error_at(c->d, value->mark, path, "write {jq: \"...\"}",
+            sg_error_at(c->d, value->mark, path, "write {jq: \"...\"}, the program in quotes",
                         "a hook is a map with the one key `jq`, a program as text");
         return hook;
     }

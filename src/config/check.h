@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* check: what all parts of config share while they read a task: the context, paths of keys, kinds of values, reports.
+/* check: what all parts of config share while they read a task: the context, paths of keys, kinds of values,
+ * reports.
  *
- * Readers of a map first call sg_cfg_keys, which reports every unknown key, every value of a wrong kind and every key that is
- * not supported yet; the getters then return what is usable and keep silent about the rest. */
+ * Readers of a map first call sg_cfg_keys, which reports every unknown key, every value of a wrong kind and every
+ * key that is not supported yet; the getters then return what is usable and keep silent about the rest. */
 #ifndef SG_CONFIG_CHECK_H
 #define SG_CONFIG_CHECK_H
 
@@ -41,8 +42,13 @@ const char *sg_cfg_issue_help(struct sg_cfg *c, int issue);
 /* "<what> is not yet supported in this version". Silent inside an idle node. */
 void sg_cfg_not_yet(struct sg_cfg *c, struct sg_mark mark, struct sg_str path, int issue, const char *what);
 
-/* Checks the keys of `map` against the rows of one or two sections. False when `map` is no map, which is reported too.
- * `open`: other keys are the user's own. `mark` is the place to name when something is missing (the map's own key). */
+/* True when so much was reported that looking on is of no use; says so once. For loops over what a file may hold
+ * much of. */
+bool sg_cfg_enough(struct sg_cfg *c);
+
+/* Checks the keys of `map` against the rows of one or two sections. False when `map` is no map, which is reported
+ * too. `open`: other keys are the user's own. `mark` is the place to name when something is missing (the map's own
+ * key). */
 bool sg_cfg_keys(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, const char *section,
                  const char *also, bool open);
 /* Reports `key` as missing unless it is there. */

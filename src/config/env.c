@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The form of .env is the reference's: KEY=VALUE lines, `#` in front makes a comment, one pair of equal quotes around the
- * value is taken off; no export, no escapes, nothing is expanded. The file is not registered for messages: its lines are
- * secrets, so reports name the line's number only.
+/* The form of .env is the reference's: KEY=VALUE lines, `#` in front makes a comment, one pair of equal quotes
+ * around the value is taken off; no export, no escapes, nothing is expanded. The file is not registered for
+ * messages: its lines are secrets, so reports name the line's number only.
  *
  * Of equal names the last one counts; .env comes after the environment and so beats it. */
 #include "config/env.h"
@@ -12,7 +12,8 @@
 
 #define MAX_ENV_FILE (1u << 20)
 
-/* Values of secret names are registered at once, each item of a list by itself: a message may speak of any of them. */
+/* Values of secret names are registered at once, each item of a list by itself: a message may speak of any of
+ * them. */
 static void hide(struct sg_str name, struct sg_str value) {
     if (sg_config_is_secret_name(name))
         for (size_t at = 0, end; at < value.n; at = end + 1) {

@@ -15,7 +15,8 @@ struct sg_env {
     size_t n, cap;
 };
 
-/* Reads the process's environment and then .env in the working directory (none is fine); trouble with it is reported. */
+/* Reads the process's environment and then .env in the working directory (none is fine); trouble with it is
+ * reported. */
 void sg_env_load(struct sg_env *e, struct sg_arena *a, struct sg_diags *d);
 /* The variable, .env first; NULL when it is not set. */
 const struct sg_env_var *sg_env_find(const struct sg_env *e, struct sg_str name);

@@ -14,7 +14,6 @@
 
 #define MAX_LEVELS 32
 #define MAX_SUBGRAPHS 1000
-#define MAX_REPORTS 500 /* a file with more mistakes than that is something else */
 
 struct level {
     struct sg_cfg *c;
@@ -26,7 +25,7 @@ struct level {
 
 static void read_graph(const struct level *l, struct sg_graph_spec *out);
 
-/* --- overrides -------------------------------------------------------------------------------------------------------------- */
+/* --- overrides -------------------------------------------------------------------------------------------------- */
 
 static void add_override(struct sg_cfg *c, struct sg_overrides *o, const struct sg_yaml *map) {
     if (!map || map->kind != SG_YAML_MAP) return;
@@ -80,7 +79,7 @@ static void check_placeholders(struct sg_cfg *c, const struct sg_yaml *map, stru
 /* The overrides that stand in one node's node_config_map, against the nodes that are there. */
 static void check_layer(const struct level *l, const struct sg_yaml *layer, const struct sg_yaml *nodes) {
     struct sg_cfg *c = l->c;
-    for (size_t i = 0; i < layer->n; i++) {
+    for (size_t i = 0; i < layer->n && !sg_cfg_enough(c); i++) {
         const struct sg_yaml_pair *p = &layer->pairs[i];
         struct sg_str path = sg_cfg_key(c, SG_STR("node_config_map"), p->key);
         if (!sg_yaml_find(nodes, p->key)) {
@@ -97,7 +96,7 @@ static void check_layer(const struct level *l, const struct sg_yaml *layer, cons
     }
 }
 
-/* --- subgraph nodes ---------------------------------------------------------------------------------------------------------- */
+/* --- subgraph nodes --------------------------------------------------------------------------------------------- */
 
 static bool contains_itself(const struct level *l, const struct sg_task_file *task) {
     for (; l; l = l->outer)
@@ -137,7 +136,7 @@ static void read_subgraph(const struct level *l, const struct sg_yaml_pair *pair
     read_graph(&inner, out->subgraph);
 }
 
-/* --- nodes -------------------------------------------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name, *section;
@@ -232,6 +231,8 @@ static void read_node(const struct level *l, const struct sg_yaml_pair *pair, st
     if (node_type(l, &s, &type)) {
         out->kind = node_types[type].kind;
         read_kind(l, pair, &s, type, out);
+    } else {
+        sg_cfg_keys(c, s.map, path, SG_SECTION_NODE, NULL, true);
     }
     c->idle = outer_idle;
 }
@@ -241,14 +242,14 @@ static void read_nodes(const struct level *l, const struct sg_yaml *nodes, struc
     struct sg_str path = SG_STR("graph_config.nodes");
     for (size_t i = 0; i < l->layers.n; i++) check_layer(l, l->layers.maps[i], nodes);
     out->nodes = SG_NEW_N(c->a, struct sg_node_spec, nodes->n);
-    for (size_t i = 0; i < nodes->n && c->d->n < MAX_REPORTS; i++) {
+    for (size_t i = 0; i < nodes->n && !sg_cfg_enough(c); i++) {
         read_node(l, &nodes->pairs[i], sg_cfg_key(c, path, nodes->pairs[i].key), &out->nodes[i]);
         out->n_nodes++;
     }
     if (nodes->n == 0) sg_error_at(c->d, nodes->mark, path, NULL, "the graph has no nodes");
 }
 
-/* --- edges --------------------------------------------------------------------------------------------------------------------- */
+/* --- edges ------------------------------------------------------------------------------------------------------ */
 
 /* START and END in all spellings that tasks use. */
 static struct sg_str plain_name(struct sg_str name) {
@@ -283,7 +284,7 @@ static void read_paths(const struct level *l, const struct sg_yaml *map, struct 
                        struct sg_edge_spec *out) {
     struct sg_cfg *c = l->c;
     out->paths = SG_NEW_N(c->a, struct sg_path_spec, map->n);
-    for (size_t i = 0; i < map->n; i++) {
+    for (size_t i = 0; i < map->n && !sg_cfg_enough(c); i++) {
         const struct sg_yaml_pair *p = &map->pairs[i];
         struct sg_str key_path = sg_cfg_key(c, path, p->key);
         warn_boolean(l, p, key_path);
@@ -339,14 +340,14 @@ static void read_edge(const struct level *l, const struct sg_yaml *edge, struct 
 static void read_edges(const struct level *l, const struct sg_yaml *edges, struct sg_graph_spec *out) {
     struct sg_cfg *c = l->c;
     out->edges = SG_NEW_N(c->a, struct sg_edge_spec, edges->n);
-    for (size_t i = 0; i < edges->n && c->d->n < MAX_REPORTS; i++) {
+    for (size_t i = 0; i < edges->n && !sg_cfg_enough(c); i++) {
         struct sg_edge_spec edge = {0};
         read_edge(l, edges->items[i], sg_cfg_item(c, SG_STR("graph_config.edges"), i), &edge);
         if (edge.n_from && (edge.n_to || edge.n_paths)) out->edges[out->n_edges++] = edge;
     }
 }
 
-/* ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------------------------- */
 
 static void read_properties(struct sg_cfg *c, const struct sg_yaml *map) {
     static const char *const words[] = {"singleturn", "multiturn"};

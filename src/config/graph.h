@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* graph: graph_config, with all the subgraphs that it names, as a spec. Whether edges lead anywhere is the plan's to say. */
+/* graph: graph_config, with all the subgraphs that it names, as a spec. Whether edges lead anywhere is the plan's
+ * to say. */
 #ifndef SG_CONFIG_GRAPH_H
 #define SG_CONFIG_GRAPH_H
 
@@ -8,7 +9,7 @@
 /* Reads the graph of a task's file into *out, as far as it goes. */
 void sg_cfg_graph(struct sg_cfg *c, const struct sg_task_file *task, struct sg_graph_spec *out);
 
-/* --- between graph.c and node.c ------------------------------------------------------------------------------------------ */
+/* --- between graph.c and node.c --------------------------------------------------------------------------------- */
 
 /* The keys that outer graphs lay over one inner node, from the inside out. */
 struct sg_overrides {

@@ -28,7 +28,7 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_TASK, "output_config", MAP, "the raw state is written", WORKS,
      "what is written of each finished record"},
     {SG_SECTION_TASK, "schema_config", ANY, "", NOT_YET(4, "{}"), "checks of each final state"},
-    {SG_SECTION_TASK, "graph_post_process", ANY, "", NOT_YET(LATER, "[]"), "processors of the whole output"},
+    {SG_SECTION_TASK, "graph_post_process", ANY, "", NOT_YET(5, "[]"), "processors of the whole output"},
     {SG_SECTION_TASK, "task_name", TEXT, "", NO_EFFECT, "a name for the Python library"},
 
     {SG_SECTION_DATA, "source", MAP | LIST, "no data: empty records", WORKS,
@@ -234,7 +234,7 @@ const char *sg_key_issue_name(int issue) {
     return names[issue];
 }
 
-/* --- kinds -------------------------------------------------------------------------------------------------------------- */
+/* --- kinds ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
     unsigned kind;
@@ -301,7 +301,7 @@ bool sg_key_is_harmless(const struct sg_key_row *row, const struct sg_yaml *valu
     return false;
 }
 
-/* --- the reference page --------------------------------------------------------------------------------------------------- */
+/* --- the reference page ----------------------------------------------------------------------------------------- */
 
 static void print_status(struct sg_buf *out, const struct sg_key_row *row) {
     switch (row->status) {

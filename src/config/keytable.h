@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* keytable: every key of graph_config.yaml and models.yaml, once. Checks, defaults and the reference page come from here.
+/* keytable: every key of graph_config.yaml and models.yaml, once. Checks, defaults and the reference page come
+ * from here.
  *
- * The rows follow the reference's files (spec-core 2 to 5, 8, 9; spec-models 1.3), so that a task folder written for it is
- * understood whole: also keys that need a later issue, or that have no effect here. */
+ * The rows follow the reference's files (spec-core 2 to 5, 8, 9; spec-models 1.3), so that a task folder written
+ * for it is understood whole: also keys that need a later issue, or that have no effect here. */
 #ifndef SG_CONFIG_KEYTABLE_H
 #define SG_CONFIG_KEYTABLE_H
 

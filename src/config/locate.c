@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Candidates are tried in order and collected for the message. A folder counts when graph_config.yaml is in it; a candidate
- * that is a file is taken for that file itself. */
+/* Candidates are tried in order and collected for the message. A folder counts when graph_config.yaml is in it; a
+ * candidate that is a file is taken for that file itself. */
 #include "config/locate.h"
 
 #include <errno.h>
@@ -49,7 +49,8 @@ static bool try(struct search *s, struct sg_str candidate) {
     return false;
 }
 
-/* examples.evol_instruct: tasks/examples/evol_instruct, examples/evol_instruct, then a folder with a dot in its name. */
+/* examples.evol_instruct: tasks/examples/evol_instruct, examples/evol_instruct, then a folder with a dot in its
+ * name. */
 static bool try_names(struct search *s, struct sg_str name, struct sg_str base) {
     struct sg_cfg *c = s->c;
     if (sg_str_find(name, '/', 0) < name.n || sg_str_eq(name, SG_STR(".")) || sg_str_eq(name, SG_STR("..")))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* locate: names of tasks and files become paths that exist, or a message that says what was tried (spec-core 1.3, design
- * section 7): the working directory first, then the folder of the task that names them. */
+/* locate: names of tasks and files become paths that exist, or a message that says what was tried (spec-core 1.3,
+ * design section 7): the working directory first, then the folder of the task that names them. */
 #ifndef SG_CONFIG_LOCATE_H
 #define SG_CONFIG_LOCATE_H
 
@@ -15,9 +15,9 @@ struct sg_task_file {
     const struct sg_yaml *root; /* a map; NULL when it could not be read */
 };
 
-/* `name`: dotted (tried below tasks/ first), a folder, or the path of the file itself. `base`: the folder of the task that
- * names it, or empty. Returns NULL after a report: at `mark` when there is no such task, in the file when it is malformed.
- * A file is read once. */
+/* `name`: dotted (tried below tasks/ first), a folder, or the path of the file itself. `base`: the folder of the
+ * task that names it, or empty. Returns NULL after a report: at `mark` when there is no such task, in the file
+ * when it is malformed. A file is read once. */
 const struct sg_task_file *sg_cfg_task(struct sg_cfg *c, struct sg_str name, struct sg_str base, struct sg_mark mark,
                                        struct sg_str path);
 

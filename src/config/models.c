@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files are read when the first node names a model. Their order is their rank: --models, SYGRA_CUSTOM_MODELS_PATH, the
- * task's folder, the working directory, a checkout of the reference, the built-in entries. An entry is taken whole from the
- * first file that has it.
+/* Files are read when the first node names a model. Their order is their rank: --models, SYGRA_CUSTOM_MODELS_PATH,
+ * the task's folder, the working directory, a checkout of the reference, the built-in entries. An entry is taken
+ * whole from the first file that has it.
  *
- * A token is bound to the address configured beside it: when the token is the environment's and the address is the task's
- * own, `bind_tokens` warns, and keeps the token back where the environment names another address. */
+ * A token is bound to the address configured beside it: when the token is the environment's and the address is the
+ * task's own, `bind_tokens` warns, and keeps the token back where the environment names another address. */
 #include "config/models.h"
 
 #include "config/blot.h"
@@ -34,7 +34,7 @@ struct sg_models {
     uint64_t inodes[MAX_FILES][2];
 };
 
-/* --- files ---------------------------------------------------------------------------------------------------------------- */
+/* --- files ------------------------------------------------------------------------------------------------------ */
 
 static void add_entries(struct sg_cfg *c, struct sg_str path, struct sg_str text, bool own) {
     struct sg_models *m = c->models;
@@ -83,7 +83,7 @@ static void load(struct sg_cfg *c) {
     add_entries(c, SG_STR("(built-in models)"), sg_str(sg_models_builtin), false);
 }
 
-/* --- one model under way -------------------------------------------------------------------------------------------------- */
+/* --- one model under way ---------------------------------------------------------------------------------------- */
 
 /* Where a value of the merged model came from. */
 enum from { FROM_NOWHERE, FROM_FILE, FROM_OWN_FILE, FROM_ENV, FROM_NODE };
@@ -137,7 +137,7 @@ static struct sg_str variable_prefix(struct sg_arena *a, struct sg_str alias) {
     return out;
 }
 
-/* --- the environment's keys ------------------------------------------------------------------------------------------------ */
+/* --- the environment's keys ------------------------------------------------------------------------------------- */
 
 /* A value with bars is a list; empty items are dropped. */
 static const struct sg_yaml *env_value(struct sg_arena *a, struct sg_str value, unsigned kinds) {
@@ -184,7 +184,7 @@ static const struct sg_yaml *env_keys(const struct model *m) {
     return map->n ? map : NULL;
 }
 
-/* --- looking up ------------------------------------------------------------------------------------------------------------ */
+/* --- looking up ------------------------------------------------------------------------------------------------- */
 
 static const char *nearest_alias(const struct model *m) {
     struct sg_cfg *c = m->c;
@@ -227,7 +227,7 @@ static void merge(struct model *m) {
             m->merged = sg_tree_merge(m->c->a, m->merged, layers[i], 2);
 }
 
-/* --- types ------------------------------------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
@@ -268,7 +268,7 @@ static bool set_type(struct model *m) {
     return false;
 }
 
-/* --- numbers ------------------------------------------------------------------------------------------------------------------ */
+/* --- numbers ---------------------------------------------------------------------------------------------------- */
 
 static bool number(const struct model *m, const char *key, double *out) {
     const struct sg_yaml *v = sg_yaml_get(m->merged, key);
@@ -298,7 +298,7 @@ static void set_numbers(struct model *m) {
     m->spec->retry_attempts = whole(m, "retry_attempts", 1, 1000, ATTEMPTS);
 }
 
-/* --- addresses ------------------------------------------------------------------------------------------------------------------ */
+/* --- addresses -------------------------------------------------------------------------------------------------- */
 
 static bool has_control(struct sg_str s) {
     for (size_t i = 0; i < s.n; i++)
@@ -371,7 +371,7 @@ static void set_urls(struct model *m) {
     }
 }
 
-/* --- tokens ----------------------------------------------------------------------------------------------------------------------- */
+/* --- tokens ----------------------------------------------------------------------------------------------------- */
 
 /* A file's trailing line end is not part of the token, nor is the word that the header puts in front. */
 static struct sg_str plain_token(struct sg_str t) {
@@ -439,7 +439,7 @@ static void bind_tokens(struct model *m) {
     }
 }
 
-/* --- the rest ----------------------------------------------------------------------------------------------------------------------- */
+/* --- the rest --------------------------------------------------------------------------------------------------- */
 
 static bool is_header_name(struct sg_str s) { /* RFC 9110 5.6.2: token */
     for (size_t i = 0; i < s.n; i++) {
@@ -545,7 +545,11 @@ struct sg_model_spec *sg_models_resolve(struct sg_cfg *c, const struct sg_yaml *
     m.spec = SG_NEW(c->a, struct sg_model_spec);
     m.spec->alias = m.alias;
     m.spec->mark = m.mark;
-    if (!set_type(&m)) return NULL;
+    if (!set_type(&m)) {
+        if (!sg_cfg_get(m.merged, "model_type", SG_YAML_TEXT))
+            sg_cfg_keys(c, m.merged, path, SG_SECTION_MODEL, NULL, false);
+        return NULL;
+    }
     fill(&m);
     return m.spec;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Entries that every task can name. The aliases, types and parameters are those of the reference's models.yaml (facts that
- * its task folders depend on); addresses and tokens come from SYGRA_<NAME>_URL and SYGRA_<NAME>_TOKEN. `smollm2` is ours: the
- * demo model, whose file the module `local` finds by itself. */
+/* Entries that every task can name. The aliases, types and parameters are those of the reference's models.yaml
+ * (facts that its task folders depend on); addresses and tokens come from SYGRA_<NAME>_URL and SYGRA_<NAME>_TOKEN.
+ * `smollm2` is ours: the demo model, whose file the module `local` finds by itself. */
 #include "config/models.h"
 
 /* clang-format off: one entry a line */

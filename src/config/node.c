@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The keys of single nodes. Prompts follow the reference's forms (spec-core 6): a list of maps of which only the first key
- * counts, the role; its value is a text, or a list of parts. */
+/* The keys of single nodes. Prompts follow the reference's forms (spec-core 6): a list of maps of which only the
+ * first key counts, the role; its value is a text, or a list of parts. */
 #include "config/graph.h"
 #include "config/models.h"
 
 #include <math.h>
 #include <stdlib.h>
+
+#define MAX_OUTPUT_KEYS 1000
 
 static const char *const roles[] = {"system", "user", "assistant", "tool"};
 #define N_ROLES (sizeof roles / sizeof *roles)
@@ -14,9 +16,14 @@ static struct sg_str key_path(struct sg_cfg *c, const struct sg_node_source *s, 
     return sg_cfg_key(c, s->path, sg_str(key));
 }
 
-/* --- all kinds --------------------------------------------------------------------------------------------------------------- */
+/* --- all kinds -------------------------------------------------------------------------------------------------- */
 
-static void check_output_keys(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_node_spec *node) {
+static void check_output_keys(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *node) {
+    if (node->n_output_keys > MAX_OUTPUT_KEYS) {
+        sg_error_at(c->d, s->mark, key_path(c, s, "output_keys"), NULL, "more than %d `output_keys`",
+                    MAX_OUTPUT_KEYS);
+        node->n_output_keys = 0;
+    }
     for (size_t i = 0; i < node->n_output_keys; i++) {
         const struct sg_name *key = &node->output_keys[i];
         if (key->text.n == 0)
@@ -33,7 +40,7 @@ void sg_cfg_node_common(struct sg_cfg *c, const struct sg_node_source *s, struct
     check_output_keys(c, s, out);
 }
 
-/* --- prompts ------------------------------------------------------------------------------------------------------------------ */
+/* --- prompts ---------------------------------------------------------------------------------------------------- */
 
 static struct sg_str replaced(struct sg_cfg *c, struct sg_str text, struct sg_str old, struct sg_str fresh) {
     struct sg_buf b = SG_BUF_INIT(SG_YAML_MAX_BYTES);
@@ -109,7 +116,8 @@ static void read_content(struct sg_cfg *c, const struct sg_node_source *s, const
         add_part(c, s, m, value);
     } else if (value->kind == SG_YAML_LIST) {
         m->is_list = true;
-        for (size_t i = 0; i < value->n; i++) read_part(c, s, value->items[i], sg_cfg_item(c, path, i), m);
+        for (size_t i = 0; i < value->n && !sg_cfg_enough(c); i++)
+            read_part(c, s, value->items[i], sg_cfg_item(c, path, i), m);
     } else {
         const char *help =
             value->kind < SG_YAML_TEXT && value->kind != SG_YAML_NULL ? "put it in quotes" : "write role: text";
@@ -150,13 +158,13 @@ static void read_prompt(struct sg_cfg *c, const struct sg_node_source *s, const 
                         struct sg_node_spec *out) {
     struct sg_str path = key_path(c, s, "prompt");
     out->prompt = SG_NEW_N(c->a, struct sg_prompt_message, list->n);
-    for (size_t i = 0; i < list->n; i++) {
+    for (size_t i = 0; i < list->n && !sg_cfg_enough(c); i++) {
         struct sg_prompt_message m = {.role = SG_STR_NONE};
         if (read_message(c, s, list->items[i], sg_cfg_item(c, path, i), &m)) out->prompt[out->n_prompt++] = m;
     }
 }
 
-/* --- llm ----------------------------------------------------------------------------------------------------------------------- */
+/* --- llm -------------------------------------------------------------------------------------------------------- */
 
 static void set_names(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
     const struct sg_yaml *input = sg_cfg_get(s->map, "input_key", SG_YAML_TEXT);
@@ -194,7 +202,7 @@ void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg
                       "`structured_output` has no effect beside `model`");
 }
 
-/* --- weighted_sampler ------------------------------------------------------------------------------------------------------------ */
+/* --- weighted_sampler ------------------------------------------------------------------------------------------- */
 
 static bool read_weight(struct sg_cfg *c, const struct sg_yaml *v, struct sg_str path, double *out) {
     if (v->kind == SG_YAML_INT || v->kind == SG_YAML_FLOAT) {
@@ -254,11 +262,11 @@ void sg_cfg_node_sampler(struct sg_cfg *c, const struct sg_node_source *s, struc
     if (map->n == 0) sg_error_at(c->d, map->mark, path, NULL, "the sampler has no attributes");
     out->attributes = SG_NEW_N(c->a, struct sg_attribute_spec, map->n);
     out->n_attributes = map->n;
-    for (size_t i = 0; i < map->n; i++)
+    for (size_t i = 0; i < map->n && !sg_cfg_enough(c); i++)
         read_attribute(c, &map->pairs[i], sg_cfg_key(c, path, map->pairs[i].key), &out->attributes[i]);
 }
 
-/* --- lambda ------------------------------------------------------------------------------------------------------------------------ */
+/* --- lambda ----------------------------------------------------------------------------------------------------- */
 
 void sg_cfg_node_lambda(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
     out->config = sg_yaml_to_json(c->a, s->map);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole of a task: environment, the task's file, data, graph, output. Each part reports what is wrong with it and leaves
- * the rest to be read; the number of errors decides at the end. */
+/* The whole of a task: environment, the task's file, data, graph, output. Each part reports what is wrong with it
+ * and leaves the rest to be read; the number of errors decides at the end. */
 #include "config/graph.h"
 
 #include <strings.h>
 
-/* --- data_config -------------------------------------------------------------------------------------------------------------- */
+/* --- data_config ------------------------------------------------------------------------------------------------ */
 
 /* .json or .jsonl decides how a file is read, as in the reference; file_format does not. */
 static void check_suffix(struct sg_cfg *c, const struct sg_yaml *file, struct sg_str path,
@@ -81,7 +81,7 @@ static void read_data(struct sg_cfg *c, const struct sg_yaml *root, struct sg_da
         read_source(c, source->value, source->key_node->mark, out);
 }
 
-/* --- $ paths of output values (spec-core 8.2) ----------------------------------------------------------------------------------- */
+/* --- $ paths of output values (spec-core 8.2) ------------------------------------------------------------------- */
 
 struct dollar {
     struct sg_cfg *c;
@@ -147,19 +147,19 @@ static struct sg_json constant(struct sg_cfg *c, const struct sg_yaml *root, con
     }
     if (v->kind == SG_YAML_LIST) {
         struct sg_json *items = SG_NEW_N(c->a, struct sg_json, v->n);
-        for (size_t i = 0; i < v->n; i++) items[i] = constant(c, root, v->items[i], path);
+        for (size_t i = 0; i < v->n && !sg_cfg_enough(c); i++) items[i] = constant(c, root, v->items[i], path);
         return sg_json_array(items, v->n);
     }
     if (v->kind == SG_YAML_MAP) {
         struct sg_member *members = SG_NEW_N(c->a, struct sg_member, v->n);
-        for (size_t i = 0; i < v->n; i++)
+        for (size_t i = 0; i < v->n && !sg_cfg_enough(c); i++)
             members[i] = (struct sg_member){v->pairs[i].key, constant(c, root, v->pairs[i].value, path)};
         return sg_json_object(members, v->n);
     }
     return sg_yaml_to_json(c->a, v);
 }
 
-/* --- output_config ---------------------------------------------------------------------------------------------------------------- */
+/* --- output_config ---------------------------------------------------------------------------------------------- */
 
 static void read_field(struct sg_cfg *c, const struct sg_yaml *root, const struct sg_yaml_pair *pair,
                        struct sg_str path, struct sg_output_field *out) {
@@ -210,11 +210,11 @@ static void read_output(struct sg_cfg *c, const struct sg_yaml *root, struct sg_
     out->has_map = true;
     out->fields = SG_NEW_N(c->a, struct sg_output_field, map->n);
     out->n_fields = map->n;
-    for (size_t i = 0; i < map->n; i++)
+    for (size_t i = 0; i < map->n && !sg_cfg_enough(c); i++)
         read_field(c, root, &map->pairs[i], sg_cfg_key(c, path, map->pairs[i].key), &out->fields[i]);
 }
 
-/* ------------------------------------------------------------------------------------------------------------------------------------ */
+/* ---------------------------------------------------------------------------------------------------------------- */
 
 static int load(struct sg_cfg *c, struct sg_task_spec *out) {
     const struct sg_task_file *task = sg_cfg_task(c, c->o->task, SG_STR_NONE, (struct sg_mark){0}, SG_STR_NONE);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Trees are never changed in place, since aliases and files read once share nodes; what differs is copied on the way. */
+/* Trees are never changed in place, since aliases and files read once share nodes; what differs is copied on the
+ * way. */
 #include "config/tree.h"
 
 static struct sg_yaml *copy_of(struct sg_arena *a, const struct sg_yaml *node) {

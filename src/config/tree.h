@@ -5,7 +5,8 @@
 
 #include "config/yaml.h"
 
-/* `over` laid over `base`: maps are merged `levels` deep, everything else is replaced. Keys of `base` keep their places. */
+/* `over` laid over `base`: maps are merged `levels` deep, everything else is replaced. Keys of `base` keep their
+ * places. */
 const struct sg_yaml *sg_tree_merge(struct sg_arena *a, const struct sg_yaml *base, const struct sg_yaml *over,
                                     unsigned levels);
 #define SG_TREE_ALL_LEVELS SG_YAML_MAX_DEPTH

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* libyaml's events become a tree. Limits are counted while reading, so that a hostile file costs no more than they allow:
+/* libyaml's events become a tree. Limits are counted while reading, so that a hostile file costs no more than they
+ * allow:
  *
  *   depth     each open list or map; libyaml itself is never asked for more than SG_YAML_MAX_DEPTH levels
  *   nodes     each scalar, list and map of the text
  *   aliases   each `*name`; and the bytes it stands for. A node knows its expanded size, so an alias bomb is seen by
  *             addition, without expanding it
  *
- * Places: libyaml counts code points from the start; a cursor that only moves forward turns that into line and column as
- * editors count them (libyaml also breaks lines at U+2028, editors do not). */
+ * Places: libyaml counts code points from the start; a cursor that only moves forward turns that into line and
+ * column as editors count them (libyaml also breaks lines at U+2028, editors do not). */
 #include "config/yaml.h"
 
 #include "config/blot.h"
 
 #include <stdlib.h>
 #include <yaml.h>
+
+#define MAX_DUPLICATES 20 /* reports of one map */
 
 struct anchor {
     struct sg_str name;
@@ -39,7 +42,7 @@ struct reader {
 
 static const struct sg_yaml *read_node(struct reader *r, unsigned depth);
 
-/* --- places ------------------------------------------------------------------------------------------------------------ */
+/* --- places ----------------------------------------------------------------------------------------------------- */
 
 static bool is_first_byte(char c) {
     return ((unsigned char)c & 0xC0) != 0x80;
@@ -87,7 +90,7 @@ static struct sg_mark mark_of_scalar(struct reader *r, const yaml_event_t *e) {
     return r->index < e->end_mark.index ? mark_here(r, SIZE_MAX) : mark;
 }
 
-/* --- failing ----------------------------------------------------------------------------------------------------------- */
+/* --- failing ---------------------------------------------------------------------------------------------------- */
 
 static const struct sg_yaml *refuse(struct reader *r, int status, const yaml_event_t *e, const char *help,
                                     const char *text) {
@@ -149,7 +152,7 @@ static bool next_event(struct reader *r) {
     return r->has_event;
 }
 
-/* --- anchors ------------------------------------------------------------------------------------------------------------ */
+/* --- anchors ---------------------------------------------------------------------------------------------------- */
 
 /* Returns the place to fill, counted from 1, or 0 without an anchor. */
 static size_t open_anchor(struct reader *r, const yaml_char_t *name) {
@@ -180,7 +183,7 @@ static const struct sg_yaml *follow_alias(struct reader *r) {
     return found->node;
 }
 
-/* --- nodes -------------------------------------------------------------------------------------------------------------- */
+/* --- nodes ------------------------------------------------------------------------------------------------------ */
 
 static struct sg_yaml *new_node(struct reader *r, enum sg_yaml_kind kind) {
     struct sg_yaml *node = SG_NEW(r->a, struct sg_yaml);
@@ -222,7 +225,7 @@ static bool resolve_tagged(struct reader *r, const yaml_char_t *tag, struct sg_y
                  {"timestamp", SG_YAML_TEXT}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (!tag_is(tag, kinds[i].tag)) continue;
-        sg_yaml_resolve(r->a, node->source, node);
+        sg_yaml_resolve(r->a, node->text, node);
         if (node->kind == SG_YAML_INT && kinds[i].kind == SG_YAML_FLOAT) {
             node->kind = SG_YAML_FLOAT;
             node->text = sg_str_join(r->a, node->text, SG_STR(".0"));
@@ -231,7 +234,6 @@ static bool resolve_tagged(struct reader *r, const yaml_char_t *tag, struct sg_y
         refuse(r, SG_E_SYNTAX, &r->event, NULL, "the value is not what its tag says");
         return false;
     }
-    node->text = node->source;
     return check_tag(r, tag, "str");
 }
 
@@ -239,12 +241,13 @@ static const struct sg_yaml *read_scalar(struct reader *r) {
     const yaml_event_t *e = &r->event;
     struct sg_yaml *node = new_node(r, SG_YAML_TEXT);
     const yaml_char_t *tag = e->data.scalar.tag;
+    struct sg_str value =
+        sg_str_dup(r->a, (struct sg_str){(const char *)e->data.scalar.value, e->data.scalar.length});
     node->mark = mark_of_scalar(r, e);
-    node->source = sg_str_dup(r->a, (struct sg_str){(const char *)e->data.scalar.value, e->data.scalar.length});
-    node->expanded += node->source.n;
-    if (e->data.scalar.plain_implicit) sg_yaml_resolve(r->a, node->source, node);
-    else if (e->data.scalar.quoted_implicit || !tag) node->text = node->source;
-    else if (!resolve_tagged(r, tag, node)) return NULL;
+    node->text = value;
+    node->expanded += value.n;
+    if (e->data.scalar.plain_implicit) sg_yaml_resolve(r->a, value, node);
+    else if (!e->data.scalar.quoted_implicit && tag && !resolve_tagged(r, tag, node)) return NULL;
     return node;
 }
 
@@ -275,7 +278,7 @@ static const struct sg_yaml *read_list(struct reader *r, unsigned depth) {
     return r->has_event ? list : NULL;
 }
 
-/* --- maps --------------------------------------------------------------------------------------------------------------- */
+/* --- maps ------------------------------------------------------------------------------------------------------- */
 
 struct sortable {
     const struct sg_yaml_pair *pair;
@@ -297,18 +300,19 @@ static struct sortable *sorted(const struct sg_yaml_pair *pairs, size_t n) {
 
 static void report_duplicates(struct reader *r, const struct sg_yaml *map) {
     struct sortable *s = sorted(map->pairs, map->n);
-    for (size_t i = 1; i < map->n; i++) {
+    for (size_t i = 1, reports = 0; i < map->n && reports < MAX_DUPLICATES; i++) {
         if (!sg_str_eq(s[i - 1].pair->key, s[i].pair->key)) continue;
         const struct sg_yaml *first = s[i - 1].pair->key_node, *second = s[i].pair->key_node;
         struct sg_str help = sg_str_printf(r->a, "it was first given in line %u; keep one", first->mark.line);
         sg_error_at(r->diags, second->mark, SG_STR_NONE, help.p, "key \"%.*s\" given twice in the same map",
                     SG_ARG(s[i].pair->key));
+        reports++;
     }
     free(s);
 }
 
 static bool is_merge_key(const struct sg_yaml *key) {
-    return key->kind == SG_YAML_TEXT && key->source.p == key->text.p && sg_str_eq(key->text, SG_STR("<<"));
+    return key->kind == SG_YAML_TEXT && key->source.n && sg_str_eq(key->text, SG_STR("<<"));
 }
 
 struct pairs {
@@ -437,7 +441,7 @@ static const struct sg_yaml *read_node(struct reader *r, unsigned depth) {
     return r->status ? NULL : node;
 }
 
-/* --- a whole text ------------------------------------------------------------------------------------------------------- */
+/* --- a whole text ----------------------------------------------------------------------------------------------- */
 
 static void read_stream(struct reader *r, const struct sg_yaml **out) {
     if (!next_event(r) || !next_event(r)) /* STREAM-START, then DOCUMENT-START or STREAM-END */
@@ -485,7 +489,7 @@ int sg_yaml_parse(struct sg_arena *a, struct sg_diags *diags, struct sg_str path
     return r.status ? r.status : diags->errors > errors ? SG_E_SYNTAX : 0;
 }
 
-/* --- looking ------------------------------------------------------------------------------------------------------------ */
+/* --- looking ---------------------------------------------------------------------------------------------------- */
 
 const struct sg_yaml_pair *sg_yaml_find(const struct sg_yaml *map, struct sg_str key) {
     if (!map || map->kind != SG_YAML_MAP) return NULL;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a plain YAML scalar means, by the patterns of PyYAML's resolver (YAML 1.1, with PyYAML's departures: an exponent needs
- * its sign, so 1e5 is text and 1.0e+5 a number; 0o17 is text).
+/* What a plain YAML scalar means, by the patterns of PyYAML's resolver (YAML 1.1, with PyYAML's departures: an
+ * exponent needs its sign, so 1e5 is text and 1.0e+5 a number; 0o17 is text).
  *
- * Each kind has a matcher; the first that fits the whole text wins. Numbers become JSON text by their value: integers of any
- * size in decimal, floats as Python's repr writes them. */
+ * Each kind has a matcher; the first that fits the whole text wins. Numbers become JSON text by their value:
+ * integers of any size in decimal, floats as Python's repr writes them. */
 #include "config/yaml.h"
 
 #include <stdio.h>
@@ -56,7 +56,7 @@ static bool one_of(struct sg_str s, const char *const *words) {
     return false;
 }
 
-/* --- big integers ----------------------------------------------------------------------------------------------------- */
+/* --- big integers ----------------------------------------------------------------------------------------------- */
 
 struct big {
     uint32_t limb[MAX_BASED_DIGITS]; /* base 10^9, lowest first */
@@ -87,7 +87,7 @@ static struct sg_str big_text(struct sg_arena *a, const struct big *b, bool nega
     return (struct sg_str){out, at};
 }
 
-/* --- integers --------------------------------------------------------------------------------------------------------- */
+/* --- integers --------------------------------------------------------------------------------------------------- */
 
 /* Decimal digits of any number, without underscores. */
 static struct sg_str decimal_text(struct sg_arena *a, const char *p, const char *end, bool negative) {
@@ -151,7 +151,7 @@ static bool match_int(struct sg_arena *a, struct sg_str s, struct sg_str *out) {
     return true;
 }
 
-/* --- floats ----------------------------------------------------------------------------------------------------------- */
+/* --- floats ----------------------------------------------------------------------------------------------------- */
 
 static bool take_exponent(struct cursor *c) {
     if (at_end(c)) return true;
@@ -212,7 +212,7 @@ static bool match_float(struct sg_arena *a, struct sg_str s, struct sg_str *out)
     return true;
 }
 
-/* --- dates ------------------------------------------------------------------------------------------------------------ */
+/* --- dates ------------------------------------------------------------------------------------------------------ */
 
 static bool take_number(struct cursor *c, size_t least, size_t most, int *out) {
     size_t n = 0;
@@ -289,7 +289,7 @@ static bool match_date(struct sg_arena *a, struct sg_str s, struct sg_str *out) 
     return true;
 }
 
-/* ---------------------------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------------------------- */
 
 static const char *const null_words[] = {"", "~", "null", "Null", "NULL", NULL};
 static const char *const true_words[] = {"yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", NULL};

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* frame: encoding and decoding, byte by byte so that neither alignment nor the machine's byte order matters.
  *
- * The reader keeps the bytes of one unfinished frame; what was taken is dropped when new bytes come, so a piece that holds
- * many small frames is moved at most once. */
+ * The reader keeps the bytes of one unfinished frame; what was taken is dropped when new bytes come, so a piece that
+ * holds many small frames is moved at most once. */
 #include "hooks/frame.h"
 
 #define LENGTH_BYTES 4

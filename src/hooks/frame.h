@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* frame: the bytes between the engine and a hook host (docs/formats/hook-protocol.md), and nothing else: no sockets.
  *
- * A frame is u32 length (little-endian, of what follows), u8 kind, payload. Rare frames carry one JSON object; those of
- * every call have a fixed head, so that a call costs no second JSON text.
+ * A frame is u32 length (little-endian, of what follows), u8 kind, payload. Rare frames carry one JSON object; those
+ * of every call have a fixed head, so that a call costs no second JSON text.
  * Memory: what the readers return are views into the bytes they were given.
  * Errors: a length of 0 is SG_E_SYNTAX, one over the reader's limit SG_E_LIMIT; both end the connection. */
 #ifndef SG_HOOKS_FRAME_H
@@ -43,7 +43,7 @@ struct sg_frame {
     struct sg_str payload;
 };
 
-/* --- reading a stream of bytes, in any pieces ---------------------------------------------------------------------- */
+/* --- reading a stream of bytes, in any pieces ------------------------------------------------------------------- */
 
 struct sg_frames {
     struct sg_buf buf;
@@ -58,7 +58,7 @@ void sg_frames_feed(struct sg_frames *f, const char *p, size_t n);
 /* 1: *out is the next frame; 0: more bytes are wanted; or SG_E_SYNTAX, SG_E_LIMIT. */
 int sg_frames_next(struct sg_frames *f, struct sg_frame *out);
 
-/* --- writing: the payload is appended between begin and end ----------------------------------------------------------- */
+/* --- writing: the payload is appended between begin and end ----------------------------------------------------- */
 
 size_t sg_frame_begin(struct sg_buf *b, enum sg_frame_kind kind);
 void sg_frame_end(struct sg_buf *b, size_t begin);
@@ -70,7 +70,7 @@ void sg_put_u64(struct sg_buf *b, uint64_t v);
 /* Over four bytes that were put before, for lengths known later. */
 void sg_set_u32(struct sg_buf *b, size_t at, uint32_t v);
 
-/* --- the payloads with a fixed head ------------------------------------------------------------------------------------ */
+/* --- the payloads with a fixed head ----------------------------------------------------------------------------- */
 
 struct sg_call_frame {
     uint64_t id;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hooks: user code runs in hook hosts, never in the engine (design D5).
  *
- * A host is a process that speaks a small framed protocol over a socket: load a hook, call it, cancel. This module starts
- * hosts (one at first, more while calls wait), spreads calls over them, enforces the deadline of each call, and replaces a
- * host that hangs or dies: the call at fault fails, the host's other calls run again on a fresh one.
+ * A host is a process that speaks a small framed protocol over a socket: load a hook, call it, cancel. This module
+ * starts hosts (one at first, more while calls wait), spreads calls over them, enforces the deadline of each call, and
+ * replaces a host that hangs or dies: the call at fault fails, the host's other calls run again on a fresh one.
  * The built-in host runs jq programs: this same binary started again with an empty environment, a memory limit and no
  * module path (host_jq.c). Other languages speak the same protocol: docs/formats/hook-protocol.md.
  *
- * Memory: a call's struct is the caller's until its one callback; its input is encoded when it is handed to a host, and may
- * be asked for again (a fresh host), so it must stay alive until then.
+ * Memory: a call's struct is the caller's until its one callback; its input is encoded when it is handed to a host,
+ * and may be asked for again (a fresh host), so it must stay alive until then.
  * Thread: loop.   Async: callbacks never from inside start; sg_hook_cancel ends in no callback.
- * Errors: HOOK (the hook raised; text of it), HOST (its host died under it), TIMEOUT (deadline), LIMIT (result too large). */
+ * Errors: HOOK (the hook raised; text of it), HOST (its host died under it), TIMEOUT (deadline), LIMIT (input or result
+ * too large). */
 #ifndef SG_HOOKS_HOOKS_H
 #define SG_HOOKS_HOOKS_H
 
@@ -25,7 +26,7 @@ struct sg_hooks_options {
     uint32_t max_hosts;    /* 0: min(cores, 8) */
     uint32_t deadline_ms;  /* of one call; 0: 10,000 */
     uint64_t memory_bytes; /* of a built-in host; 0: 512 MB */
-    uint64_t result_bytes; /* of one result; 0: 64 MB */
+    uint64_t result_bytes; /* of one result; 0: 64 MB; at most 1 GB */
     double now;            /* seconds since 1970 that `now` gives in hooks: the run's stored start; 0: the clock */
     /* What a hook prints (jq: debug, stderr), as text; `c` is NULL when it was no call's. May be NULL. */
     void (*on_print)(void *ud, struct sg_hook_call *c, struct sg_str text);
@@ -41,8 +42,8 @@ enum sg_hook_args { SG_HOOK_INPUT, SG_HOOK_INPUT_AND_STATE };
 
 /* Names a hook; the same text and args give the same number. Numbers count from 0. Before sg_hooks_load. */
 int sg_hooks_add(struct sg_hooks *h, const struct sg_hook_spec *spec, enum sg_hook_args args);
-/* Loads every hook in a host and reports those that do not compile into diags, at all of their marks. on_done comes once with
- * 0, SG_E_HOOK, or SG_E_HOST when no host can be started; with no hooks added no host is started. */
+/* Loads every hook in a host and reports those that do not compile into diags, at all of their marks. on_done comes once
+ * with 0, SG_E_HOOK, or SG_E_HOST when no host can be started; with no hooks added no host is started. */
 void sg_hooks_load(struct sg_hooks *h, struct sg_diags *diags, void (*on_done)(void *ud, int status), void *ud);
 
 struct sg_hook_call {
@@ -68,7 +69,7 @@ struct sg_hook_figures {
 };
 void sg_hooks_figures(const struct sg_hooks *h, struct sg_hook_figures *out);
 
-/* The other side: `sygra` started as the built-in host calls this and returns its result from main. Speaks on `fd`. */
+/* The other side: `sygra --host jq` calls this with descriptor 3 and returns its result from main. */
 int sg_host_jq_main(int fd);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* host: the engine's end of one socket.
  *
- * Deadlines: one lazy timer: it is armed while something is awaited, and looks when it fires. Starting and each load may
- * take START_MS. A call's time begins when it is the first without answer (serial host) or when it is sent (others, which
- * promise to begin at once). A serial host that is at its first call for SLOW_MS gives the others back, so that one hanging
- * program holds up one record and not a window full of them; the host is told to skip them, and their slots stay taken until
- * it has said so.
- * The end of a host is seen twice, as the end of its socket (after its last answer) and as the exit of its process (which
- * says how): it has ended when both came. Who is to blame: of a serial host the first call; of another one every call, but
- * at a deadline those that are over it. SIGKILL from outside says nothing about any call. */
+ * Deadlines: one lazy timer: it is armed while something is awaited, and looks when it fires. Starting and each load
+ * may take START_MS. A call's time begins when it is the first without answer (serial host) or when it is sent
+ * (others, which promise to begin at once). A serial host that is at its first call for SLOW_MS gives the others
+ * back, so that one hanging program holds up one record and not a window full of them; the host is told to skip them,
+ * and their slots stay taken until it has said so.
+ * The end of a host is seen twice, as the end of its socket (after its last answer) and as the exit of its process
+ * (which says how): it has ended when both came. Who is to blame: of a serial host the first call; of another one
+ * every call, but at a deadline those that are over it. SIGKILL from outside says nothing about any call. */
 #include "hooks/host.h"
 
 #include <signal.h>
@@ -17,14 +17,15 @@
 
 #define START_MS 60000
 #define SLOW_MS 100
-/* From exit to the end of the socket: only a grandchild that holds it can make that long. */
-#define LINGER_MS 1000
+/* Between exit and the end of the socket, in whichever order. Only a grandchild that holds the socket, or a host that
+ * closed it and goes on, can make that long. */
+#define LINGER_MS 500
 /* Bytes not written yet that stop the sending of more calls. */
 #define BACKLOG ((size_t)256 << 10)
 #define KEEP ((size_t)1 << 20)
 #define MAX_INPUT ((size_t)256 << 20)
-/* Beside a result's bytes. */
-#define FRAME_HEAD 64
+/* Answers that are no results (prints) may have this size whatever the limit of results, and frames have heads. */
+#define SMALL_FRAME ((size_t)1 << 20)
 
 static void check_time(struct sg_host *host);
 
@@ -75,11 +76,13 @@ static void blame(struct sg_host *host, enum sg_host_blame how) {
 }
 
 static void explain_exit(const struct sg_host *host, struct sg_err *err) {
+    unsigned long long memory_mb = host->how->memory_bytes >> 20;
     if (host->signal == SIGKILL && host->killed) sg_fail(err, SG_E_HOST, "its host closed the connection");
-    else if (host->signal == SIGKILL) sg_fail(err, SG_E_HOST, "its host was killed from outside (signal 9; out of memory?)");
-    else if (host->signal) sg_fail(err, SG_E_HOST, "its host was ended by signal %d (%s)", host->signal, strsignal(host->signal));
-    else if (host->exit_status == SG_HOST_EXIT_MEMORY && host->how->memory_bytes)
-        sg_fail(err, SG_E_HOST, "the program used more than %llu MB", (unsigned long long)(host->how->memory_bytes >> 20));
+    else if (host->signal == SIGKILL) sg_fail(err, SG_E_HOST, "its host was killed from outside (out of memory?)");
+    else if (host->signal)
+        sg_fail(err, SG_E_HOST, "its host was ended by signal %d (%s)", host->signal, strsignal(host->signal));
+    else if (host->exit_status == SG_HOST_EXIT_MEMORY && memory_mb)
+        sg_fail(err, SG_E_HOST, "the program used more than %llu MB", memory_mb);
     else if (host->words[0]) sg_fail(err, SG_E_HOST, "its host ended: %s", host->words);
     else sg_fail(err, SG_E_HOST, "its host ended with status %d", host->exit_status);
 }
@@ -108,7 +111,8 @@ static uint32_t slow_ms(const struct sg_host *host) {
 
 /* When to look next; 0: nothing is awaited. */
 static uint64_t due_ns(const struct sg_host *host) {
-    if (host->exited) return host->since_ns + SG_MS(LINGER_MS);
+    if (host->killed) return 0;
+    if (host->exited || host->stream_ended) return host->since_ns + SG_MS(LINGER_MS);
     if (host->state < SG_HOST_READY) return host->since_ns + SG_MS(START_MS);
     if (host->n_slots == 0) return 0;
     bool may_return = host->serial && !host->returned && host->n_slots > 1;
@@ -143,8 +147,10 @@ static void end_overdue(struct sg_host *host) {
     struct sg_err why;
     uint32_t limit = host->how->deadline_ms;
     uint64_t now = now_ns(host);
-    for (uint32_t i = 0; i < host->n_slots; i++)
-        if (host->slots[i].since_ns && now - host->slots[i].since_ns >= SG_MS(limit)) host->slots[i].blame = SG_BLAME_SURE;
+    for (uint32_t i = 0; i < host->n_slots; i++) {
+        struct sg_host_slot *slot = &host->slots[i];
+        if (slot->since_ns && now - slot->since_ns >= SG_MS(limit)) slot->blame = SG_BLAME_SURE;
+    }
     if (host->state < SG_HOST_READY) sg_fail(&why, SG_E_HOST, "its host said nothing for %d s", START_MS / 1000);
     else if (limit % 1000) sg_fail(&why, SG_E_TIMEOUT, "the program ran longer than %u ms", limit);
     else sg_fail(&why, SG_E_TIMEOUT, "the program ran longer than %u s", limit / 1000);
@@ -159,6 +165,9 @@ static void check_time(struct sg_host *host) {
     } else if (host->exited) {
         host->stream_ended = true;
         end_if_gone(host);
+    } else if (host->stream_ended) {
+        host->killed = true;
+        sg_process_kill(host->process);
     } else if (host->state == SG_HOST_READY && host->serial && !host->returned && host->n_slots > 1) {
         give_back(host);
         watch_time(host);
@@ -278,13 +287,9 @@ static void take_frames(struct sg_host *host) {
     else watch_time(host);
 }
 
-/* A host without socket is of no use; one that is ending already keeps its own status. */
-static void on_stream_end(struct sg_host *host) {
-    host->stream_ended = true;
-    if (!host->exited) {
-        host->killed = true;
-        sg_process_kill(host->process);
-    }
+static void on_half_end(struct sg_host *host) {
+    host->since_ns = now_ns(host);
+    watch_time(host);
     end_if_gone(host);
 }
 
@@ -297,7 +302,8 @@ static void on_data(void *ud, const char *p, size_t n, int status) {
         sg_frames_feed(&host->in, p, n);
         take_frames(host);
     } else {
-        on_stream_end(host);
+        host->stream_ended = true;
+        on_half_end(host);
     }
     leave(host);
 }
@@ -318,9 +324,7 @@ static void on_exit_of(void *ud, int exit_status, int sig) {
     host->exited = true;
     host->exit_status = exit_status;
     host->signal = sig;
-    host->since_ns = now_ns(host);
-    watch_time(host);
-    end_if_gone(host);
+    on_half_end(host);
     leave(host);
 }
 
@@ -341,7 +345,7 @@ static int start_process(struct sg_host *host, struct sg_err *err) {
     const char *const argv[] = {host->how->exe, "--host", host->how->kind, NULL};
     const char *const env[] = {NULL};
     struct sg_spawn spawn = {.file = host->how->exe, .argv = argv, .env = env, .on_exit = on_exit_of, .ud = host};
-#ifndef __SANITIZE_ADDRESS__ /* its shadow memory alone is 20 TB of addresses: under it only the deadline guards */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they map terabytes: the deadline must do */
     spawn.memory_limit = host->how->memory_bytes;
 #endif
     return sg_process_start(host->how->loop, &spawn, &STREAM_EVENTS, host, &host->process, &host->stream, err);
@@ -356,7 +360,7 @@ int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct 
     host->timer = (struct sg_timer){.on_fire = on_timer, .ud = host};
     host->window = 1;
     sg_arena_init(&host->arena, 0);
-    sg_frames_init(&host->in, (uint32_t)(how->result_bytes + FRAME_HEAD));
+    sg_frames_init(&host->in, (uint32_t)(how->result_bytes + SMALL_FRAME));
     if (start_process(host, err) != 0) {
         release(host);
         return sg_err_wrap(err, SG_E_HOST, "cannot start a host for %s", how->kind);
@@ -369,7 +373,8 @@ int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct 
     return 0;
 }
 
-void sg_host_load(struct sg_host *host, uint32_t hook, const char *language, struct sg_str text, bool state, bool again) {
+void sg_host_load(struct sg_host *host, uint32_t hook, const char *language, struct sg_str text, bool state,
+                  bool again) {
     SG_ASSERT(host->state == SG_HOST_STARTING);
     if (host->n_loads == host->cap_loads) {
         host->cap_loads = host->cap_loads ? host->cap_loads * 2 : 8;
@@ -377,19 +382,19 @@ void sg_host_load(struct sg_host *host, uint32_t hook, const char *language, str
     }
     host->loads[host->n_loads++] = hook;
     size_t at = sg_frame_begin(&host->out, SG_FRAME_LOAD);
-    sg_buf_printf(&host->out, "{\"hook\":%u,\"language\":\"%s\",\"variables\":[%s],\"again\":%s,\"text\":", hook, language,
-                  state ? "\"state\"" : "", again ? "true" : "false");
+    sg_buf_printf(&host->out, "{\"hook\":%u,\"language\":\"%s\",\"variables\":[%s],\"again\":%s,\"text\":", hook,
+                  language, state ? "\"state\"" : "", again ? "true" : "false");
     sg_json_write_string(&host->out, text);
     sg_buf_ch(&host->out, '}');
     sg_frame_end(&host->out, at);
 }
 
 bool sg_host_has_room(const struct sg_host *host) {
-    return host->state == SG_HOST_READY && !host->ended && !host->exited && !host->stream_ended && host->n_slots < host->window &&
-           host->out.n - host->written < BACKLOG;
+    bool lives = host->state == SG_HOST_READY && !host->ended && !host->exited && !host->stream_ended;
+    return lives && !host->returned && host->n_slots < host->window && host->out.n - host->written < BACKLOG;
 }
 
-/* The input goes where it is sent from; the state follows it, by way of a buffer, as its author writes both at once. */
+/* The input goes where it is sent from; the state follows it by way of a buffer, as its author writes both at once. */
 static void put_values(struct sg_host *host, struct sg_hook_call *call, enum sg_hook_args args) {
     struct sg_buf *out = &host->out, *values = &host->values;
     sg_put_u32(out, 0);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* host: one hook host as the engine sees it: process, socket, what it was asked and has not answered yet, and its deadline.
+/* host: one hook host as the engine sees it: process, socket, what it was asked and has not answered yet, and its
+ * deadline.
  *
- * Knows no queue and no other host: the pool (hosts.c) decides what it is sent, and what becomes of its calls when it ends.
+ * Knows no queue and no other host: the pool (hosts.c) decides what it is sent, and what becomes of its calls when it
+ * ends.
  * Memory: a host is its own until sg_host_close, which may be called in any of its events.
- * Async: events never from inside a function of this header. After on_end comes no other event; the pool then reads the
- * slots and closes the host. */
+ * Async: events never from inside a function of this header. After on_end comes no other event; the pool then reads
+ * the slots and closes the host. */
 #ifndef SG_HOOKS_HOST_H
 #define SG_HOOKS_HOST_H
 
 #include "hooks/frame.h"
 #include "hooks/hooks.h"
 
-/* Calls that a host may hold: enough for it to find the next one when it has answered, few enough to move elsewhere. */
+/* Calls that a host may hold: enough for it to find a next one when it has answered, few enough to move elsewhere. */
 #define SG_HOST_SLOTS 32
 
 /* Until its hello; until all loads are answered; for good. */
@@ -34,7 +36,8 @@ struct sg_host_events {
     void (*on_loaded)(struct sg_host *host, uint32_t hook, const struct sg_json *refusal);
     void (*on_ready)(struct sg_host *host); /* all loads are answered */
     /* Result or error; the slot is free already. */
-    void (*on_answer)(struct sg_host *host, struct sg_hook_call *call, const struct sg_answer_frame *answer, bool result);
+    void (*on_answer)(struct sg_host *host, struct sg_hook_call *call, const struct sg_answer_frame *answer,
+                      bool result);
     void (*on_print)(struct sg_host *host, struct sg_hook_call *call, struct sg_str text);
     /* A call that another host should take: this one has been at its first for long. */
     void (*on_return)(struct sg_host *host, struct sg_hook_call *call);
@@ -84,7 +87,8 @@ int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct 
 void sg_host_close(struct sg_host *host);
 
 /* Before the host is ready. `again`: another host has loaded the same before. */
-void sg_host_load(struct sg_host *host, uint32_t hook, const char *language, struct sg_str text, bool state, bool again);
+void sg_host_load(struct sg_host *host, uint32_t hook, const char *language, struct sg_str text, bool state,
+                  bool again);
 bool sg_host_has_room(const struct sg_host *host);
 /* Encodes; sg_host_flush sends. Errors: SG_E_LIMIT: the input is too large; the call is not in the host then. */
 int sg_host_send(struct sg_host *host, struct sg_hook_call *call, enum sg_hook_args args, struct sg_err *err);

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* host_jq: the built-in hook host: `sygra` started again, alone with a socket, running jq programs.
  *
- * One thread, blocking: read frames, run the calls in their order, write the answers. The host says `serial`: the engine
- * takes the first call without an answer for the one at work, and blames it when the host hangs or dies. So that answers may
- * still be gathered and written together, whatever ends or holds up the work writes what is finished first:
+ * One thread, blocking: read frames, run the calls in their order, write the answers. The host says `serial`: the
+ * engine takes the first call without an answer for the one at work, and blames it when the host hangs or dies. So
+ * that answers may still be gathered and written together, whatever ends or holds up the work writes what is finished
+ * first:
  *   - a timer FLUSH_MS after the first unwritten answer (SIGALRM);
- *   - the handlers of the fatal signals (libjq's assertions, its out of memory, a stack too deep), on a stack of their own.
- * They see finished frames only, in a buffer that does not move while a program runs (`done`; the call at work has its own,
- * `work`), and do nothing but write(2).
- * Cancelling: after a call that took SLOW_NS the host looks what has come in the meantime, and skips the calls that the engine
- * has taken back. Short calls are not worth a look.
- * Fences: no environment, no modules (jq_program.c), no output but the socket, no core files; the engine sets the limit of
- * memory and of time. When the socket ends, so does the host. */
+ *   - the handlers of the fatal signals (libjq's assertions, its out of memory, a stack too deep), on a stack of
+ *     their own.
+ * They see finished frames only, in a buffer that does not move while a program runs (`done`; the call at work has its
+ * own, `work`), and do nothing but write(2).
+ * Cancelling: after a call that took SLOW_NS the host looks what has come in the meantime, and skips the calls that
+ * the engine has taken back. Short calls are not worth a look.
+ * Fences: no environment, no modules (jq_program.c), no output but the socket, no core files; the engine sets the
+ * limit of memory and of time. When the socket ends, so does the host. */
 #include "hooks/hooks.h"
 
 #include "hooks/frame.h"
@@ -32,6 +34,12 @@
 #define FLUSH_MS 2
 /* Answers beyond this are written at once. */
 #define FLUSH_BYTES ((size_t)64 << 10)
+/* The thread sanitizer keeps back signals while a program runs. */
+#ifdef __SANITIZE_THREAD__
+#define FLUSH_ALWAYS 1
+#else
+#define FLUSH_ALWAYS 0
+#endif
 #define SLOW_NS 20000000
 #define WINDOW 64
 #define MAX_FRAME ((uint32_t)1 << 30)
@@ -71,13 +79,19 @@ static struct {
 } outlet;
 
 /* The engine is gone when a write fails: nothing is left to be done. */
-static void write_done(void) {
-    while (outlet.written < outlet.done.n) {
-        ssize_t n = write(outlet.fd, outlet.done.p + outlet.written, outlet.done.n - outlet.written);
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) _exit(0);
-        outlet.written += (size_t)n;
+static void write_all(const char *p, size_t n) {
+    while (n > 0) {
+        ssize_t taken = write(outlet.fd, p, n);
+        if (taken < 0 && errno == EINTR) continue;
+        if (taken <= 0) _exit(0);
+        p += taken;
+        n -= (size_t)taken;
     }
+}
+
+static void write_done(void) {
+    write_all(outlet.done.p + outlet.written, outlet.done.n - outlet.written);
+    outlet.written = outlet.done.n;
 }
 
 static void lock_outlet(void) {
@@ -99,7 +113,8 @@ static void on_signal(int sig) {
 
 static void on_no_memory(void *ud) {
     (void)ud;
-    if (!outlet.busy) write_done();
+    lock_outlet();
+    write_done();
     _exit(SG_HOST_EXIT_MEMORY);
 }
 
@@ -117,8 +132,13 @@ static void arm_timer(void) {
     setitimer(ITIMER_REAL, &once, NULL);
 }
 
-/* Whole frames, which may be written from now on. */
+/* Whole frames, which may be written from now on. Large ones are not copied: memory may be short. */
 static void hand_out(struct sg_str frames) {
+    if (frames.n >= FLUSH_BYTES || FLUSH_ALWAYS) {
+        flush();
+        write_all(frames.p, frames.n);
+        return;
+    }
     lock_outlet();
     sg_buf_str(&outlet.done, frames);
     unlock_outlet();
@@ -222,7 +242,8 @@ static struct program *place_program(struct host *h, int64_t hook) {
 
 static bool has_state(const struct sg_json *load) {
     const struct sg_json *names = sg_json_get(load, SG_STR("variables"));
-    return names && names->type == SG_JSON_ARRAY && names->n == 1 && sg_json_is_text(&names->items[0], SG_STR("state"));
+    if (!names || names->type != SG_JSON_ARRAY || names->n != 1) return false;
+    return sg_json_is_text(&names->items[0], SG_STR("state"));
 }
 
 static int on_load(struct host *h, const struct sg_frame *f) {
@@ -329,6 +350,7 @@ static void catch_signals(void) {
     const stack_t own = {.ss_sp = stack, .ss_size = sizeof stack};
     sigaltstack(&own, NULL);
     struct sigaction sa = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigfillset(&sa.sa_mask); /* one writer at a time */
     sigaction(SIGALRM, &sa, NULL);
     /* Once: the signal comes again behind the handler and ends the process as it would have. */
     sa.sa_flags = SA_RESETHAND | SA_ONSTACK;

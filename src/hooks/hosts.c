@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* hosts: the pool: hooks by number, calls that wait, hosts that come and go.
  *
- * One deferred function, pump(), does all sending: it hands the waiting calls to the hosts with most room, starts a host when
- * there is none, or when more calls wait than all hosts hold, and then lets every host write once. All other functions only
- * change the lists and ask for a pump.
- * A call is waiting (first in, first out; what comes back from a host goes to the front), sent (a slot of its host knows it),
- * or done. What ended a host fails; what was only near goes to the front again. When nobody can say (a host killed from
- * outside), a call that was at work in a second such death fails, so that one which makes the system kill its hosts ends too.
- * Starting: START_TRIES hosts that end before their hello fail all calls and loads that wait for them with the reason; the
- * next call tries anew. So a program that cannot be started costs each call a failure and no loop.
+ * One deferred function, pump(), does all sending: it hands the waiting calls to the hosts with most room, starts a
+ * host when there is none, when more calls wait than all hosts hold, or when one is slow, and then lets every host
+ * write once. All other functions only change the lists and ask for a pump.
+ * A call is waiting (first in, first out; what comes back from a host goes to the front), sent (a slot of its host
+ * knows it), or done. What ended a host fails; what was only near goes to the front again. When nobody can say (a
+ * host killed from outside), a call that was at work in a second such death fails, so that one which makes the system
+ * kill its hosts ends too.
+ * Starting: START_TRIES hosts that end before their hello fail all calls and loads that wait for them with the reason;
+ * the next call tries anew. So a program that cannot be started costs each call a failure and no loop.
  * User's callbacks may close the whole pool: `depth` counts the functions under way, the last one frees. */
 #include "hooks/host.h"
 
@@ -20,6 +21,7 @@
 #define DEADLINE_MS 10000
 #define MEMORY_BYTES ((uint64_t)512 << 20)
 #define RESULT_BYTES ((uint64_t)64 << 20)
+#define MAX_RESULT_BYTES ((uint64_t)1 << 30)
 #define START_TRIES 3
 #define MAX_DEATHS 2
 
@@ -106,6 +108,7 @@ int sg_hooks_open(struct sg_loop *l, const struct sg_hooks_options *o, struct sg
                                       .now = o->now,
                                       .ev = &HOST_EVENTS,
                                       .ud = h};
+    if (h->setup.result_bytes > MAX_RESULT_BYTES) h->setup.result_bytes = MAX_RESULT_BYTES;
     h->pump = (struct sg_later){.run = on_pump, .ud = h};
     sg_arena_init(&h->arena, 0);
     *out = h;
@@ -157,7 +160,8 @@ static void set_broken(struct sg_hooks *h, struct hook *k, struct sg_str fault) 
 
 static struct sg_str describe_refusal(struct sg_hooks *h, const struct sg_json *refusal) {
     const struct sg_json *message = sg_json_get(refusal, SG_STR("message"));
-    const struct sg_json *line = sg_json_get(refusal, SG_STR("line")), *column = sg_json_get(refusal, SG_STR("column"));
+    const struct sg_json *line = sg_json_get(refusal, SG_STR("line"));
+    const struct sg_json *column = sg_json_get(refusal, SG_STR("column"));
     struct sg_str text = message && message->type == SG_JSON_STRING ? sg_json_text(message) : SG_STR("refused");
     if (line && line->type == SG_JSON_NUMBER && column && column->type == SG_JSON_NUMBER)
         return sg_str_printf(&h->arena, "jq: line %.*s, column %.*s: %.*s", SG_ARG(sg_json_text(line)),
@@ -213,7 +217,6 @@ static void take_out(struct sg_hooks *h, struct sg_hook_call *c) {
 
 void sg_hook_start(struct sg_hooks *h, struct sg_hook_call *c) {
     SG_ASSERT(c->hook >= 0 && (size_t)c->hook < h->n_hooks);
-    c->id_ = ++h->next_id;
     c->deaths_ = 0;
     h->figures.calls++;
     put_last(h, c, CALL_WAITING);
@@ -247,8 +250,8 @@ static int start_host(struct sg_hooks *h) {
     }
     for (size_t i = 0; i < h->n_hooks; i++) {
         const struct hook *k = &h->hooks[i];
-        if (k->state != HOOK_BROKEN)
-            sg_host_load(host, (uint32_t)i, "jq", k->text, k->args == SG_HOOK_INPUT_AND_STATE, k->state == HOOK_LOADED);
+        bool state = k->args == SG_HOOK_INPUT_AND_STATE, again = k->state == HOOK_LOADED;
+        if (k->state != HOOK_BROKEN) sg_host_load(host, (uint32_t)i, h->setup.kind, k->text, state, again);
     }
     host->next = h->hosts;
     h->hosts = host;
@@ -273,17 +276,17 @@ static void give_up(struct sg_hooks *h) {
     }
 }
 
-static uint32_t count_sent(const struct sg_hooks *h) {
-    uint32_t n = 0;
-    for (const struct sg_host *host = h->hosts; host; host = host->next) n += host->n_slots;
-    return n;
-}
-
+/* More wait than all hosts hold, or a host is held up by one call. */
 static bool wants_another(const struct sg_hooks *h) {
+    uint32_t sent = 0;
+    bool slow = false;
     if (h->n_hosts >= h->options.max_hosts || h->failed_starts >= START_TRIES) return false;
-    for (const struct sg_host *host = h->hosts; host; host = host->next)
+    for (const struct sg_host *host = h->hosts; host; host = host->next) {
         if (host->state < SG_HOST_READY) return false;
-    return h->figures.waiting > count_sent(h);
+        sent += host->n_slots;
+        slow |= host->returned;
+    }
+    return h->figures.waiting > (slow ? 0 : sent);
 }
 
 static void see_to_a_host(struct sg_hooks *h) {
@@ -305,6 +308,7 @@ static void send(struct sg_hooks *h, struct sg_hook_call *c, struct sg_host *hos
     struct sg_err err;
     const struct hook *k = &h->hooks[c->hook];
     take_out(h, c);
+    c->id_ = ++h->next_id; /* of this sending: a host that it came back from may still skip the old number */
     if (k->state == HOOK_BROKEN) {
         fail(h, c, SG_E_HOOK, k->fault.p);
     } else if (sg_host_send(host, c, k->args, &err) != 0) {
@@ -360,7 +364,8 @@ static void give_result(struct sg_hooks *h, struct sg_hook_call *c, struct sg_st
     c->on_done(c, 0, &results, NULL);
 }
 
-static void on_answer(struct sg_host *host, struct sg_hook_call *c, const struct sg_answer_frame *answer, bool result) {
+static void on_answer(struct sg_host *host, struct sg_hook_call *c, const struct sg_answer_frame *answer,
+                      bool result) {
     struct sg_hooks *h = host->ud;
     enter(h);
     if (h->waiting.first) ask_pump(h);
@@ -423,6 +428,7 @@ static void blame_start(struct sg_hooks *h, const struct sg_host *host, const st
     }
     h->failed_starts++;
     h->start_error = *why;
+    sg_err_wrap(&h->start_error, SG_E_HOST, "cannot start a host for %s", h->setup.kind);
 }
 
 static void on_end(struct sg_host *host, const struct sg_err *why) {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jq_program: how a user's text becomes a program that cannot reach out of its box.
  *
- * libjq binds named arguments when it compiles, not when it runs, so `$state` travels in the input: the program that runs is
+ * libjq binds named arguments when it compiles, not when it runs, so `$state` travels in the input: the program that
+ * runs is
  *     <definitions> .[1] as $state | .[0] | (<text>
  *
  *     )
- * All that stands before the text is on its first line, so that lines (and $__loc__) are the user's; columns of line 1 are
- * corrected. The empty line is for libjq 1.7, where a backslash at the end of a comment continues it.
- * In those parentheses "1) | (2" would be a program. So the text is first parsed alone, behind an import of a module that
- * does not exist: libjq parses everything before it looks for modules, and complaining about the module is the proof of
- * good syntax. That costs 0.1 ms; binding the 200 builtins (20 ms in 1.6) comes later and is not reached.
+ * All that stands before the text is on its first line, so that lines (and $__loc__) are the user's; columns of line
+ * 1 are corrected. The empty line is for libjq 1.7, where a backslash at the end of a comment continues it.
+ * In those parentheses "1) | (2" would be a program. So the text is first parsed alone, behind an import of a module
+ * that does not exist: libjq parses everything before it looks for modules, and complaining about the module is the
+ * proof of good syntax. That costs 0.1 ms; binding the 200 builtins (20 ms in 1.6) comes later and is not reached.
  * JQ_LIBRARY_PATH is set to an empty list: without it an import aborts libjq 1.6 (assertion in jv_array_concat).
- * Messages carry the line in words, the line's text, and then as many spaces as the column has bytes before it (1.6, 1.7) or
- * the column in words (1.8). */
+ * Messages carry the line in words, the line's text, and then as many spaces as the column has bytes before it (1.6,
+ * 1.7) or the column in words (1.8). */
 #include "hooks/jq_program.h"
 
 #include <ctype.h>
@@ -27,8 +28,8 @@
 
 #define NO_MODULE "sygra-has-no-modules"
 #define SYNTAX_HEAD "import \"" NO_MODULE "\" as none; "
-#define DEFINITIONS                                                                                                   \
-    "def input: error(\"a hook has one input: `input` finds nothing to read\"); "                                     \
+#define DEFINITIONS                                                                                                  \
+    "def input: error(\"a hook has one input: `input` finds nothing to read\"); "                                    \
     "def stderr: debug; def localtime: gmtime; def strflocaltime(f): strftime(f); "
 
 struct sg_jq {
@@ -128,7 +129,8 @@ static int refuse(struct sg_jq_fault *fault, const char *text) {
 /* The first byte that is neither white space nor comment. */
 static size_t skip_blank(struct sg_str text) {
     size_t at = 0;
-    while (at < text.n && strchr(" \t\r\n#", text.p[at])) at = text.p[at] == '#' ? sg_str_find(text, '\n', at) : at + 1;
+    while (at < text.n && strchr(" \t\r\n#", text.p[at]))
+        at = text.p[at] == '#' ? sg_str_find(text, '\n', at) : at + 1;
     return at;
 }
 
@@ -156,11 +158,12 @@ static bool compile_with(struct sg_jq *p, struct compile *c, const char *head, c
 }
 
 static int compile_program(struct sg_jq *p, struct sg_str text, struct sg_jq_fault *fault) {
+    static const char NO_MODULES[] = "a hook has no modules: import, include and module do not work";
     static const char NO_EXPRESSION[] = "the program has no expression (`.` passes the input on)";
     struct compile c = {.text = text, .fault = fault};
     if (memchr(text.p, '\0', text.n)) return refuse(fault, "the program holds a NUL character");
     if (skip_blank(text) == text.n) return refuse(fault, NO_EXPRESSION);
-    if (begins_with_directive(text)) return refuse(fault, "a hook has no modules: import, include and module do not work");
+    if (begins_with_directive(text)) return refuse(fault, NO_MODULES);
     compile_with(p, &c, SYNTAX_HEAD, "");
     bool no_main = strstr(fault->text, "Top-level program not given"); /* 1.7 sees that first */
     if (no_main) return refuse(fault, NO_EXPRESSION);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jq_value: two walkers and a hash table.
  *
- * The table's key is the double's bit pattern; a round number makes clearing free. Lookups happen for numbers only that the
- * short way (whole, within 2^53) does not print, so a state without such numbers never touches it. */
+ * The table's key is the double's bit pattern; a round number makes clearing free. Lookups happen for numbers only
+ * that the short way (whole, within 2^53) does not print, so a state without such numbers never touches it. */
 #include "hooks/jq_value.h"
 
 #include <float.h>

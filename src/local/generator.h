@@ -15,6 +15,13 @@
 
 #include <stdatomic.h>
 
+/* A sequence number of libllama, with the prompt of its last user still in the model's memory. */
+struct sg_stream {
+    llama_token *tokens; /* room for `context` */
+    uint32_t n;
+    bool busy;
+};
+
 struct sg_sequence {
     /* Set by local.c before the first round. */
     struct sg_arena arena;
@@ -29,6 +36,8 @@ struct sg_sequence {
     /* The generator's own. */
     bool started;
     struct sg_prompt prompt;
+    struct sg_stream *stream; /* NULL: none */
+    uint32_t reused;  /* tokens of the prompt that were in the model's memory already */
     uint32_t n_past;  /* tokens in the model's memory */
     llama_token next; /* the newest token of the reply, not yet decoded */
     int32_t output;   /* its place in the batch of this round, or -1 */
@@ -49,7 +58,7 @@ struct sg_generator {
     struct sg_llama_places places;
     const char *model_path; /* NULL: the demo model */
     uint32_t threads, context, n_slots;
-    struct sg_sequence **slots; /* n_slots places; a slot's number is the sequence's number in libllama */
+    struct sg_sequence **slots; /* n_slots places */
     atomic_bool stop;
 
     /* The outcome of loading: the first round does it. */
@@ -63,6 +72,7 @@ struct sg_generator {
     struct llama_context *llama;
     struct llama_batch batch;
     uint32_t room; /* tokens in the batch */
+    struct sg_stream *streams; /* n_slots, by number */
     struct sg_arena arena;
 };
 

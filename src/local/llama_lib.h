@@ -40,6 +40,7 @@
     X(llama_get_memory)                                                                                               \
     X(llama_memory_clear)                                                                                             \
     X(llama_memory_seq_rm)                                                                                            \
+    X(llama_memory_seq_pos_min)                                                                                       \
     X(llama_batch_init)                                                                                               \
     X(llama_batch_free)                                                                                               \
     X(llama_decode)                                                                                                   \

@@ -33,6 +33,7 @@ void sg_local_close(struct sg_local *m);
 struct sg_local_result {
     struct sg_str text; /* valid inside the callback */
     uint32_t prompt_tokens, completion_tokens;
+    uint32_t reused_tokens; /* of the prompt: its beginning was still in the model's memory */
     const char *finish_reason; /* "stop" or "length" */
 };
 

@@ -30,7 +30,11 @@ struct sg_mock;
 int sg_mock_open(struct sg_loop *l, const struct sg_mock_options *o, struct sg_mock **out, struct sg_err *err);
 uint16_t sg_mock_port(const struct sg_mock *m);
 void sg_mock_close(struct sg_mock *m);
-/* The counters as one JSON object (also at GET /__stats). */
+/* The counters as one JSON object (also at GET /__stats; POST /__reset sets them to zero): requests (to a model, well formed);
+ * how they ended: answered, reset, truncated, garbage, hang, error_body, client_gone, by_status {"200": n}; in_flight,
+ * max_in_flight (waiting ones included), serving, max_serving; connections, open_connections, max_connections; distinct,
+ * duplicates, duplicates_after_ok (asked again although answered in full: wasted money), never_ok, untracked; with_auth;
+ * first_request_ns (wall clock). */
 void sg_mock_stats(const struct sg_mock *m, struct sg_buf *out);
 
 #endif

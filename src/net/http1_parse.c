@@ -15,6 +15,8 @@
 #define OVERHEAD_MAX (256u * 1024)
 #define RESERVE_MAX (1u << 20) /* a length is believed that far before the bytes come */
 #define WAIT_MAX_MS 1000000000000
+#define PROTOCOL "HTTP/1."
+#define PROTOCOL_N (sizeof PROTOCOL - 1)
 
 /* RFC 9110 5.6.2 */
 static const bool TOKEN[256] = {
@@ -217,7 +219,7 @@ struct head {
 };
 
 static int read_status_line(struct head *d, struct sg_str line) {
-    if (line.n < 12 || memcmp(line.p, "HTTP/1.", 7) != 0 || (line.p[7] != '0' && line.p[7] != '1') || line.p[8] != ' ')
+    if (line.n < 12 || memcmp(line.p, PROTOCOL, PROTOCOL_N) != 0 || (line.p[7] != '0' && line.p[7] != '1') || line.p[8] != ' ')
         return bad(&d->why, "no HTTP/1.1 status line");
     uint64_t status;
     if (!sg_http1_number((struct sg_str){line.p + 9, 3}, &status) || status < 100 || status > 599)
@@ -319,10 +321,6 @@ void sg_http1_fini(struct sg_http1 *h) {
     sg_buf_fini(&h->store);
 }
 
-bool sg_http1_untouched(const struct sg_http1 *h) {
-    return h->head_n == 0 && h->store.n == 0;
-}
-
 static struct sg_str field(const struct sg_http1 *h, const char *head, int which) {
     return (struct sg_str){head + h->fields[which].at, h->fields[which].n};
 }
@@ -356,6 +354,8 @@ static int find_head(struct sg_http1 *h, struct sg_str text, size_t *skip, struc
         if (n < 0) return sg_fail(err, (int)n, "the reply has a header line that does not end in CR LF");
         size_t got = n ? (size_t)n : rest.n;
         if (got + h->interim > h->head_max) return too_large(h, err);
+        if (n == 0 && memcmp(rest.p, PROTOCOL, got < PROTOCOL_N ? got : PROTOCOL_N) != 0)
+            return sg_fail(err, SG_E_PROTOCOL, "the reply has no HTTP/1.1 status line"); /* and may never have one */
         if (n == 0) return 0;
         int rc = read_head(h, (struct sg_str){rest.p, got}, err);
         if (rc) return rc;
@@ -369,15 +369,14 @@ static int find_head(struct sg_http1 *h, struct sg_str text, size_t *skip, struc
     }
 }
 
-/* The body's bytes `in` follow what is in the store. */
+/* The body's bytes `in` follow what is in the store, whose own maximum leaves room to overshoot by a little. */
 static int take_body(struct sg_http1 *h, struct sg_str in, size_t *used, struct sg_err *err) {
     uint64_t have = h->store.n - h->head_n;
     *used = in.n;
     if (h->framing == SG_HTTP1_CHUNKED) {
         const char *why = NULL;
-        h->store.max = h->head_n + h->body_max;
         int rc = sg_http1_chunks_take(&h->chunks, in, used, &h->store, &why);
-        if (rc == SG_E_LIMIT) return too_large(h, err);
+        if (rc == SG_E_LIMIT || h->store.n - h->head_n > h->body_max) return too_large(h, err);
         if (rc < 0) return sg_fail(err, rc, "the reply has %s", why);
         return rc ? complete_in_store(h) : 0;
     }

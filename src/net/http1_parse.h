@@ -72,8 +72,6 @@ struct sg_http1 {
 void sg_http1_begin(struct sg_http1 *h);
 int sg_http1_take(struct sg_http1 *h, const char *p, size_t n, size_t *used, struct sg_err *err);
 int sg_http1_end(struct sg_http1 *h, struct sg_err *err);
-/* Nothing of the reply has come yet, interim replies left aside. */
-bool sg_http1_untouched(const struct sg_http1 *h);
 void sg_http1_fini(struct sg_http1 *h);
 
 /* Milliseconds to wait from the two fields (retry-after-ms wins), by the clock `now_s` since 1970 for dates of RFC 9110

@@ -2,9 +2,10 @@
 /* loop_uv_process: child processes with a socket.
  *
  * Not uv_spawn: it knows no memory limit, no death signal, and lets descriptors of other libraries through. vfork and exec by
- * hand: vfork costs nothing however large the engine has grown, and as parent and child share memory, a failure of exec is
- * told by a variable. Its price: the child may only make system calls before exec, all signals are blocked around it, and
- * handlers are taken away in the child before they are let through again.
+ * hand: vfork costs nothing however large the engine has grown. Its price: the child shares our memory, so it may only make
+ * system calls before exec, all signals are blocked around it, and handlers are taken away in the child before they are let
+ * through again. What goes wrong before exec comes back through a pipe that exec closes, and not through the shared memory:
+ * sanitizers and valgrind make a plain fork of it.
  *
  * A child leads a session of its own, so Ctrl-C at the terminal reaches the engine alone, and killing the session's group
  * takes grandchildren along. PR_SET_PDEATHSIG kills it when the thread that started it, the loop's, ends. */
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -36,19 +38,20 @@ struct sg_uv_process {
 
 /* --- the child: system calls only --------------------------------------------------------------------------------- */
 
-static void close_others(void) {
-    if (syscall(SYS_close_range, CHILD_SOCKET + 1, ~0U, 0) == 0) return;
-    struct rlimit most = {.rlim_cur = 1024}; /* a kernel before 5.9 */
+/* Marked, not closed: the pipe must live until exec. */
+static void mark_others(void) {
+    if (syscall(SYS_close_range, CHILD_SOCKET + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+    struct rlimit most = {.rlim_cur = 1024}; /* a kernel before 5.11 */
     getrlimit(RLIMIT_NOFILE, &most);
-    for (int fd = CHILD_SOCKET + 1; fd < (int)most.rlim_cur; fd++) close(fd);
+    for (int fd = CHILD_SOCKET + 1; fd < (int)most.rlim_cur; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* The socket is moved out of the way first: /dev/null must not close it, and dup2 onto itself would keep close-on-exec. */
+/* The socket is moved out of the way first: dup2 onto itself would keep its close-on-exec, and /dev/null may get number 3. */
 static int set_descriptors(int sock) {
     int safe = fcntl(sock, F_DUPFD, CHILD_SOCKET + 1);
     int null = open("/dev/null", O_RDONLY);
     if (safe < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(safe, CHILD_SOCKET) < 0) return -1;
-    close_others();
+    mark_others();
     return 0;
 }
 
@@ -75,29 +78,46 @@ static int become(const struct sg_spawn *how, int sock, pid_t parent) {
     return errno;
 }
 
-/* Alone in its function, because vfork returns twice into this frame. Returns the pid, or a negative errno. */
-static __attribute__((noinline)) pid_t vfork_and_exec(const struct sg_spawn *how, int sock) {
-    volatile int failed = 0;
+/* Alone in its function, because vfork returns twice into this frame. */
+static __attribute__((noinline)) pid_t vfork_and_exec(const struct sg_spawn *how, int sock, int report) {
     pid_t parent = getpid(), pid = vfork();
-    if (pid == 0) {
-        failed = become(how, sock, parent);
-        _exit(127);
-    }
-    if (pid < 0) return -errno;
-    if (failed) {
-        waitpid(pid, NULL, 0);
-        return -failed;
-    }
-    return pid;
+    if (pid != 0) return pid;
+    int sys = become(how, sock, parent);
+    if (write(report, &sys, sizeof sys) < 0) _exit(126);
+    _exit(127);
 }
 
-static pid_t start(const struct sg_spawn *how, int sock) {
+/* The pid, or a negative errno. `report` is a pipe. */
+static pid_t start_reporting(const struct sg_spawn *how, int sock, const int report[2]) {
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    pid_t pid = vfork_and_exec(how, sock);
+    pid_t pid = vfork_and_exec(how, sock, report[1]);
+    int sys = pid < 0 ? errno : 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
-    return pid;
+    close(report[1]);
+    if (pid < 0) return -sys;
+    if (read(report[0], &sys, sizeof sys) != sizeof sys) return pid; /* exec closed it */
+    waitpid(pid, NULL, 0);
+    return -sys;
+}
+
+/* The pipe's ends are moved above the numbers that the child fills anew. */
+static pid_t start(const struct sg_spawn *how, int sock) {
+    int low[2], report[2];
+    if (pipe2(low, O_CLOEXEC) != 0) return -errno;
+    report[0] = fcntl(low[0], F_DUPFD_CLOEXEC, CHILD_SOCKET + 1);
+    report[1] = fcntl(low[1], F_DUPFD_CLOEXEC, CHILD_SOCKET + 1);
+    int sys = errno;
+    close(low[0]);
+    close(low[1]);
+    if (report[0] >= 0 && report[1] >= 0) {
+        pid_t pid = start_reporting(how, sock, report);
+        close(report[0]);
+        return pid;
+    }
+    if (report[0] >= 0) close(report[0]);
+    return -sys;
 }
 
 /* --- the end of one ------------------------------------------------------------------------------------------------ */

@@ -92,6 +92,7 @@ static void on_opened_at_once(struct sg_later *d) {
 static int outcome_now(int fd) {
     struct pollfd p = {.fd = fd, .events = POLLOUT};
     if (poll(&p, 1, 0) <= 0) return EINPROGRESS;
+    if (!(p.revents & (POLLERR | POLLHUP))) return 0;
     int sys = 0;
     socklen_t n = sizeof sys;
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &sys, &n);

@@ -8,7 +8,8 @@
  * Memory: an exchange is the caller's storage from sg_exchange_start until its one callback. The request's bytes are
  * asked for when a connection is ready to take them, so waiting costs nothing; what the socket does not take at once is
  * kept by the client. The reply's body is a view for the time of the callback. An idle connection owns no buffers.
- * Thread: loop.   Async: on_done comes once, never inside start; sg_exchange_cancel ends in no callback.
+ * Thread: loop.   Async: on_done comes once, never inside start; sg_exchange_cancel ends in no callback. The writer is
+ * called inside start when a connection is free; it must not start, cancel or close anything.
  * Errors: RESOLVE, CONNECT, RESET, TIMEOUT, PROTOCOL, LIMIT (reply larger than max_reply), and what the writer returned.
  * A reply with any HTTP status is a success here (status 0). */
 #ifndef SG_NET_NET_H
@@ -28,14 +29,14 @@ int sg_url_parse(struct sg_arena *a, struct sg_str text, struct sg_url *out, str
 
 struct sg_http_client;
 struct sg_http_limits {
-    uint32_t connecting;   /* connections being made at a time; 0: 256 */
+    uint32_t connecting;   /* connections being made at a time, per endpoint; 0: 256 */
     uint32_t idle_ms;      /* an idle connection older than this is not reused; 0: 55,000 */
     uint32_t head_bytes;   /* of a reply; 0: 64 kB */
     uint64_t reply_bytes;  /* of a body; 0: 64 MB */
 };
 int sg_http_open(struct sg_loop *l, const struct sg_http_limits *limits, struct sg_http_client **out);
 void sg_http_close(struct sg_http_client *c); /* pending exchanges are dropped without callback */
-/* The pool of an origin; the same origin gives the same endpoint. Lives as long as the client. */
+/* The pool of an origin; the same origin gives the same endpoint. Lives as long as the client; the URL is not kept. */
 struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url);
 
 struct sg_exchange;

@@ -3,16 +3,19 @@
 """Holds the documentation true: runs what README.md and docs/*.md show, and compares what comes out.
 
     BIN=build/asan/sygra tests/docs/run.py [PAGE...]      only pages whose name holds one of the words
+    tests/docs/run.py --keys                              writes docs/keys.md
 
 Each page gets an empty folder and one bash with `sygra` on its PATH. Its blocks are taken in their order:
 
     ```console                    lines that begin with `$ ` are run (a backslash at the end goes on in the next line); the
                                   lines behind one are what it must print. `...` stands for any text, on a line of its own
                                   for any lines; where nothing is shown, nothing is compared. A command must end with
-                                  status 0, unless the next one is `echo $?`, which then shows it
+                                  status 0, unless the next one is `echo $?`, which then shows it. `curl` is left out on
+                                  machines without it
     <!-- file: a/b.yaml -->       the block below is that file
     <!-- background -->           the console block below is one server, which runs until the page ends or another one
                                   takes its port
+    <!-- start: sygra mock -->    a server that the page does not show
     <!-- skip -->                 the block below is not run
 
 The ports 8000 to 8099 of a page stand for free ones. An address where no server was started refuses connections.
@@ -23,6 +26,7 @@ import os
 import pathlib
 import re
 import selectors
+import shutil
 import socket
 import subprocess
 import sys
@@ -33,8 +37,9 @@ import urllib.parse
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("BIN", ROOT / "build/sygra")).resolve()
+KEYS = ROOT / "docs/keys.md"
 COMMAND_SECONDS = 50
-MARK = "\x1e"
+PROGRESS = re.compile(r"\d\d:\d\d:\d\d progress  ")  # where a machine is slow
 
 
 class Failure(Exception):
@@ -63,6 +68,8 @@ def blocks_of(page):
             block = Block(number, fence[1], directive)
         elif comment := re.match(r"\s*<!--\s*(.*?)\s*-->\s*$", line):
             directive = comment[1]
+            if directive.startswith("start:"):
+                found.append(Block(number, "", directive))
         elif line.strip():
             directive = ""
     if block:
@@ -108,7 +115,7 @@ def lines_match(wanted, got):
 def compare(wanted, got):
     while wanted and not wanted[-1].strip():
         wanted = wanted[:-1]
-    got = got.rstrip().splitlines()
+    got = [line for line in got.rstrip().splitlines() if not PROGRESS.match(line)]
     if not lines_match(wanted, got):
         raise Failure("shown and printed differ:\n" + "\n".join(difflib.unified_diff(wanted, got, "shown", "printed", lineterm="", n=99)))
 
@@ -120,7 +127,7 @@ class Shell:
     """One bash, so that a page's `cd` and `export` last."""
 
     def __init__(self, folder):
-        bin_folder = folder / ".bin"
+        bin_folder = folder / "build"  # as in a checkout
         bin_folder.mkdir()
         (bin_folder / "sygra").symlink_to(BIN)
         env = {k: v for k, v in os.environ.items() if not k.startswith("SYGRA_")}
@@ -215,10 +222,14 @@ def run_block(machine, block):
     """Yields (line, what, function) for each thing that can fail."""
     if file := re.fullmatch(r"file:\s*(\S+)", block.directive):
         yield block.line, file[1], lambda: machine.write(block, file[1])
+    elif hidden := re.fullmatch(r"start:\s*(.*)", block.directive):
+        yield block.line, hidden[1], lambda: machine.start(hidden[1], ["..."])
     elif block.language == "console" and block.directive != "skip":
         commands = commands_of(block)
         for i, (line, command, wanted) in enumerate(commands):
             after = commands[i + 1][1] if i + 1 < len(commands) else ""
+            if command.startswith("curl ") and not shutil.which("curl"):
+                continue
             if block.directive == "background":
                 yield line, command, lambda: machine.start(command, wanted)
             else:
@@ -267,19 +278,29 @@ def test_links(page):
             yield place, None
 
 
-def test_keys():
-    page = ROOT / "docs/keys.md"
+KEYS_NOTE = "This page is the output of `sygra check --reference`, which is made from the table that the program itself reads."
+
+
+def keys_page():
+    """The note goes below the heading."""
     made = subprocess.run([BIN, "check", "--reference"], capture_output=True, text=True, check=True).stdout
-    same = page.read_text(encoding="utf-8") == made
-    return [("docs/keys.md", None if same else "make it again: build/sygra check --reference >docs/keys.md")]
+    return made.replace("\n", f"\n\n{KEYS_NOTE}\n", 1)
+
+
+def test_keys():
+    same = KEYS.exists() and KEYS.read_text(encoding="utf-8") == keys_page()
+    return [("docs/keys.md", None if same else "make it again: tests/docs/run.py --keys")]
 
 
 def main():
     words = sys.argv[1:]
+    if words == ["--keys"]:
+        KEYS.write_text(keys_page(), encoding="utf-8")
+        return
     pages = [p for p in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if not words or any(w in p.name for w in words)]
     linked = [p for p in [*pages, *sorted((ROOT / "docs").glob("*/*.md"))] if p in pages or not words]
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        results = [r for part in pool.map(test_page, [p for p in pages if p.name != "keys.md"]) for r in part]
+        results = [r for part in pool.map(test_page, [p for p in pages if p != KEYS]) for r in part]
     results += [r for page in linked for r in test_links(page)]
     if not words:
         results += test_keys()

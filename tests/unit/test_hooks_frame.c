@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bytes of the hook protocol: those of the examples in docs/formats/hook-protocol.md, in any pieces, and broken ones. */
+/* The bytes of the hook protocol: an example of docs/formats/hook-protocol.md, in any pieces, and broken ones. */
 #include "hooks/frame.h"
 
 #include <setjmp.h>
@@ -42,7 +42,8 @@ static void check_call(const struct sg_frame *f) {
 
 static void test_frames_are_read_in_pieces_of_any_size(void **state) {
     (void)state;
-    struct sg_buf one = call_frame(0x0102030405060708, 0x0A0B0C0D, SG_STR("{\"x\":[1,2]}"), SG_STR("{}")), all = SG_BUF_INIT(0);
+    struct sg_buf one = call_frame(0x0102030405060708, 0x0A0B0C0D, SG_STR("{\"x\":[1,2]}"), SG_STR("{}"));
+    struct sg_buf all = SG_BUF_INIT(0);
     for (int i = 0; i < 10; i++) sg_buf_str(&all, sg_buf_view(&one));
     for (size_t piece = 1; piece <= all.n; piece++) {
         struct sg_frames in;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pool of hosts, with real processes: this program is started again as the built-in jq host, or, by another name, as a
- * host that misbehaves on purpose (section "hosts of our own"). Programs that hang, abort and eat memory are here. */
+/* The pool of hosts, with real processes: this program is started again as the built-in jq host, or, by another name,
+ * as a host that misbehaves on purpose (section "hosts of our own"). Programs that hang, abort and eat memory are
+ * here. */
 #include "hooks/hooks.h"
 
 #include "hooks/frame.h"
@@ -16,7 +17,7 @@
 
 #define GUARD_MS 30000
 
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define MEMORY_IS_LIMITED 0
 #else
 #define MEMORY_IS_LIMITED 1
@@ -233,7 +234,8 @@ static void on_done(struct sg_hook_call *c, int status, const struct sg_json *re
 
 static void start(struct world *w, struct call *k, int hook, const char *input, const char *state) {
     *k = (struct call){.w = w, .input = input, .state = state, .status = 1, .began = sg_loop_now_ns(w->loop)};
-    k->c = (struct sg_hook_call){.hook = hook, .write = write_values, .on_done = on_done, .arena = &w->arena, .ud = k};
+    k->c = (struct sg_hook_call){.hook = hook, .write = write_values, .on_done = on_done, .ud = k};
+    k->c.arena = &w->arena;
     w->open++;
     sg_hook_start(w->hooks, &k->c);
     assert_int_equal(k->status, 1); /* never from inside start */
@@ -364,7 +366,7 @@ static void test_ten_thousand_calls_over_two_hosts(void **state) {
 
 static void test_large_values_go_both_ways(void **state) {
     (void)state;
-    enum { N = 12, BYTES = 2 << 20 };
+    enum { N = 12, BYTES = 1 << 19 };
     struct world w;
     struct call k[N];
     char *text = sg_xmalloc(BYTES + 3);
@@ -377,7 +379,7 @@ static void test_large_values_go_both_ways(void **state) {
     sg_loop_run(w.loop);
     for (int i = 0; i < N; i++) {
         assert_int_equal(k[i].status, 0);
-        assert_int_equal(strncmp(k[i].result, i % 2 ? "[\"xxx" : "[2097152]", 5), 0);
+        assert_int_equal(strncmp(k[i].result, i % 2 ? "[\"xxx" : "[524288]", 5), 0);
     }
     close_world(&w);
     free(text);
@@ -423,6 +425,12 @@ static void test_no_hooks_start_no_host(void **state) {
     close_world(&w);
 }
 
+static void test_a_print_may_be_larger_than_a_result(void **state) {
+    (void)state;
+    struct sg_hooks_options o = {.result_bytes = 1000};
+    assert_string_equal(run_one(o, "[range(5000)] | debug | length", "1").result, "[5000]");
+}
+
 static void test_results_over_the_limit_fail_their_call_only(void **state) {
     (void)state;
     struct sg_hooks_options o = {.result_bytes = 10000};
@@ -448,22 +456,26 @@ static void test_a_hanging_program_fails_alone(void **state) {
     close_world(&w);
 }
 
-static void test_a_hanging_program_does_not_hold_up_the_calls_behind_it(void **state) {
-    (void)state;
-    enum { N = 50 };
+static void check_held_up(size_t n) {
     struct world w;
-    struct call k[N];
-    open_world(&w, (struct sg_hooks_options){.max_hosts = 2, .deadline_ms = 2500});
+    struct call k[50];
+    open_world(&w, (struct sg_hooks_options){.max_hosts = 2, .deadline_ms = 2000});
     int hook = add(&w, HANG_OR_PASS, SG_HOOK_INPUT);
     assert_int_equal(load(&w), 0);
-    run_many(&w, k, N, hook, "1", 0, "\"hang\"");
-    expect_only_failure(k, N, 0, SG_E_TIMEOUT, "longer than 2500 ms");
-    for (size_t i = 1; i < N; i++)
-        if (k[i].took_ms > 2000) fail_msg("call %zu took %.0f ms", i, k[i].took_ms);
+    run_many(&w, k, n, hook, "1", 0, "\"hang\"");
+    expect_only_failure(k, n, 0, SG_E_TIMEOUT, "longer than 2 s");
+    for (size_t i = 1; i < n; i++)
+        if (k[i].took_ms > 1800) fail_msg("call %zu of %zu took %.0f ms", i, n, k[i].took_ms);
     close_world(&w);
 }
 
-/* One slow call among quick ones that print. True when each quick one ran once: its host skipped what was taken back. */
+static void test_a_hanging_program_does_not_hold_up_the_calls_behind_it(void **state) {
+    (void)state;
+    check_held_up(2);
+    check_held_up(50);
+}
+
+/* One slow call among quick ones that print. True when each quick one ran once: the host skipped what was taken back. */
 static bool run_slow_among_quick(void) {
     enum { N = 40 };
     struct world w;
@@ -617,7 +629,7 @@ static void check_no_start(const char *exe, const char *text) {
 static void test_a_host_that_cannot_be_started_fails_everything_with_the_reason(void **state) {
     (void)state;
     check_no_start("/nowhere/sygra", "cannot start");
-    check_no_start(host_named("mute"), "ended with status 1");
+    check_no_start(host_named("mute"), "cannot start a host for jq: its host ended with status 1");
     check_no_start(host_named("garbage"), "broke the protocol");
     check_no_start(host_named("future"), "no hello of version 1");
 }
@@ -632,7 +644,7 @@ static void test_a_program_that_crashes_the_compiler_is_named(void **state) {
     int also = add(&w, "also good", SG_HOOK_INPUT);
     assert_int_equal(load(&w), SG_E_HOOK);
     assert_int_equal(w.diags.errors, 1);
-    assert_non_null(strstr(w.diags.items[0].text.p, "while the program was compiled: its host was ended by signal 6"));
+    assert_non_null(strstr(w.diags.items[0].text.p, "while the program was compiled: its host was ended by signal"));
     start(&w, &k, good, "1", NULL);
     sg_loop_run(w.loop);
     assert_string_equal(k.result, "[1]");
@@ -677,7 +689,8 @@ struct canceler {
 };
 
 /* Cancels, in the first call's callback, calls of which some are in the host and some wait. */
-static void on_done_and_cancel(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+static void on_done_and_cancel(struct sg_hook_call *c, int status, const struct sg_json *results,
+                               const struct sg_err *err) {
     struct call *k = c->ud;
     struct canceler *all = (struct canceler *)((char *)k - offsetof(struct canceler, first));
     for (size_t i = 0; i < all->n; i += 2) {
@@ -706,7 +719,8 @@ static void test_calls_are_canceled_wherever_they_are(void **state) {
     close_world(&w);
 }
 
-static void on_done_and_close(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+static void on_done_and_close(struct sg_hook_call *c, int status, const struct sg_json *results,
+                              const struct sg_err *err) {
     struct call *k = c->ud;
     sg_hooks_close(k->w->hooks);
     k->w->hooks = NULL;
@@ -782,6 +796,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_raised_error_is_the_calls_failure),
         cmocka_unit_test(test_a_program_that_does_not_compile_is_reported_at_all_its_places),
         cmocka_unit_test(test_no_hooks_start_no_host),
+        cmocka_unit_test(test_a_print_may_be_larger_than_a_result),
         cmocka_unit_test(test_results_over_the_limit_fail_their_call_only),
         cmocka_unit_test(test_a_hanging_program_fails_alone),
         cmocka_unit_test(test_a_hanging_program_does_not_hold_up_the_calls_behind_it),
