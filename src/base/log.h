@@ -24,13 +24,15 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
     X(record_failed, SG_WARN, "record failed")                                                                        \
     X(record_done, SG_DEBUG, "record done")                                                                           \
     X(node_step, SG_DEBUG, "step")                                                                                    \
+    X(call_trouble, SG_WARN, "calls fail and are tried again")                                                        \
     X(call_retry, SG_DEBUG, "call is tried again")                                                                    \
     X(call_failed, SG_DEBUG, "call failed")                                                                           \
     X(host_started, SG_DEBUG, "hook host started")                                                                    \
     X(host_died, SG_WARN, "hook host died")                                                                           \
     X(model_loaded, SG_INFO, "local model loaded")                                                                    \
     X(limit_raised, SG_DEBUG, "limit of open files raised")                                                           \
-    X(warning, SG_WARN, "warning")
+    X(hook_print, SG_INFO, "hook says")                                                                               \
+    X(column_unknown, SG_WARN, "a column that the first record lacks and no node names is not part of the state")
 
 enum sg_event {
 #define SG_X(name, level, text) SG_EV_##name,

@@ -30,6 +30,7 @@ struct sg_calls_model {
     const struct sg_provider *provider; /* NULL: embedded */
     struct target *targets;
     uint32_t n_targets, next_target;
+    int warned; /* the last code that was told to the user: each kind of trouble once in a row */
     struct sg_local *local;
     struct sg_calls_model *next;
 };
@@ -211,6 +212,10 @@ static void fail_or_retry(struct sg_call *c, int status, int64_t retry_after_ms,
         finish(c, status, NULL, err);
         return;
     }
+    if (c->model->warned != status) {
+        c->model->warned = status;
+        SG_LOG(call_trouble, SG_F_STR("error", sg_str(err->text)));
+    }
     SG_LOG(call_retry, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempt", c->attempts),
            SG_F_STR("error", sg_str(err->text)));
     cs->figures.retries++;
@@ -285,9 +290,11 @@ static void on_exchange(struct sg_exchange *x, int status, const struct sg_http_
     sg_arena_reset(&cs->scratch);
     if (status != 0) {
         if (e) err = *e;
-        if (c->unwritten_)
+        if (c->unwritten_) {
             status = c->request(c, &cs->scratch, &(struct sg_request){0}, &err); /* again, for its own words */
-        else sg_err_wrap(&err, status, "model %.*s", SG_ARG(c->model->spec->alias));
+            c->attempts--;
+            cs->figures.attempts--;
+        } else sg_err_wrap(&err, status, "model %.*s", SG_ARG(c->model->spec->alias));
         fail_or_retry(c, status, -1, &err);
         return;
     }

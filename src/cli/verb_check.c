@@ -25,7 +25,7 @@ static int print_reference(void) {
 
 static void say_fine(const struct sg_task *t, bool origins) {
     const struct sg_plan *p = t->plan;
-    printf("%.*s: fine; %zu nodes, %zu models, %zu jq programs\n", SG_ARG(t->spec.name), p->n_nodes, p->n_models,
+    printf("%.*s: fine; nodes: %zu, models: %zu, jq programs: %zu\n", SG_ARG(t->spec.name), p->n_nodes, p->n_models,
            p->n_hooks);
     if (!origins) return;
     struct sg_buf b = SG_BUF_INIT(0), clean = SG_BUF_INIT(0);

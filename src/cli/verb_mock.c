@@ -86,7 +86,7 @@ static int run(const struct sg_args *a) {
     int rc = sg_loop_open_uv(&loop, 0, &err);
     if (rc == 0) rc = sg_mock_open(loop, &o, &mock, &err);
     if (rc != 0) {
-        fprintf(stderr, "sygra mock: %s\n", err.text);
+        fprintf(stderr, "sygra mock: %s:%u: %s\n", o.host, o.port, err.text);
         return SG_EXIT_ERROR;
     }
     printf("http://%s:%u/v1\n", o.host, sg_mock_port(mock));

@@ -2,6 +2,8 @@
 /* sygra run: the reference's flags, and ours. */
 #include "cli/cli.h"
 
+#define MAX_IN_FLIGHT 1000000u
+
 enum {
     TASK,
     NUM_RECORDS,
@@ -70,6 +72,10 @@ static int run(const struct sg_args *a) {
     const char *run_name = sg_arg_text(a, RUN_NAME, "");
     if (!task || !good_run_name(run_name)) return SG_EXIT_USAGE;
     uint64_t in_flight = sg_arg_number(a, BATCH_SIZE, 25);
+    if (in_flight == 0 || in_flight > MAX_IN_FLIGHT) {
+        fprintf(stderr, "sygra run: --batch_size must be between 1 and %u\n", MAX_IN_FLIGHT);
+        return SG_EXIT_USAGE;
+    }
     struct sg_run_options o = {
         .config = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()},
         .exe = sg_exe_path(),
@@ -77,7 +83,7 @@ static int run(const struct sg_args *a) {
         .output_dir = sg_str(sg_arg_text(a, OUTPUT_DIR, "")),
         .num_records = sg_arg_number(a, NUM_RECORDS, 10),
         .start_index = sg_arg_number(a, START_INDEX, 0),
-        .in_flight = in_flight < UINT32_MAX ? (uint32_t)in_flight : UINT32_MAX,
+        .in_flight = (uint32_t)in_flight,
         .with_timestamp = sg_arg_bool(a, WITH_TS, true),
         .has_seed = a->values[SEED] != NULL,
         .seed = sg_arg_number(a, SEED, 0),

@@ -47,11 +47,10 @@ void sg_cfg_not_yet(struct sg_cfg *c, struct sg_mark mark, struct sg_str path, i
 bool sg_cfg_enough(struct sg_cfg *c);
 
 /* Checks the keys of `map` against the rows of one or two sections. False when `map` is no map, which is reported
- * too. `open`: other keys are the user's own. `mark` is the place to name when something is missing (the map's own
- * key). */
+ * too. `open`: other keys are the user's own. */
 bool sg_cfg_keys(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, const char *section,
                  const char *also, bool open);
-/* Reports `key` as missing unless it is there. */
+/* Reports `key` as missing unless it is there: at `mark`, the place of the map's own key. */
 bool sg_cfg_require(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_str path,
                     const char *key, const char *help);
 

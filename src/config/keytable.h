@@ -69,7 +69,7 @@ const struct sg_key_row *sg_key_find(const char *section, struct sg_str key);
 const struct sg_key_row *sg_key_find_anywhere(struct sg_str key);
 /* "calls": what the roadmap calls that issue. */
 const char *sg_key_issue_name(int issue);
-/* Text of the kinds: "text, or a list of texts". In a static buffer of the table: valid until the next call. */
+/* "text or a list of texts". */
 struct sg_str sg_key_kinds_text(struct sg_arena *a, unsigned kinds);
 /* The value is of an allowed kind. */
 bool sg_key_kind_fits(unsigned kinds, const struct sg_yaml *value);

@@ -113,7 +113,10 @@ static void count_cause(struct sg_exec *x, struct sg_str node, const struct sg_e
         x->causes[i].count++;
         return;
     }
-    SG_LOG(record_failed, SG_F_INT("record", position), SG_F_STR("node", node), SG_F_STR("error", sg_str(err->text)));
+    if (node.n)
+        SG_LOG(record_failed, SG_F_INT("record", position), SG_F_STR("node", node), SG_F_STR("error", sg_str(err->text)));
+    else
+        SG_LOG(source_row_bad, SG_F_INT("record", position), SG_F_STR("error", sg_str(err->text)));
     if (f->n_causes == sizeof x->causes / sizeof *x->causes) return;
     struct sg_exec_cause *c = &x->causes[f->n_causes++];
     *c = (struct sg_exec_cause){.node = node, .code = err->code, .count = 1};
@@ -174,10 +177,7 @@ static void lay_out(struct sg_exec *x, const struct sg_json *first) {
 static void warn_column(struct sg_exec *x, const struct record *r, struct sg_str key) {
     if (x->warned_columns) return;
     x->warned_columns = true;
-    SG_LOG(
-        warning,
-        SG_F_STR("text", SG_STR("a column that the first record lacks and no node names is not part of the state")),
-        SG_F_STR("column", key), SG_F_INT("record", r->position));
+    SG_LOG(column_unknown, SG_F_STR("column", key), SG_F_INT("record", r->position));
 }
 
 /* Rows mostly have their columns in the first row's order: the slot is found without a search. */

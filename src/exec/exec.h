@@ -47,6 +47,13 @@ struct sg_exec_cause {
     char text[200];
 };
 
+/* Which record and node a hook was called for. */
+struct sg_exec_place {
+    uint64_t position;
+    struct sg_str node;
+};
+struct sg_exec_place sg_exec_place_of(const struct sg_hook_call *c);
+
 struct sg_exec_figures {
     uint64_t pulled, ended[4]; /* by enum sg_outcome */
     uint64_t steps, node_runs;

@@ -9,6 +9,11 @@ static void on_hook(struct sg_hook_call *c, int status, const struct sg_json *re
     sg_task_go(t, status != 0 ? sg_task_fail_err(t, status, err) : t->on_result(t, results));
 }
 
+struct sg_exec_place sg_exec_place_of(const struct sg_hook_call *c) {
+    const struct task *t = c->ud;
+    return (struct sg_exec_place){t->record->position, t->node ? t->node->name : SG_STR_NONE};
+}
+
 enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, hook_result_fn *on_result) {
     struct sg_exec *x = t->record->exec;
     t->hook = (struct sg_hook_call){

@@ -363,7 +363,7 @@ int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct 
     sg_frames_init(&host->in, (uint32_t)(how->result_bytes + SMALL_FRAME));
     if (start_process(host, err) != 0) {
         release(host);
-        return sg_err_wrap(err, SG_E_HOST, "cannot start a host for %s", how->kind);
+        return sg_err_wrap(err, SG_E_HOST, "no host");
     }
     host->pid = sg_process_id(host->process);
     host->since_ns = now_ns(host);

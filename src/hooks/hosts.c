@@ -6,8 +6,8 @@
  * write once. All other functions only change the lists and ask for a pump.
  * A call is waiting (first in, first out; what comes back from a host goes to the front), sent (a slot of its host
  * knows it), or done. What ended a host fails; what was only near goes to the front again. When nobody can say (a
- * host killed from outside), a call that was at work in a second such death fails, so that one which makes the system
- * kill its hosts ends too.
+ * host killed from outside), a call that was at work in MAX_DEATHS such deaths fails, so that one which makes the
+ * system kill its hosts ends too.
  * Starting: START_TRIES hosts that end before their hello fail all calls and loads that wait for them with the reason;
  * the next call tries anew. So a program that cannot be started costs each call a failure and no loop.
  * User's callbacks may close the whole pool: `depth` counts the functions under way, the last one frees. */
@@ -23,7 +23,7 @@
 #define RESULT_BYTES ((uint64_t)64 << 20)
 #define MAX_RESULT_BYTES ((uint64_t)1 << 30)
 #define START_TRIES 3
-#define MAX_DEATHS 2
+#define MAX_DEATHS 3
 
 enum call_state { CALL_DONE, CALL_WAITING, CALL_SENT, CALL_GUILTY };
 enum hook_state { HOOK_NEW, HOOK_LOADED, HOOK_BROKEN };
@@ -155,7 +155,7 @@ static void set_broken(struct sg_hooks *h, struct hook *k, struct sg_str fault) 
     k->state = HOOK_BROKEN;
     k->fault = fault;
     for (size_t i = 0; h->loading && i < k->n_places; i++)
-        sg_error_at(h->diags, k->places[i].mark, k->places[i].path, NULL, "%.*s", SG_ARG(fault));
+        sg_error_at(h->diags, k->places[i].mark, k->places[i].path, NULL, "%s: %.*s", h->setup.kind, SG_ARG(fault));
 }
 
 static struct sg_str describe_refusal(struct sg_hooks *h, const struct sg_json *refusal) {
@@ -164,11 +164,11 @@ static struct sg_str describe_refusal(struct sg_hooks *h, const struct sg_json *
     const struct sg_json *column = sg_json_get(refusal, SG_STR("column"));
     struct sg_str text = message && message->type == SG_JSON_STRING ? sg_json_text(message) : SG_STR("refused");
     if (line && line->type == SG_JSON_NUMBER && column && column->type == SG_JSON_NUMBER)
-        return sg_str_printf(&h->arena, "jq: line %.*s, column %.*s: %.*s", SG_ARG(sg_json_text(line)),
+        return sg_str_printf(&h->arena, "line %.*s, column %.*s: %.*s", SG_ARG(sg_json_text(line)),
                              SG_ARG(sg_json_text(column)), SG_ARG(text));
     if (line && line->type == SG_JSON_NUMBER)
-        return sg_str_printf(&h->arena, "jq: line %.*s: %.*s", SG_ARG(sg_json_text(line)), SG_ARG(text));
-    return sg_str_printf(&h->arena, "jq: %.*s", SG_ARG(text));
+        return sg_str_printf(&h->arena, "line %.*s: %.*s", SG_ARG(sg_json_text(line)), SG_ARG(text));
+    return sg_str_dup(&h->arena, text);
 }
 
 /* Tells that loading is over, once nothing is new any more. */
@@ -422,13 +422,13 @@ static void blame_start(struct sg_hooks *h, const struct sg_host *host, const st
     if (host->state == SG_HOST_READY) return;
     struct hook *k = host->state == SG_HOST_LOADING ? &h->hooks[host->loads[host->n_loaded]] : NULL;
     if (k && k->state == HOOK_NEW) {
-        set_broken(h, k, sg_str_printf(&h->arena, "jq: while the program was compiled: %s", why->text));
+        set_broken(h, k, sg_str_printf(&h->arena, "while the program was compiled: %s", why->text));
         end_loading(h, 0);
         return;
     }
     h->failed_starts++;
     h->start_error = *why;
-    sg_err_wrap(&h->start_error, SG_E_HOST, "cannot start a host for %s", h->setup.kind);
+    sg_err_wrap(&h->start_error, SG_E_HOST, "no host");
 }
 
 static void on_end(struct sg_host *host, const struct sg_err *why) {

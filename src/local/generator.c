@@ -4,9 +4,9 @@
  * llama_decode each sequence whose logits are there gets its next token from its own sampler. A sequence that ends gives its
  * slot free for the next request in the following round.
  *
- * Prompts of one node begin alike. So a finished sequence leaves its prompt in the model's memory, and the next one goes where
- * most of its own beginning is found: only the rest has to be read. That changes the last bits of the logits, so a single
- * slot, which promises the same reply for the same request, starts from nothing each time.
+ * Prompts of one node begin alike. So a prompt stays in the model's memory when its sequence has ended; the next one goes
+ * where most of its own beginning is, or has it copied from where it is, and only the rest is read. That changes the last
+ * bits of the logits, so a single slot, which promises the same reply for the same request, starts from nothing each time.
  *
  * Memory of the model: each stream has `context` tokens of its own (kv_unified off), so an admitted sequence can always be
  * finished, and attention looks at its own tokens only.
@@ -24,6 +24,8 @@
  * demo model and one thread: a prompt costs the same CPU in pieces of 64 as of 128, 9 % more in pieces of 32. */
 #define BATCH 128
 #define PROMPT_SHARE 32
+/* Copying takes a stream's whole memory (47 MB with the demo model), reading so many tokens 0.2 s. */
+#define COPY_AT_LEAST 32
 /* The repeat penalty looks back over so many tokens of the reply (llama.cpp's own default). */
 #define PENALTY_REACH 64
 
@@ -83,6 +85,7 @@ static int make_context(struct sg_generator *g) {
     uint32_t got = g->lib->llama_n_ctx_seq(g->llama); /* rounded up, or cut */
     g->context = each < got ? each : got;
     g->batch = g->lib->llama_batch_init((int32_t)g->room, 0, 1);
+    g->reuse = g->n_slots > 1 && !g->lib->llama_model_is_recurrent(g->model) && !g->lib->llama_model_is_hybrid(g->model);
     g->streams = SG_NEW_N(&g->arena, struct sg_stream, g->n_slots);
     for (uint32_t i = 0; i < g->n_slots; i++) g->streams[i].tokens = SG_NEW_N(&g->arena, llama_token, g->context);
     return 0;
@@ -130,41 +133,75 @@ static llama_seq_id number_of(const struct sg_generator *g, const struct sg_stre
     return (llama_seq_id)(st - g->streams);
 }
 
-/* Models with a recurrent state or a sliding window may be unable to go back to an earlier place. */
-static uint32_t cut_memory(struct sg_generator *g, struct sg_stream *st, uint32_t keep) {
+/* The free stream (there are as many as slots) where the prompt finds more of itself than it takes from those to come. */
+static struct sg_stream *free_stream(const struct sg_generator *g, const struct sg_prompt *p, uint32_t *common) {
+    struct sg_stream *best = NULL;
+    int64_t best_gain = 0;
+    for (uint32_t i = 0; i < g->n_slots; i++) {
+        struct sg_stream *st = &g->streams[i];
+        uint32_t n = common_start(st, p);
+        int64_t gain = 2 * (int64_t)n - st->n;
+        if (st->busy || (best && gain <= best_gain)) continue;
+        best = st;
+        best_gain = gain;
+        *common = n;
+    }
+    return best;
+}
+
+/* Where most of the prompt is, busy or not. */
+static const struct sg_stream *longest_stream(const struct sg_generator *g, const struct sg_prompt *p, uint32_t *common) {
+    const struct sg_stream *best = g->streams;
+    *common = common_start(best, p);
+    for (uint32_t i = 1; i < g->n_slots; i++) {
+        uint32_t n = common_start(&g->streams[i], p);
+        if (n <= *common) continue;
+        best = &g->streams[i];
+        *common = n;
+    }
+    return best;
+}
+
+/* False where a sliding window has dropped the beginning. */
+static bool is_whole(struct sg_generator *g, const struct sg_stream *st) {
+    return g->lib->llama_memory_seq_pos_min(g->lib->llama_get_memory(g->llama), number_of(g, st)) == 0;
+}
+
+/* Between streams libllama copies everything or nothing: what is too much is cut off afterwards. */
+static void copy_memory(struct sg_generator *g, const struct sg_stream *from, const struct sg_stream *to) {
+    llama_memory_t memory = g->lib->llama_get_memory(g->llama);
+    g->lib->llama_memory_seq_rm(memory, number_of(g, to), -1, -1);
+    g->lib->llama_memory_seq_cp(memory, number_of(g, from), number_of(g, to), -1, -1);
+}
+
+/* The number of tokens that are left in it. */
+static uint32_t cut_memory(struct sg_generator *g, const struct sg_stream *st, uint32_t keep) {
     llama_memory_t memory = g->lib->llama_get_memory(g->llama);
     llama_seq_id number = number_of(g, st);
-    if (keep && g->lib->llama_memory_seq_pos_min(memory, number) == 0 &&
-        g->lib->llama_memory_seq_rm(memory, number, (llama_pos)keep, -1)) {
-        return keep;
-    }
+    if (keep && is_whole(g, st) && g->lib->llama_memory_seq_rm(memory, number, (llama_pos)keep, -1)) return keep;
     g->lib->llama_memory_seq_rm(memory, number, -1, -1);
     return 0;
 }
 
-/* There are as many streams as slots, so one is free. Of equals, the one that loses least. */
 static void take_stream(struct sg_generator *g, struct sg_sequence *s) {
-    uint32_t most = 0;
-    for (uint32_t i = 0; i < g->n_slots; i++) {
-        struct sg_stream *st = &g->streams[i];
-        uint32_t n = st->busy ? 0 : common_start(st, &s->prompt);
-        if (st->busy || (s->stream && (n < most || (n == most && st->n >= s->stream->n)))) continue;
-        s->stream = st;
-        most = n;
+    uint32_t keep = 0, elsewhere = 0;
+    struct sg_stream *st = free_stream(g, &s->prompt, &keep);
+    const struct sg_stream *other = longest_stream(g, &s->prompt, &elsewhere);
+    if (!g->reuse) {
+        keep = 0;
+    } else if (elsewhere >= keep + COPY_AT_LEAST && is_whole(g, other)) {
+        copy_memory(g, other, st);
+        keep = elsewhere;
     }
-    if (most == s->prompt.n) most--; /* the last token must be read for its logits */
-    s->stream->busy = true;
-    s->reused = s->n_past = cut_memory(g, s->stream, g->n_slots > 1 ? most : 0);
-}
-
-static void leave_stream(struct sg_sequence *s) {
-    s->stream->n = s->n_past < s->prompt.n ? s->n_past : s->prompt.n;
-    memcpy(s->stream->tokens, s->prompt.tokens, s->stream->n * sizeof *s->prompt.tokens);
-    s->stream->busy = false;
+    if (keep == s->prompt.n) keep--; /* the last token must be read for its logits */
+    s->reused = s->n_past = st->n = cut_memory(g, st, keep);
+    memcpy(st->tokens, s->prompt.tokens, s->prompt.n * sizeof *st->tokens);
+    st->busy = true;
+    s->stream = st;
 }
 
 static void end(struct sg_sequence *s, int status) {
-    if (s->stream) leave_stream(s);
+    if (s->stream) s->stream->busy = false;
     s->text = sg_reply_finish(&s->reply);
     s->status = status;
     s->finished = true;
@@ -255,6 +292,7 @@ static void add_prompts(struct sg_generator *g) {
         if (!is_at_work(s)) continue;
         while (s->n_past < s->prompt.n && (uint32_t)g->batch.n_tokens < room) {
             add_token(g, s->prompt.tokens[s->n_past], s, s->n_past + 1 == s->prompt.n);
+            s->stream->n = s->n_past;
         }
     }
 }

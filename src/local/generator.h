@@ -15,7 +15,7 @@
 
 #include <stdatomic.h>
 
-/* A sequence number of libllama, with the prompt of its last user still in the model's memory. */
+/* A sequence number of libllama, and the prompt whose first `n` tokens are in its part of the model's memory. */
 struct sg_stream {
     llama_token *tokens; /* room for `context` */
     uint32_t n;
@@ -73,6 +73,7 @@ struct sg_generator {
     struct llama_batch batch;
     uint32_t room; /* tokens in the batch */
     struct sg_stream *streams; /* n_slots, by number */
+    bool reuse;                /* of what is in the model's memory */
     struct sg_arena arena;
 };
 

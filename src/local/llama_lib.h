@@ -27,6 +27,8 @@
     X(llama_model_n_ctx_train)                                                                                        \
     X(llama_model_has_encoder)                                                                                        \
     X(llama_model_has_decoder)                                                                                        \
+    X(llama_model_is_recurrent)                                                                                       \
+    X(llama_model_is_hybrid)                                                                                          \
     X(llama_model_chat_template)                                                                                      \
     X(llama_chat_apply_template)                                                                                      \
     X(llama_vocab_n_tokens)                                                                                           \
@@ -40,6 +42,7 @@
     X(llama_get_memory)                                                                                               \
     X(llama_memory_clear)                                                                                             \
     X(llama_memory_seq_rm)                                                                                            \
+    X(llama_memory_seq_cp)                                                                                            \
     X(llama_memory_seq_pos_min)                                                                                       \
     X(llama_batch_init)                                                                                               \
     X(llama_batch_free)                                                                                               \

@@ -4,6 +4,9 @@
  * to the loop thread, which then delivers what is finished, fills free slots from the queue, and submits the next round. So
  * neither side ever sees the other's half-made work, and there is no lock.
  *
+ * The next round is submitted from a timer that is due at once: a callback leads to the next call of its record, which
+ * starts by such a timer as well (calls.c), and with its low `order` that call should have the free slot.
+ *
  * Cancel lets go of the request at once; its sequence is marked and ends with the next round. */
 #include "local/generator.h"
 
@@ -20,6 +23,7 @@ struct sg_local {
     struct sg_loop *loop;
     struct sg_worker *worker;
     struct sg_job round;
+    struct sg_timer next_round;
     struct sg_generator generator;
     struct sg_local_request *first, *last; /* waiting */
     uint32_t open_slots;
@@ -94,8 +98,13 @@ static void submit_round(struct sg_local *m) {
     sg_worker_submit(m->worker, &m->round);
 }
 
+static void on_next_round(struct sg_timer *t) {
+    struct sg_local *m = t->ud;
+    if (fill_slots(m)) submit_round(m);
+}
+
 static void go_on(struct sg_local *m) {
-    if (!m->at_work && !m->delivering && fill_slots(m)) submit_round(m);
+    if (!m->at_work && !sg_timer_armed(&m->next_round)) sg_timer_start(m->loop, &m->next_round, 0);
 }
 
 static void run_round(struct sg_job *j) {
@@ -144,6 +153,7 @@ static void deliver_finished(struct sg_local *m) {
 }
 
 static void destroy(struct sg_local *m) {
+    sg_timer_stop(m->loop, &m->next_round);
     sg_generator_stop(&m->generator);
     sg_worker_close(m->worker);
     for (uint32_t i = 0; i < m->generator.n_slots; i++) {
@@ -181,6 +191,7 @@ int sg_local_open(struct sg_loop *l, const struct sg_local_options *o, struct sg
     m->loop = l;
     m->worker = worker;
     m->round = (struct sg_job){.run = run_round, .done = on_round_done, .ud = m};
+    m->next_round = (struct sg_timer){.on_fire = on_next_round, .ud = m};
     m->opened_ns = sg_loop_now_ns(l);
     m->open_slots = 1;
     struct sg_generator *g = &m->generator;

@@ -179,8 +179,10 @@ static void build_node(struct build *b, struct sg_plan_node *n, const struct sg_
 static void keys_of_idle(struct build *b, const struct sg_node_spec *s) {
     declare_outputs(b, s);
     for (size_t i = 0; i < s->n_attributes; i++) declared_key(b, &s->attributes[i].name);
-    for (size_t i = 0; i < s->n_prompt; i++)
-        for (size_t k = 0; k < s->prompt[i].n_parts; k++) compile(b, &s->prompt[i].parts[k].text);
+    for (size_t i = 0; i < s->n_prompt; i++) {
+        bool plain = sg_str_eq(s->prompt[i].role, SG_STR("tool"));
+        for (size_t k = 0; !plain && k < s->prompt[i].n_parts; k++) compile(b, &s->prompt[i].parts[k].text);
+    }
 }
 
 /* --- edges --------------------------------------------------------------------------------------------------------------------- */

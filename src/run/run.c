@@ -14,7 +14,6 @@
 #define LINES_ABOVE 25000 /* more records than this are written as JSON Lines (spec-core 1.6) */
 #define GRACE_MS 10000
 #define PROGRESS_MS 5000
-#define MAX_IN_FLIGHT 1000000u
 
 struct run {
     const struct sg_run_options *o;
@@ -29,7 +28,9 @@ struct run {
     int *hook_ids;
     struct sg_str folder, stem;
     uint64_t seed;
+    int64_t started_wall_ns;
     uint64_t started_ns;
+    int hooks_status;
     struct sg_timer progress, grace;
     uint64_t shown_calls, shown_tokens, shown_ns; /* at the last line of progress */
     bool interrupted, aborted, over;
@@ -45,7 +46,7 @@ static void name_output(struct run *r) {
     const struct sg_run_options *o = r->o;
     char stamp[40] = "";
     if (o->with_timestamp) {
-        time_t now = (time_t)(sg_os->wall_ns() / 1000000000);
+        time_t now = (time_t)(r->started_wall_ns / 1000000000);
         struct tm tm;
         localtime_r(&now, &tm);
         strftime(stamp, sizeof stamp, "_%Y-%m-%d_%H-%M-%S", &tm);
@@ -140,20 +141,21 @@ static void on_exec_end(void *ud, int status, const struct sg_err *err) {
     sg_output_finish(r->output, !r->aborted && !r->interrupted, on_output_done, r);
 }
 
-static void on_hooks_ready(void *ud, int status) {
+static void on_hooks_loaded(void *ud, int status) {
     struct run *r = ud;
-    if (status != 0) {
-        sg_fail(&r->why, status, "hooks could not be loaded");
-        r->aborted = true;
-        sg_task_report(&r->task, false);
-        sg_loop_stop(r->loop);
-        return;
-    }
-    r->started_ns = r->shown_ns = sg_loop_now_ns(r->loop);
-    r->progress = (struct sg_timer){.on_fire = on_progress, .ud = r};
-    r->grace = (struct sg_timer){.on_fire = on_grace_over, .ud = r};
-    sg_timer_start(r->loop, &r->progress, SG_MS(PROGRESS_MS));
-    sg_exec_start(r->exec);
+    r->hooks_status = status;
+    sg_loop_stop(r->loop);
+}
+
+/* What a hook prints, with the record and node it was called for where that is known. */
+static void on_hook_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
+    (void)ud;
+    struct sg_exec_place at = {0};
+    if (c) at = sg_exec_place_of(c);
+    if (at.node.n)
+        SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
+    else
+        SG_LOG(hook_print, SG_F_STR("text", text));
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------------------------------------- */
@@ -161,7 +163,9 @@ static void on_hooks_ready(void *ud, int status) {
 static int open_hooks(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
     r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
-    int rc = sg_hooks_open(r->loop, &(struct sg_hooks_options){.exe = r->o->exe}, &r->hooks, err);
+    struct sg_hooks_options ho = {
+        .exe = r->o->exe, .now = (double)r->started_wall_ns / 1e9, .on_print = on_hook_print, .ud = r};
+    int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
     for (size_t i = 0; rc == 0 && i < p->n_hooks; i++)
         r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec,
                                       p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
@@ -214,9 +218,23 @@ static int open_exec(struct run *r) {
     return sg_exec_open(&eo, &r->exec);
 }
 
+/* Programs are compiled before anything is opened or made: a mistake in one leaves no trace. */
+static int load_hooks(struct run *r, struct sg_err *err) {
+    int rc = open_hooks(r, err);
+    if (rc != 0) return rc;
+    sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
+    sg_loop_run(r->loop);
+    if (r->interrupted) return sg_fail(err, SG_E_CANCELED, "interrupted before the first record");
+    if (r->hooks_status == 0) return 0;
+    sg_task_report(&r->task, false);
+    return sg_fail(err, r->hooks_status, "the task's programs cannot be loaded");
+}
+
 static int open_all(struct run *r, struct sg_err *err) {
     int rc = sg_loop_open_uv(&r->loop, r->seed, err);
-    if (rc == 0) rc = open_hooks(r, err);
+    if (rc != 0) return rc;
+    sg_loop_on_signal(r->loop, on_signal, r);
+    rc = load_hooks(r, err);
     if (rc == 0) rc = open_data(r, err);
     if (rc == 0) rc = open_models(r, err);
     if (rc == 0) rc = open_exec(r);
@@ -339,12 +357,18 @@ static bool check_options(struct run *r) {
     struct sg_diags *d = &r->task.diags;
     struct sg_mark none = {0};
     sg_check_limits(d, r->o->in_flight, r->task.plan);
-    if (r->o->in_flight == 0 || r->o->in_flight > MAX_IN_FLIGHT)
-        sg_error_at(d, none, SG_STR_NONE, NULL, "-b must be between 1 and %u", MAX_IN_FLIGHT);
     if (r->task.plan && !r->task.spec.data.source && r->o->num_records == 0)
         sg_error_at(d, none, SG_STR_NONE, "say how many records to make: -n 100",
                     "a task without a source cannot run with -n 0");
     return d->errors == 0;
+}
+
+static void start(struct run *r) {
+    r->started_ns = r->shown_ns = sg_loop_now_ns(r->loop);
+    r->progress = (struct sg_timer){.on_fire = on_progress, .ud = r};
+    r->grace = (struct sg_timer){.on_fire = on_grace_over, .ud = r};
+    sg_timer_start(r->loop, &r->progress, SG_MS(PROGRESS_MS));
+    sg_exec_start(r->exec);
 }
 
 static int run_loaded(struct run *r) {
@@ -362,19 +386,18 @@ static int run_loaded(struct run *r) {
     }
     SG_LOG(run_started, SG_F_STR("task", r->task.spec.name), SG_F_INT("in_flight", r->o->in_flight),
            SG_F_INT("seed", r->seed));
-    sg_loop_on_signal(r->loop, on_signal, r);
-    sg_hooks_load(r->hooks, &r->task.diags, on_hooks_ready, r);
+    start(r);
     sg_loop_run(r->loop);
     sg_exec_figures(r->exec, &e);
-    if (r->started_ns) summarize(r, &e);
+    summarize(r, &e);
     int status = exit_status(r, &e);
     close_all(r);
     return status;
 }
 
 int sg_run(const struct sg_run_options *o) {
-    struct run r = {.o = o,
-                    .seed = o->has_seed ? o->seed : sg_os->entropy() >> 11}; /* 53 bits: exact in any JSON reader */
+    struct run r = {.o = o, .started_wall_ns = sg_os->wall_ns()};
+    r.seed = o->has_seed ? o->seed : sg_os->entropy() >> 11; /* 53 bits: exact in any JSON reader */
     sg_log_setup(o->debug ? SG_DEBUG : SG_INFO, 2, o->json);
     int rc = sg_task_load(&r.task, &o->config, NULL);
     bool fine = check_options(&r) && rc == 0;

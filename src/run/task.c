@@ -13,18 +13,19 @@ static void on_hooks_loaded(void *ud, int status) {
 }
 
 /* A loop of its own: `check` needs no run. */
-static void compile_hooks(struct sg_task *t, const char *exe) {
+static void compile_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe) {
     struct sg_loop *loop;
     struct sg_hooks *hooks;
     struct sg_err err = {0};
-    if (t->plan->n_hooks == 0) return;
+    if (plan->n_hooks == 0) return;
     if (sg_loop_open_uv(&loop, 0, &err) != 0) {
         sg_error_at(&t->diags, (struct sg_mark){0}, SG_STR_NONE, NULL, "%s", err.text);
         return;
     }
     if (sg_hooks_open(loop, &(struct sg_hooks_options){.exe = exe, .max_hosts = 1}, &hooks, &err) == 0) {
-        for (size_t i = 0; i < t->plan->n_hooks; i++) {
-            const struct sg_plan_hook *h = &t->plan->hooks[i];
+        for (size_t i = 0; i < plan->n_hooks; i++) {
+            const struct sg_plan_hook *h = &plan->hooks[i];
+            if (h->spec->kind != SG_HOOK_JQ) continue; /* config has said that it is refused */
             sg_hooks_add(hooks, h->spec, h->with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
         }
         sg_hooks_load(hooks, &t->diags, on_hooks_loaded, loop);
@@ -44,11 +45,9 @@ int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const cha
         struct sg_plan *plan = NULL;
         int built = sg_plan_build(&t->arena, &t->spec, &t->diags, &plan);
         if (rc == 0) rc = built;
-        if (rc == 0) t->plan = plan;
-    }
-    if (t->plan && exe) {
-        compile_hooks(t, exe);
+        if (exe) compile_hooks(t, plan, exe);
         if (t->diags.errors) rc = SG_E_SYNTAX;
+        if (rc == 0) t->plan = plan;
     }
     return rc;
 }

@@ -27,6 +27,7 @@ import pathlib
 import re
 import selectors
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -117,7 +118,8 @@ def compare(wanted, got):
         wanted = wanted[:-1]
     got = [line for line in got.rstrip().splitlines() if not PROGRESS.match(line)]
     if not lines_match(wanted, got):
-        raise Failure("shown and printed differ:\n" + "\n".join(difflib.unified_diff(wanted, got, "shown", "printed", lineterm="", n=99)))
+        diff = difflib.unified_diff(wanted, got, "shown", "printed", lineterm="", n=99)
+        raise Failure("shown and printed differ:\n" + "\n".join(diff))
 
 
 # --- a page's machine ---------------------------------------------------------------------------------------------------
@@ -135,7 +137,7 @@ class Shell:
         env.setdefault("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
         self.env, self.folder = env, folder
         self.process = subprocess.Popen(["bash"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, bufsize=0)
+                                        stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
         self.status = 0
@@ -156,7 +158,7 @@ class Shell:
         return self.status, data[:end.start()].decode()
 
     def close(self):
-        self.process.kill()
+        os.killpg(self.process.pid, signal.SIGKILL)  # with a command that does not end
         self.process.wait()
 
 

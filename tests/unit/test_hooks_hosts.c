@@ -584,7 +584,7 @@ static void test_a_host_killed_from_outside_costs_no_call(void **state) {
     close_world(&w);
 }
 
-static void test_a_call_whose_hosts_are_killed_twice_fails(void **state) {
+static void test_a_call_whose_hosts_are_killed_again_and_again_fails(void **state) {
     (void)state;
     check_culprit("killed", 4, SG_E_HOST, "killed from outside");
 }
@@ -628,8 +628,8 @@ static void check_no_start(const char *exe, const char *text) {
 
 static void test_a_host_that_cannot_be_started_fails_everything_with_the_reason(void **state) {
     (void)state;
-    check_no_start("/nowhere/sygra", "cannot start");
-    check_no_start(host_named("mute"), "cannot start a host for jq: its host ended with status 1");
+    check_no_start("/nowhere/sygra", "jq: no host: cannot start /nowhere/sygra");
+    check_no_start(host_named("mute"), "jq: no host: its host ended with status 1");
     check_no_start(host_named("garbage"), "broke the protocol");
     check_no_start(host_named("future"), "no hello of version 1");
 }
@@ -640,7 +640,7 @@ static void test_a_program_that_crashes_the_compiler_is_named(void **state) {
     struct call k;
     open_world(&w, (struct sg_hooks_options){.exe = host_named("crashes-loading")});
     int good = add(&w, "good", SG_HOOK_INPUT);
-    add(&w, "bad", SG_HOOK_INPUT);
+    int bad = add(&w, "bad", SG_HOOK_INPUT);
     int also = add(&w, "also good", SG_HOOK_INPUT);
     assert_int_equal(load(&w), SG_E_HOOK);
     assert_int_equal(w.diags.errors, 1);
@@ -648,6 +648,10 @@ static void test_a_program_that_crashes_the_compiler_is_named(void **state) {
     start(&w, &k, good, "1", NULL);
     sg_loop_run(w.loop);
     assert_string_equal(k.result, "[1]");
+    start(&w, &k, bad, "1", NULL);
+    sg_loop_run(w.loop);
+    assert_int_equal(k.status, SG_E_HOOK);
+    assert_string_equal(k.error, "jq: while the program was compiled: its host was ended by signal 6 (Aborted)");
     start(&w, &k, also, "2", NULL);
     sg_loop_run(w.loop);
     assert_string_equal(k.result, "[2]");
@@ -807,7 +811,7 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_hook_that_always_kills_its_host_fails_each_call),
         cmocka_unit_test(test_the_call_at_work_is_blamed_and_no_other),
         cmocka_unit_test(test_a_host_killed_from_outside_costs_no_call),
-        cmocka_unit_test(test_a_call_whose_hosts_are_killed_twice_fails),
+        cmocka_unit_test(test_a_call_whose_hosts_are_killed_again_and_again_fails),
         cmocka_unit_test(test_answers_may_come_in_any_order_from_a_host_that_is_not_serial),
         cmocka_unit_test(test_a_host_that_cannot_be_started_fails_everything_with_the_reason),
         cmocka_unit_test(test_a_program_that_crashes_the_compiler_is_named),

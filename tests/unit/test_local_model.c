@@ -33,6 +33,7 @@ struct ask {
     uint32_t prompt_tokens, completion_tokens, reused_tokens;
     void (*also)(struct ask *a); /* run inside the callback */
     void *also_ud;
+    struct sg_local *also_model;
 };
 
 static void on_answer(struct sg_local_request *r, int status, const struct sg_local_result *res,
@@ -252,7 +253,7 @@ static void test_canceled_requests_get_no_answer(void **state) {
 
 static void start_another(struct ask *a) {
     struct ask *b = a->also_ud;
-    sg_local_start(model, &b->request);
+    sg_local_start(a->also_model, &b->request);
     assert_int_equal(b->calls, 0);
 }
 
@@ -261,26 +262,53 @@ static void test_a_callback_may_start_a_request(void **state) {
     struct ask *a = make(SEA, 1), *b = make(SEA, 1);
     a->also = start_another;
     a->also_ud = b;
+    a->also_model = model;
     sg_local_start(model, &a->request);
     wait_for(2);
     assert_int_equal(b->status, 0);
 }
 
+/* What a record's callback starts goes before what waits for longer, even though a slot is free at once. */
+static void test_a_callbacks_request_of_low_order_goes_first(void **state) {
+    (void)state;
+    struct ask *first = make(SEA, 1), *next = make(SEA, 1), *waits = make(SEA, 1);
+    first->also = start_another;
+    first->also_ud = next;
+    first->also_model = single;
+    waits->request.order = 1;
+    sg_local_start(single, &first->request);
+    sg_local_start(single, &waits->request);
+    wait_for(3);
+    assert_true(next->place < waits->place);
+}
+
+#define SAILOR                                                                                                        \
+    "[{\"role\":\"system\",\"content\":\"You are a sailor who has seen all the seas of this world and knows the weather, "    \
+    "the wind and the stars better than anybody else on board.\"},{\"role\":\"user\",\"content\":\"Tell me about "
+
 static void test_a_common_start_of_prompts_is_read_once(void **state) {
     (void)state;
-    struct ask *fog = ask("[{\"role\":\"system\",\"content\":\"You are a sailor. You know the weather well.\"},"
-                          "{\"role\":\"user\",\"content\":\"Tell me about fog.\"}]",
-                          2);
-    struct ask *ice = ask("[{\"role\":\"system\",\"content\":\"You are a sailor. You know the weather well.\"},"
-                          "{\"role\":\"user\",\"content\":\"Tell me about ice.\"}]",
-                          2);
+    struct ask *fog = ask(SAILOR "fog.\"}]", 2), *ice = ask(SAILOR "ice.\"}]", 2);
     assert_true(fog->reused_tokens < 10);
-    assert_in_range(ice->reused_tokens, 15, ice->prompt_tokens - 1);
+    assert_in_range(ice->reused_tokens, 30, ice->prompt_tokens - 1);
     assert_true(strlen(ice->text) > 0);
-    struct ask *again = make(SEA, 1);
-    ask_and_wait(single, make(SEA, 1));
+    /* At the same time: one goes on where the start is, the others have it copied. */
+    struct ask *a[3] = {make(SAILOR "rain.\"}]", 2), make(SAILOR "ice.\"}]", 2), make(SAILOR "sun and rain.\"}]", 2)};
+    for (int i = 0; i < 3; i++) sg_local_start(model, &a[i]->request);
+    wait_for(3);
+    for (int i = 0; i < 3; i++) {
+        assert_in_range(a[i]->reused_tokens, 30, a[i]->prompt_tokens - 1);
+        assert_int_equal(a[i]->status, 0);
+    }
+}
+
+static void test_a_single_sequence_reads_all_of_each_prompt(void **state) {
+    (void)state;
+    struct ask *first = make(SEA, 1), *again = make(SEA, 1);
+    ask_and_wait(single, first);
     ask_and_wait(single, again);
     assert_int_equal(again->reused_tokens, 0);
+    assert_string_equal(first->text, again->text);
 }
 
 /* --- opening and closing --------------------------------------------------------------------------------------------- */
@@ -290,9 +318,8 @@ static void test_the_lowest_order_goes_first(void **state) {
     static const struct {
         uint64_t order;
         int place;
-    } rows[] = {{5, 1}, {2, 3}, {5, 4}, {1, 2}, {9, 5}}; /* the first is at work when the others come */
+    } rows[] = {{5, 3}, {2, 2}, {5, 4}, {1, 1}, {9, 5}};
     struct ask *a[5];
-    ask_and_wait(single, make(SEA, 1)); /* it has loaded */
     for (int i = 0; i < 5; i++) {
         a[i] = make(SEA, 1);
         a[i]->request.order = rows[i].order;
@@ -409,7 +436,9 @@ int main(void) {
         cmocka_unit_test(test_more_requests_than_sequences_are_all_answered),
         cmocka_unit_test(test_canceled_requests_get_no_answer),
         cmocka_unit_test(test_a_callback_may_start_a_request),
+        cmocka_unit_test(test_a_callbacks_request_of_low_order_goes_first),
         cmocka_unit_test(test_a_common_start_of_prompts_is_read_once),
+        cmocka_unit_test(test_a_single_sequence_reads_all_of_each_prompt),
         cmocka_unit_test(test_the_lowest_order_goes_first),
         cmocka_unit_test(test_the_same_seed_gives_the_same_reply),
         cmocka_unit_test(test_a_missing_model_file_is_every_requests_error),
