@@ -83,7 +83,7 @@ static void test_every_json_line_can_be_read_back(void **state) {
     begin(SG_DEBUG, true);
     char all[256];
     for (int i = 0; i < 256; i++) all[i] = (char)i;
-    SG_LOG(warning, SG_F_STR("all", ((struct sg_str){all, sizeof all})));
+    SG_LOG(hook_print, SG_F_STR("all", ((struct sg_str){all, sizeof all})));
     struct sg_arena a;
     struct sg_json v;
     sg_arena_init(&a, 0);
