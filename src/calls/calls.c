@@ -383,6 +383,7 @@ static void start_local(struct sg_call *c) {
         return;
     }
     local_parameters(&c->local_, c->model->spec, r.seed);
+    c->local_.order = r.order;
     struct sg_calls *cs = c->model->calls;
     if (!cs->figures.first_sent_ns) cs->figures.first_sent_ns = sg_loop_now_ns(cs->loop);
     sg_local_start(c->model->local, &c->local_);

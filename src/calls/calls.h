@@ -34,6 +34,7 @@ int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct 
 struct sg_request {
     struct sg_json messages; /* array of {role, content, name?, tool_calls?, tool_call_id?} */
     uint64_t seed;           /* for backends that draw themselves */
+    uint64_t order;         /* the lowest goes first where requests wait for a place */
 };
 
 struct sg_usage {

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Continuous batching. Each round makes one batch: first one token for every sequence that is writing its reply, then some
- * tokens of unread prompts, so a long prompt slows the others down but does not stop them. After
- * llama_decode each sequence whose logits are there gets its next token from its own sampler. A sequence that ends gives its
- * slot free for the next request in the following round.
+/* Continuous batching. Each round makes one batch: first one token for every sequence that is writing its reply, then
+ * some tokens of unread prompts, so a long prompt slows the others down but does not stop them. After llama_decode
+ * each sequence whose logits are there gets its next token from its own sampler. A sequence that ends gives its slot
+ * free for the next request in the following round.
  *
- * Prompts of one node begin alike. So a prompt stays in the model's memory when its sequence has ended; the next one goes
- * where most of its own beginning is, or has it copied from where it is, and only the rest is read. That changes the last
- * bits of the logits, so a single slot, which promises the same reply for the same request, starts from nothing each time.
+ * Prompts of one node begin alike. So a prompt stays in the model's memory when its sequence has ended; the next one
+ * goes where most of its own beginning is, or has it copied from where it is, and only the rest is read. That changes
+ * the last bits of the logits, so a single slot, which promises the same reply for the same request, starts from
+ * nothing each time.
  *
- * Memory of the model: each stream has `context` tokens of its own (kv_unified off), so an admitted sequence can always be
- * finished, and attention looks at its own tokens only.
+ * Memory of the model: each stream has `context` tokens of its own (kv_unified off), so an admitted sequence can
+ * always be finished, and attention looks at its own tokens only.
  *
  * libllama reports failures by results and by its log; what it asserts would end the process, so what leads there is
- * refused before: positions over the context, batches over n_batch, logits that are not numbers (in a damaged model). */
+ * refused before: positions over the context, batches over n_batch, logits that are no numbers (a damaged model). */
 #include "local/generator.h"
 
 #include <float.h>
@@ -20,8 +21,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* Tokens in one batch (or as many as there are sequences), and how many of a prompt while others write. Measured with the
- * demo model and one thread: a prompt costs the same CPU in pieces of 64 as of 128, 9 % more in pieces of 32. */
+/* Tokens in one batch (or as many as there are sequences), and how many of a prompt while others write. Measured with
+ * the demo model and one thread: a prompt costs the same CPU in pieces of 64 as of 128, 9 % more in pieces of 32. */
 #define BATCH 128
 #define PROMPT_SHARE 32
 /* Copying takes a stream's whole memory (47 MB with the demo model), reading so many tokens 0.2 s. */
@@ -29,7 +30,7 @@
 /* The repeat penalty looks back over so many tokens of the reply (llama.cpp's own default). */
 #define PENALTY_REACH 64
 
-/* --- loading --------------------------------------------------------------------------------------------------------- */
+/* --- loading ---------------------------------------------------------------------------------------------------- */
 
 static bool go_on_loading(float progress, void *ud) {
     (void)progress;
@@ -45,7 +46,8 @@ static bool must_abort(void *ud) {
 /* libllama has said why in its log, or has not. */
 static int fail_by_library(struct sg_generator *g, const char *what) {
     const char *reason = sg_llama_reason();
-    return sg_fail(&g->failure, SG_E_MODEL, "the model file %s %s%s%s", g->model_path, what, *reason ? ": " : "", reason);
+    return sg_fail(&g->failure, SG_E_MODEL, "the model file %s %s%s%s", g->model_path, what, *reason ? ": " : "",
+                   reason);
 }
 
 static int load_model(struct sg_generator *g) {
@@ -61,7 +63,8 @@ static int load_model(struct sg_generator *g) {
     g->model = g->lib->llama_model_load_from_file(g->model_path, params);
     if (!g->model) return fail_by_library(g, "cannot be loaded");
     if (g->lib->llama_model_has_encoder(g->model) || !g->lib->llama_model_has_decoder(g->model)) {
-        return sg_fail(&g->failure, SG_E_UNSUPPORTED, "the model file %s holds no model that writes text", g->model_path);
+        return sg_fail(&g->failure, SG_E_UNSUPPORTED, "the model file %s holds no model that writes text",
+                       g->model_path);
     }
     g->vocab = g->lib->llama_model_get_vocab(g->model);
     return 0;
@@ -85,13 +88,14 @@ static int make_context(struct sg_generator *g) {
     uint32_t got = g->lib->llama_n_ctx_seq(g->llama); /* rounded up, or cut */
     g->context = each < got ? each : got;
     g->batch = g->lib->llama_batch_init((int32_t)g->room, 0, 1);
-    g->reuse = g->n_slots > 1 && !g->lib->llama_model_is_recurrent(g->model) && !g->lib->llama_model_is_hybrid(g->model);
+    bool keeps_tokens = !g->lib->llama_model_is_recurrent(g->model) && !g->lib->llama_model_is_hybrid(g->model);
+    g->reuse = g->n_slots > 1 && keeps_tokens;
     g->streams = SG_NEW_N(&g->arena, struct sg_stream, g->n_slots);
     for (uint32_t i = 0; i < g->n_slots; i++) g->streams[i].tokens = SG_NEW_N(&g->arena, llama_token, g->context);
     return 0;
 }
 
-/* One model at a time: libllama fills tables of its own while it loads, and does not say that threads may do so at once. */
+/* One model at a time: libllama fills tables of its own while it loads, and promises nothing about threads there. */
 static pthread_mutex_t loading = PTHREAD_MUTEX_INITIALIZER;
 
 static void load(struct sg_generator *g) {
@@ -108,7 +112,7 @@ static void load(struct sg_generator *g) {
     pthread_mutex_unlock(&loading);
 }
 
-/* --- a sequence's beginning and end ---------------------------------------------------------------------------------- */
+/* --- a sequence's beginning and end ----------------------------------------------------------------------------- */
 
 struct sg_sequence *sg_sequence_new(void) {
     struct sg_sequence *s = sg_xcalloc(1, sizeof *s);
@@ -133,7 +137,7 @@ static llama_seq_id number_of(const struct sg_generator *g, const struct sg_stre
     return (llama_seq_id)(st - g->streams);
 }
 
-/* The free stream (there are as many as slots) where the prompt finds more of itself than it takes from those to come. */
+/* The free stream (there are as many as slots) where the prompt finds most of itself and overwrites least. */
 static struct sg_stream *free_stream(const struct sg_generator *g, const struct sg_prompt *p, uint32_t *common) {
     struct sg_stream *best = NULL;
     int64_t best_gain = 0;
@@ -150,7 +154,8 @@ static struct sg_stream *free_stream(const struct sg_generator *g, const struct 
 }
 
 /* Where most of the prompt is, busy or not. */
-static const struct sg_stream *longest_stream(const struct sg_generator *g, const struct sg_prompt *p, uint32_t *common) {
+static const struct sg_stream *longest_stream(const struct sg_generator *g, const struct sg_prompt *p,
+                                              uint32_t *common) {
     const struct sg_stream *best = g->streams;
     *common = common_start(best, p);
     for (uint32_t i = 1; i < g->n_slots; i++) {
@@ -258,7 +263,7 @@ static void begin_and_end(struct sg_generator *g) {
     }
 }
 
-/* --- a round --------------------------------------------------------------------------------------------------------- */
+/* --- a round ---------------------------------------------------------------------------------------------------- */
 
 static bool is_at_work(const struct sg_sequence *s) {
     return s && !s->finished;
@@ -303,8 +308,8 @@ static void fail_all(struct sg_generator *g, int code) {
     for (uint32_t i = 0; i < g->n_slots; i++) {
         struct sg_sequence *s = g->slots[i];
         if (!is_at_work(s)) continue;
-        sg_fail(&s->err, SG_E_MODEL, "the model could not compute (llama_decode gave %d%s%s)", code, *reason ? ": " : "",
-                reason);
+        sg_fail(&s->err, SG_E_MODEL, "the model could not compute (llama_decode gave %d%s%s)", code,
+                *reason ? ": " : "", reason);
         end(s, SG_E_MODEL);
     }
     for (uint32_t i = 0; i < g->n_slots; i++) g->streams[i].n = 0;
@@ -365,7 +370,7 @@ void sg_generator_round(struct sg_generator *g) {
     }
 }
 
-/* --- life ------------------------------------------------------------------------------------------------------------ */
+/* --- life ------------------------------------------------------------------------------------------------------- */
 
 void sg_generator_init(struct sg_generator *g, uint32_t n_slots) {
     *g = (struct sg_generator){.n_slots = n_slots};

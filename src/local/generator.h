@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* generator: a model, its context, and the sequences that it works on together. One round is one call of llama_decode.
+/* generator: a model, its context, and the sequences that it works on together. A round is one call of llama_decode.
  *
  * Memory: sequences are made and freed by local.c; the generator fills them.
- * Thread: sg_generator_round on the model's thread. While no round is under way, everything belongs to the loop thread,
- * which puts sequences into the slots and takes finished ones out. Only sg_generator_stop is for both at once.
- * Errors: every failure is the status of a sequence: SG_E_MODEL, SG_E_LIMIT, SG_E_TYPE, SG_E_UNSUPPORTED, SG_E_CANCELED. */
+ * Thread: sg_generator_round on the model's thread. While no round is under way, everything belongs to the loop
+ * thread, which puts sequences into the slots and takes finished ones out. sg_generator_stop: loop thread, any time.
+ * Errors: every failure is a sequence's status: MODEL, LIMIT, TYPE, UNSUPPORTED, CANCELED. */
 #ifndef SG_LOCAL_GENERATOR_H
 #define SG_LOCAL_GENERATOR_H
 
@@ -78,7 +78,7 @@ struct sg_generator {
 };
 
 void sg_generator_init(struct sg_generator *g, uint32_t n_slots);
-/* After the thread has ended. Sequences still in slots are freed by their owner, with sg_sequence_free, before this. */
+/* After the thread has ended, and after sg_sequence_free of all sequences. */
 void sg_generator_fini(struct sg_generator *g);
 void sg_generator_round(struct sg_generator *g);
 /* Ends a round, or the loading of a model, within milliseconds. What it leaves can only be freed. */

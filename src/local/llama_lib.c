@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Places. `make` fetches into <checkout>/build/deps, and every variant's folder has a link `deps` to it beside the program;
- * an installed program has lib/sygra and share/sygra/models beside its bin/. scripts/fetch also keeps each item in the
- * cache, under a name with its version: CACHED_LIB and CACHED_MODEL must agree with it. SYGRA_HOME is a folder with lib/ and
- * models/ in it, as build/deps is.
+/* Places. `make` fetches into <checkout>/build/deps, and every variant's folder has a link `deps` to it beside the
+ * program; an installed program has lib/sygra and share/sygra/models beside its bin/. scripts/fetch also keeps each
+ * item in the cache, under a name with its version: CACHED_LIB and CACHED_MODEL must agree with it. SYGRA_HOME is a
+ * folder with lib/ and models/ in it, as build/deps is.
  *
- * Opening. ggml's CPU variants (libggml-cpu-*.so) are libraries of their own, and ggml loads the best one for this machine
- * from the folder that it is told. The library passes structs by value, so one of another version would read our parameters
- * wrongly: its version is compared first. RTLD_LOCAL keeps its C++ symbols to itself; functions of libggml are found through
- * libllama's handle because dlsym also looks into what a library depends on. */
+ * Opening. ggml's CPU variants (libggml-cpu-*.so) are libraries of their own, and ggml loads the best one for this
+ * machine from the folder that it is told. The library passes structs by value, so one of another version would read
+ * our parameters wrongly: its version is compared first. RTLD_LOCAL keeps its C++ symbols to itself; functions of
+ * libggml are found through libllama's handle because dlsym also looks into what a library depends on. */
 #include "local/llama_lib.h"
 
 #include <dlfcn.h>
@@ -26,7 +26,7 @@ static struct sg_llama table;
 static bool opened;
 static _Thread_local char reason[256];
 
-/* --- places ---------------------------------------------------------------------------------------------------------- */
+/* --- places ----------------------------------------------------------------------------------------------------- */
 
 static void add_place(struct sg_llama_places *at, struct sg_str lib, struct sg_str models) {
     at->lib[at->n] = lib.p;
@@ -56,8 +56,8 @@ void sg_llama_places(struct sg_arena *a, const char *exe_dir, struct sg_llama_pl
 }
 
 /* `why` holds a reason for each library that is there and could not be used. */
-static int nothing_found(const char *file, const char *advice, const char *const *folders, size_t n, struct sg_buf *why,
-                         struct sg_err *err) {
+static int nothing_found(const char *file, const char *advice, const char *const *folders, size_t n,
+                         struct sg_buf *why, struct sg_err *err) {
     struct sg_buf tried = SG_BUF_INIT(SG_ERR_TEXT);
     for (size_t i = 0; i < n; i++) sg_buf_printf(&tried, "%s%s", i ? ", " : "", folders[i]);
     int rc;
@@ -76,11 +76,11 @@ int sg_llama_demo_model(struct sg_arena *a, const struct sg_llama_places *at, co
             return 0;
         }
     }
-    return nothing_found("the demo model " DEMO_MODEL, "run `make` in a checkout of sygra, or set model_path", at->models,
-                         at->n, NULL, err);
+    return nothing_found("the demo model " DEMO_MODEL, "run `make` in a checkout of sygra, or set model_path",
+                         at->models, at->n, NULL, err);
 }
 
-/* --- libllama's log -------------------------------------------------------------------------------------------------- */
+/* --- libllama's log --------------------------------------------------------------------------------------------- */
 
 /* The first error line is the one that names the cause; those behind it say that this or that failed in turn. */
 static void on_log(enum ggml_log_level level, const char *text, void *ud) {
@@ -100,13 +100,13 @@ void sg_llama_forget(void) {
     reason[0] = '\0';
 }
 
-/* --- opening --------------------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------------------------- */
 
 /* NULL, or the name of a symbol that the library lacks. */
 static const char *fill_table(void *handle) {
     void *symbol;
-#define SG_X(name)                                                                                                    \
-    if (!(symbol = dlsym(handle, #name))) return #name;                                                               \
+#define SG_X(name)                                                                                                   \
+    if (!(symbol = dlsym(handle, #name))) return #name;                                                              \
     memcpy(&table.name, &symbol, sizeof symbol);
     SG_LLAMA_TABLE(SG_X)
 #undef SG_X

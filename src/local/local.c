@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The loop's side of the model. Work goes to the model's thread as one job after the other, each one round of the
- * generator (a few to some hundred milliseconds; handing over costs microseconds). A job that is done hands everything back
- * to the loop thread, which then delivers what is finished, fills free slots from the queue, and submits the next round. So
- * neither side ever sees the other's half-made work, and there is no lock.
+ * generator (a few to some hundred milliseconds; handing over costs microseconds). A job that is done hands
+ * everything back to the loop thread, which then delivers what is finished, fills free slots from the queue, and
+ * submits the next round. So neither side ever sees the other's half-made work, and there is no lock.
  *
- * The next round is submitted from a timer that is due at once: a callback leads to the next call of its record, which
- * starts by such a timer as well (calls.c), and with its low `order` that call should have the free slot.
+ * The next round is submitted from a timer that is due at once: a callback leads to the next call of its record,
+ * which starts by such a timer as well (calls.c), and with its low `order` that call should have the free slot.
  *
  * Cancel lets go of the request at once; its sequence is marked and ends with the next round. */
 #include "local/generator.h"
@@ -15,8 +15,8 @@
 #define MAX_SEQUENCES 1024 /* libllama's own limit is lower and known only when it is loaded */
 #define MAX_CONTEXT (1u << 20)
 #define MAX_THREADS 512
-/* Measured with the demo model and one thread: 81, 82, 90, 98, 102 tokens a CPU second with 1, 2, 4, 8, 16 sequences, while
- * memory and the time to the first reply grow with their number. */
+/* Measured with the demo model and one thread: 81, 82, 90, 98, 102 tokens a CPU second with 1, 2, 4, 8, 16 sequences,
+ * while memory and the time to the first reply grow with their number. */
 #define SEQUENCES 4
 
 struct sg_local {
@@ -33,10 +33,10 @@ struct sg_local {
     bool closed, announced;
 };
 
-/* --- the queue ------------------------------------------------------------------------------------------------------- */
+/* --- the queue -------------------------------------------------------------------------------------------------- */
 
-/* A record's second call must not wait for the first calls of all records behind it, or every record would end at the end
- * of the run: hence `order`. The walk is short beside a reply. */
+/* A record's second call must not wait for the first calls of all records behind it, or every record would end at the
+ * end of the run: hence `order`. The walk is short beside a reply. */
 static void enqueue(struct sg_local *m, struct sg_local_request *r) {
     struct sg_local_request *before = m->last;
     while (before && before->order > r->order) before = before->prev_;
@@ -55,7 +55,7 @@ static void unqueue(struct sg_local *m, struct sg_local_request *r) {
     else m->last = r->prev_;
 }
 
-/* --- rounds ---------------------------------------------------------------------------------------------------------- */
+/* --- rounds ----------------------------------------------------------------------------------------------------- */
 
 static double or_default(double value, double otherwise) {
     return value >= 0 ? value : otherwise;
@@ -111,7 +111,7 @@ static void run_round(struct sg_job *j) {
     sg_generator_round(&((struct sg_local *)j->ud)->generator);
 }
 
-/* --- results --------------------------------------------------------------------------------------------------------- */
+/* --- results ---------------------------------------------------------------------------------------------------- */
 
 static void announce(struct sg_local *m) {
     if (m->announced || !m->generator.loaded) return;
@@ -132,8 +132,8 @@ static void deliver(struct sg_sequence *s) {
     else r->on_done(r, 0, &result, NULL);
 }
 
-/* On one core, four sequences side by side take almost four times as long as one: whoever waits for the first record of a
- * run is served by few sequences, whoever waits for all of them by many. So each reply opens one more slot. */
+/* On one core, four sequences side by side take almost four times as long as one: whoever waits for the first record
+ * of a run is served by few sequences, whoever waits for all of them by many. So each reply opens one more slot. */
 static void open_slot(struct sg_local *m) {
     if (m->open_slots < m->generator.n_slots) m->open_slots++;
 }
@@ -172,18 +172,17 @@ static void on_round_done(struct sg_job *j) {
     else go_on(m);
 }
 
-/* --- the interface --------------------------------------------------------------------------------------------------- */
+/* --- the interface ---------------------------------------------------------------------------------------------- */
 
-static int check_options(const struct sg_local_options *o, struct sg_err *err) {
-    if (o->sequences > MAX_SEQUENCES) return sg_fail(err, SG_E_LIMIT, "sequences is %u: at most %d", o->sequences, MAX_SEQUENCES);
-    if (o->context > MAX_CONTEXT) return sg_fail(err, SG_E_LIMIT, "context is %u: at most %u", o->context, MAX_CONTEXT);
-    if (o->threads > MAX_THREADS) return sg_fail(err, SG_E_LIMIT, "threads is %u: at most %d", o->threads, MAX_THREADS);
-    return 0;
+static int check(const char *option, uint32_t value, uint32_t max, struct sg_err *err) {
+    return value > max ? sg_fail(err, SG_E_LIMIT, "%s is %u: at most %u", option, value, max) : 0;
 }
 
 int sg_local_open(struct sg_loop *l, const struct sg_local_options *o, struct sg_local **out, struct sg_err *err) {
     struct sg_worker *worker;
-    int rc = check_options(o, err);
+    int rc = check("sequences", o->sequences, MAX_SEQUENCES, err);
+    if (!rc) rc = check("context", o->context, MAX_CONTEXT, err);
+    if (!rc) rc = check("threads", o->threads, MAX_THREADS, err);
     if (rc) return rc;
     rc = sg_worker_open(l, "sygra-model", &worker);
     if (rc) return sg_fail(err, rc, "no thread for the local model");
@@ -196,7 +195,7 @@ int sg_local_open(struct sg_loop *l, const struct sg_local_options *o, struct sg
     m->open_slots = 1;
     struct sg_generator *g = &m->generator;
     sg_generator_init(g, o->deterministic ? 1 : o->sequences ? o->sequences : SEQUENCES);
-    g->threads = o->threads ? o->threads : 1; /* more wait for each other by spinning, which is slow beside other work */
+    g->threads = o->threads ? o->threads : 1; /* several wait for each other by spinning: slow beside other work */
     g->context = o->context;
     g->model_path = o->model_path.n ? sg_str_dup(&g->arena, o->model_path).p : NULL;
     sg_llama_places(&g->arena, o->exe_dir, &g->places);

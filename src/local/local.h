@@ -2,8 +2,8 @@
 /* local: a model inside the process, by llama.cpp (design D10). The rest of the code sees one more endpoint.
  *
  * libllama is opened at run time (dlopen) from beside the executable, the cache, or SYGRA_HOME, so the program starts
- * without it. One thread owns the model and its context; it decodes several sequences in one batch, admits waiting requests
- * as sequences end (continuous batching), and renders the chat template of the model file.
+ * without it. One thread owns the model and its context; it decodes several sequences in one batch, admits waiting
+ * requests as sequences end (continuous batching), and renders the chat template of the model file.
  *
  * Memory: a request's struct is the caller's until its one callback; its messages must live until then.
  * Thread: loop for all functions; the model's thread is hidden.   Async: on_done never inside start.
@@ -45,7 +45,8 @@ struct sg_local_request {
     uint64_t seed;
     uint64_t order;             /* among waiting requests the lowest goes first, then the oldest */
     const struct sg_json *stop; /* text or array of texts, or NULL */
-    void (*on_done)(struct sg_local_request *r, int status, const struct sg_local_result *res, const struct sg_err *err);
+    void (*on_done)(struct sg_local_request *r, int status, const struct sg_local_result *res,
+                    const struct sg_err *err);
     void *ud;
     /* set by local: */
     struct sg_local_request *next_, *prev_;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model file carries its chat template as a Jinja program. libllama does not run it: it recognizes the program among
- * those it knows and writes the same text by code of its own. Where that fails we say so; a wrong frame around the messages
- * would only make the model worse, silently. */
+/* The model file carries its chat template as a Jinja program. libllama does not run it: it recognizes the program
+ * among those it knows and writes the same text by code of its own. Where that fails we say so; a wrong frame around
+ * the messages would only make the model worse, silently. */
 #include "local/prompt.h"
 
 /* All messages together; far above the context of any model that runs on a CPU. */
@@ -44,8 +44,8 @@ static int convert(struct sg_arena *a, const struct sg_json *message, struct lla
     return rc;
 }
 
-static int convert_all(struct sg_arena *a, const struct sg_json *messages, struct llama_chat_message *out, size_t *bytes,
-                       struct sg_err *err) {
+static int convert_all(struct sg_arena *a, const struct sg_json *messages, struct llama_chat_message *out,
+                       size_t *bytes, struct sg_err *err) {
     *bytes = 0;
     for (size_t i = 0; i < messages->n; i++) {
         int rc = convert(a, &messages->items[i], &out[i], err);

@@ -2,7 +2,8 @@
 /* prompt: from a list of messages to the tokens that a model reads.
  *
  * Memory: results are in the arena.   Thread: the model's.
- * Errors: SG_E_TYPE, SG_E_UNSUPPORTED (images, a template that libllama does not know), SG_E_LIMIT (over the context). */
+ * Errors: SG_E_TYPE, SG_E_UNSUPPORTED (images, a template that libllama does not know), SG_E_LIMIT (over the
+ * context). */
 #ifndef SG_LOCAL_PROMPT_H
 #define SG_LOCAL_PROMPT_H
 

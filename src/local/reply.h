@@ -21,7 +21,8 @@ int sg_reply_init(struct sg_reply *r, const struct sg_json *stop, struct sg_err 
 void sg_reply_fini(struct sg_reply *r);
 /* True when a stop text is complete: the reply ends before it. */
 bool sg_reply_add(struct sg_reply *r, struct sg_str piece);
-/* Makes the text valid UTF-8: a character that is cut off at the end is dropped, any other bad byte becomes U+FFFD. */
+/* Makes the text valid UTF-8: a character that is cut off at the end is dropped, any other bad byte becomes
+ * U+FFFD. */
 struct sg_str sg_reply_finish(struct sg_reply *r);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The embedded model, with the demo model of build/deps. The form of replies is asserted, never their text: it differs
- * between CPUs (design section 7). Replies are a few tokens long, since sanitizer builds run this on loaded machines. */
+/* The embedded model, with the demo model of build/deps. The form of replies is asserted, never their text: it
+ * differs between CPUs (design section 7). Replies are a few tokens long, since sanitizer builds run this on loaded
+ * machines. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -16,7 +17,7 @@
 #define CONTEXT 128
 #define MODEL "build/deps/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
-/* --- asking ---------------------------------------------------------------------------------------------------------- */
+/* --- asking ----------------------------------------------------------------------------------------------------- */
 
 static struct sg_arena arena;
 static struct sg_loop *loop;
@@ -120,7 +121,7 @@ static int tear_down(void **state) {
     return 0;
 }
 
-/* --- one request ----------------------------------------------------------------------------------------------------- */
+/* --- one request ------------------------------------------------------------------------------------------------ */
 
 static void test_a_reply_has_text_and_counts(void **state) {
     (void)state;
@@ -208,7 +209,7 @@ static void test_what_the_model_cannot_read_is_an_error(void **state) {
     assert_int_equal(stop->status, SG_E_TYPE);
 }
 
-/* --- many requests --------------------------------------------------------------------------------------------------- */
+/* --- many requests ---------------------------------------------------------------------------------------------- */
 
 static void test_more_requests_than_sequences_are_all_answered(void **state) {
     (void)state;
@@ -282,9 +283,9 @@ static void test_a_callbacks_request_of_low_order_goes_first(void **state) {
     assert_true(next->place < waits->place);
 }
 
-#define SAILOR                                                                                                        \
-    "[{\"role\":\"system\",\"content\":\"You are a sailor who has seen all the seas of this world and knows the weather, "    \
-    "the wind and the stars better than anybody else on board.\"},{\"role\":\"user\",\"content\":\"Tell me about "
+#define SAILOR                                                                                                       \
+    "[{\"role\":\"system\",\"content\":\"You are a sailor who has seen all the seas of this world and knows the " \
+    "weather, the wind and the stars better than anybody else.\"},{\"role\":\"user\",\"content\":\"Tell me about "
 
 static void test_a_common_start_of_prompts_is_read_once(void **state) {
     (void)state;
@@ -311,7 +312,7 @@ static void test_a_single_sequence_reads_all_of_each_prompt(void **state) {
     assert_string_equal(first->text, again->text);
 }
 
-/* --- opening and closing --------------------------------------------------------------------------------------------- */
+/* --- opening and closing ---------------------------------------------------------------------------------------- */
 
 static void test_the_lowest_order_goes_first(void **state) {
     (void)state;

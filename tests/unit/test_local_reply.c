@@ -36,7 +36,7 @@ static const char *reply_of(const char *stop, size_t n, const char *const *piece
     return text;
 }
 
-#define REPLY(stop, used, ...)                                                                                        \
+#define REPLY(stop, used, ...)                                                                                       \
     reply_of((stop), sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), (const char *[]){__VA_ARGS__}, (used))
 
 static void test_a_stop_text_cuts_the_reply(void **state) {
@@ -103,10 +103,9 @@ static void test_a_wrong_stop_is_an_error(void **state) {
     assert_non_null(strstr(err.text, "number"));
     assert_int_equal(init_with("[\"a\", {}]", &err), SG_E_TYPE);
     assert_int_equal(init_with("[1,1,1]", NULL), SG_E_TYPE);
-    assert_int_equal(init_with("[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\",\"k\",\"l\",\"m\",\"n\",\"o\","
-                               "\"p\",\"q\"]",
-                               &err),
-                     SG_E_LIMIT);
+    const char *seventeen = "[\"a\",\"b\",\"c\",\"d\",\"e\",\"f\",\"g\",\"h\",\"i\",\"j\",\"k\",\"l\",\"m\",\"n\","
+                            "\"o\",\"p\",\"q\"]";
+    assert_int_equal(init_with(seventeen, &err), SG_E_LIMIT);
 }
 
 int main(void) {
