@@ -5,6 +5,7 @@
  * the descriptor is gone even then, and a second close could hit another thread's new file. */
 #include "base/os.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -124,6 +125,21 @@ static uint64_t posix_entropy(void) {
     return v;
 }
 
+static bool is_self(const char *name) {
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static int posix_list(const char *folder, void (*each)(void *ud, const char *name), void *ud) {
+    DIR *dir = opendir(folder);
+    if (!dir) return -errno;
+    struct dirent *entry;
+    for (errno = 0; (entry = readdir(dir)); errno = 0)
+        if (!is_self(entry->d_name)) each(ud, entry->d_name);
+    int rc = -errno;
+    closedir(dir);
+    return rc;
+}
+
 const struct sg_os sg_os_posix = {
     .open = posix_open,
     .close = posix_close,
@@ -141,6 +157,8 @@ const struct sg_os sg_os_posix = {
     .now_ns = posix_now_ns,
     .wall_ns = posix_wall_ns,
     .entropy = posix_entropy,
+    .list = posix_list,
+    .real = true,
 };
 
 const struct sg_os *sg_os = &sg_os_posix;
@@ -224,6 +242,14 @@ int sg_os_mkdirs(const char *path) {
     if (rc == 0) rc = make_dir(copy);
     free(copy);
     return rc;
+}
+
+int sg_os_sync_folder(const char *path) {
+    int fd = sg_os->open(path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0) return fd;
+    int rc = sg_os->sync(fd);
+    sg_os->close(fd);
+    return rc == -EINVAL ? 0 : rc;
 }
 
 bool sg_os_exists(const char *path) {

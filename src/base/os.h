@@ -32,9 +32,13 @@ struct sg_os {
     int (*mkdir)(const char *path, int mode);
     int (*stat)(const char *path, struct sg_file_info *out);
     int (*fstat)(int fd, struct sg_file_info *out);
-    uint64_t (*now_ns)(void);      /* monotonic */
-    int64_t (*wall_ns)(void);      /* since 1970, UTC */
+    uint64_t (*now_ns)(void); /* monotonic */
+    int64_t (*wall_ns)(void); /* since 1970, UTC */
     uint64_t (*entropy)(void);
+    /* Calls `each` for every name in a folder but "." and "..", in no order. */
+    int (*list)(const char *folder, void (*each)(void *ud, const char *name), void *ud);
+    bool
+        real; /* paths and descriptors are the system's own: what has no entry here (locks, shared memory) works on them */
 };
 
 extern const struct sg_os *sg_os; /* the real world, unless a test put another there before any thread started */
@@ -47,6 +51,8 @@ int sg_os_pwrite_all(int fd, const void *p, size_t n, uint64_t at);
 int sg_os_read_file(struct sg_arena *a, const char *path, size_t max, struct sg_str *out, struct sg_err *err);
 /* Makes a folder and its parents. */
 int sg_os_mkdirs(const char *path);
+/* Syncs a folder, so that files made, renamed or deleted in it stay so. Where a file system cannot, it is no error. */
+int sg_os_sync_folder(const char *path);
 bool sg_os_exists(const char *path);
 
 #endif

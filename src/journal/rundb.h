@@ -2,19 +2,30 @@
 /* rundb: run.db, the catalogue of a run folder (docs/formats/run-folder.md). Small rows under integer keys; bodies are in
  * segments and are written before the row that names them.
  *
- * A row is part of the open group until sg_rundb_commit, which makes the group visible after a death of the process; a sync
- * of the log makes it survive a loss of power.
- * Thread: one at a time (the writer's worker); sg_rundb_sync_fd may be synced by another.
- * Errors: SG_E_IO, SG_E_LIMIT (disk full), SG_E_SYNTAX (no such database, damaged), SG_E_UNSUPPORTED (another format),
- * SG_E_CONFLICT (held by another process). The first failed write poisons it: later ones fail, too. */
+ * Rows belong to the open group until sg_rundb_commit. A committed group survives the death of the process; a sync of the
+ * log makes it survive a loss of power.
+ * Memory: what is passed in is copied before a call returns.
+ * Thread: one at a time; only sg_rundb_sync may run beside another call.
+ * Errors: SG_E_IO, SG_E_LIMIT (disk full), SG_E_MISSING (no run here), SG_E_SYNTAX (damaged; says where),
+ * SG_E_UNSUPPORTED (another format), SG_E_CONFLICT (held by another process). The first failed write poisons it: later ones
+ * fail, too, and nothing of the open group is kept. */
 #ifndef SG_JOURNAL_RUNDB_H
 #define SG_JOURNAL_RUNDB_H
 
 #include "journal/journal.h"
 
-struct sg_rundb;
+/* --- what a run is ---------------------------------------------------------------------------------------------- */
 
-/* --- what a run is ------------------------------------------------------------------------------------------------------ */
+/* What a loss of power may take: the last second; nothing that was committed; all since the start. */
+enum sg_durability { SG_DURABILITY_1S, SG_DURABILITY_COMMIT, SG_DURABILITY_EXIT };
+/* Which bodies and rows stay behind finished records. */
+enum sg_keep { SG_KEEP_CALLS, SG_KEEP_ALL, SG_KEEP_OUTPUTS };
+
+/* "1s", "commit", "exit"; "calls", "all", "outputs". */
+struct sg_str sg_durability_name(enum sg_durability d);
+struct sg_str sg_keep_name(enum sg_keep k);
+bool sg_durability_parse(struct sg_str name, enum sg_durability *out);
+bool sg_keep_parse(struct sg_str name, enum sg_keep *out);
 
 struct sg_run_node {
     struct sg_str name, kind, hash;
@@ -24,34 +35,40 @@ struct sg_run_source {
     struct sg_str path; /* empty: data-less */
     uint64_t size, inode;
     int64_t mtime_ns;
-    uint32_t head_crc; /* of its first 64 kB; 0 when it is no regular file */
-    bool regular;
+    bool regular; /* else a pipe or the like: size, inode and mtime_ns mean nothing */
 };
 
 struct sg_run_identity {
-    struct sg_str program, task, folder, stem, durability, keep, options;
-    uint64_t seed, first, count;
-    int64_t started_ms;
+    struct sg_str program, task, folder, stem;
+    struct sg_str options; /* JSON: what `resume` needs to run the same task again */
+    enum sg_durability durability;
+    enum sg_keep keep;
+    uint64_t seed, first, count; /* count 0: all */
+    int64_t started_ms;          /* since 1970; all times of rows count from here */
     struct sg_run_source source;
-    const struct sg_run_node *nodes;
+    const struct sg_run_node *nodes; /* by number in the plan */
     size_t n_nodes;
+    const struct sg_str *keys; /* of the state, by number in the plan */
+    size_t n_keys;
 };
 
-/* --- rows ------------------------------------------------------------------------------------------------------------------ */
+void sg_run_identity_copy(struct sg_arena *a, const struct sg_run_identity *from, struct sg_run_identity *to);
+
+/* --- rows ------------------------------------------------------------------------------------------------------- */
 
 struct sg_record_row {
     uint64_t position, line;
-    int outcome; /* enum sg_outcome */
+    int outcome;            /* enum sg_outcome */
     int64_t started, ended; /* ms since started_ms */
     uint32_t steps, attempts;
-    struct sg_place body; /* length 0 and has_body false: none */
+    struct sg_place body; /* of the output line of a record that waits for an earlier one */
     bool has_body;
 };
 
 enum sg_call_state { SG_CALL_INTENT, SG_CALL_ANSWERED, SG_CALL_FAILED, SG_CALL_AGAIN };
 
 struct sg_call_row {
-    uint64_t position;
+    uint64_t position; /* position to sub: the key; a second row of the same key replaces the first */
     uint32_t node, visit, ordinal, sub;
     int state; /* enum sg_call_state */
     uint32_t attempts;
@@ -59,62 +76,117 @@ struct sg_call_row {
     int64_t latency_us;
     int status;
     uint64_t prompt_tokens, completion_tokens, request;
-    struct sg_place body;
+    struct sg_place body; /* of the reply */
     bool has_body;
 };
 
-struct sg_progress {
-    uint64_t position, line, offset;
-    uint64_t bytes[4]; /* of .part, _failed, _invalid, _dropped */
-    uint32_t part_crc;
-    bool lines, synced;
-    uint64_t pulled;
+/* What a run has done so far, over all its processes. */
+struct sg_run_totals {
+    uint64_t outcomes[4];               /* records ended, by enum sg_outcome */
+    uint64_t answered, failed, retried; /* calls; retried: attempts that were followed by another one */
+    uint64_t prompt_tokens, completion_tokens;
 };
 
-/* --- writing ---------------------------------------------------------------------------------------------------------------- */
+struct sg_file_mark {
+    uint64_t bytes, records;
+    uint32_t crc; /* CRC-32C; of an array without its closing bracket, the last two bytes */
+};
 
-/* A new folder; what an older run left there of the same name is removed. Takes the lock. `folder` ends in NUL. */
+struct sg_progress {
+    uint64_t position;            /* all before it are in the output files */
+    uint64_t pulled;              /* positions below it have been pulled from the source */
+    uint64_t row, line, offset;   /* row `row` (<= position) begins there in the source; line 0: not known */
+    uint64_t read_bytes;          /* what has been read of the source */
+    uint32_t read_crc;            /* CRC-32C of that */
+    struct sg_file_mark files[4]; /* by enum sg_outcome: .part, _failed, _invalid, _dropped */
+    bool lines;                   /* .part: JSON Lines, else an array */
+    uint32_t segment;             /* the newest */
+    uint64_t segment_bytes;
+    struct sg_run_totals totals;
+};
+
+/* --- the lock --------------------------------------------------------------------------------------------------- */
+
+struct sg_run_lock {
+    int fd;
+};
+#define SG_RUN_LOCK_NONE ((struct sg_run_lock){-1})
+
+/* Makes the folder if need be. SG_E_CONFLICT names the process that holds it. */
+int sg_run_lock_take(const char *folder, struct sg_run_lock *out, struct sg_err *err);
+void sg_run_lock_give(struct sg_run_lock *l);
+/* Who holds it: 0 nobody, else a process number (-1: not known), with the lock's text in `a`. */
+int sg_run_lock_holder(const char *folder, struct sg_arena *a, struct sg_str *text);
+/* Of this boot of the machine; empty when it cannot be known. */
+struct sg_str sg_boot_id(struct sg_arena *a);
+
+/* --- opening: the lock is the caller's business ----------------------------------------------------------------- */
+
+struct sg_rundb;
+
+/* What an older run left in the folder goes. `folder` ends in NUL, here and below. */
+void sg_rundb_remove(const char *folder);
+/* A new one, in a folder without an older one. */
 int sg_rundb_create(const char *folder, const struct sg_run_identity *id, struct sg_rundb **out, struct sg_err *err);
-/* An existing folder, for writing; takes the lock. The identity's texts live in `a`. */
-int sg_rundb_open(const char *folder, struct sg_arena *a, struct sg_run_identity *id, struct sg_rundb **out, struct sg_err *err);
-/* For reading, beside a process that writes; no lock. */
-int sg_rundb_view(const char *folder, struct sg_arena *a, struct sg_run_identity *id, struct sg_rundb **out, struct sg_err *err);
+/* An existing one, for writing. The identity's texts live in `a`. */
+int sg_rundb_open(const char *folder, struct sg_arena *a, struct sg_run_identity *id, struct sg_rundb **out,
+                  struct sg_err *err);
+/* For reading, beside a process that writes, or of a dead run, which it leaves as it is. */
+int sg_rundb_view(const char *folder, struct sg_arena *a, struct sg_run_identity *id, struct sg_rundb **out,
+                  struct sg_err *err);
+/* Rows that were not committed are gone. */
 void sg_rundb_close(struct sg_rundb *d);
+/* The machine has been restarted since the folder was last written: what was not synced may be missing. */
+bool sg_rundb_restarted(const struct sg_rundb *d);
+
+/* --- writing ---------------------------------------------------------------------------------------------------- */
 
 int sg_rundb_record(struct sg_rundb *d, const struct sg_record_row *r);
 int sg_rundb_call(struct sg_rundb *d, const struct sg_call_row *c);
-/* Rows of calls of a record that starts again, or is finished and not to be kept. */
-int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t position);
-/* retry: the record is unfinished again. */
-int sg_rundb_forget_record(struct sg_rundb *d, uint64_t position);
+/* Adds to the count of failures that look alike; the first text stays. */
 int sg_rundb_cause(struct sg_rundb *d, struct sg_str node, struct sg_str code, uint64_t count, struct sg_str text);
 int sg_rundb_meta(struct sg_rundb *d, struct sg_str key, struct sg_str value);
-/* Ends the group: its rows, and how far the output is. Nothing to do when nothing was written since. */
-int sg_rundb_commit(struct sg_rundb *d, const struct sg_progress *p);
-/* Makes all committed groups survive a loss of power. Blocks; may run on another thread than the writer's. */
-int sg_rundb_sync(struct sg_rundb *d);
-/* Moves the log into the database when it has grown over 16 MB. Blocks; on the writer's thread. */
+/* What may have changed when a run goes on: program, options, count, durability, keep; the boot of the machine; it runs. */
+int sg_rundb_update(struct sg_rundb *d, const struct sg_run_identity *id);
+int sg_rundb_source(struct sg_rundb *d, const struct sg_run_source *s);
+/* Positions from..to (not included) are unfinished again; with `ok_only`, only rows of ok records go. */
+int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool ok_only);
+/* Calls of positions from..to; with `keep_again`, those to be tried again stay. */
+int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool keep_again);
+int sg_rundb_forget_causes(struct sg_rundb *d);
+/* Bodies at this place or behind it are lost: their rows stay without. */
+int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset);
+/* Ends the group: its rows, and how far the output is. `synced`: a state that was on disk before this call, or NULL. */
+int sg_rundb_commit(struct sg_rundb *d, const struct sg_progress *now, const struct sg_progress *synced);
+/* Makes all committed groups survive a loss of power. Blocks; any thread. */
+int sg_rundb_sync(struct sg_rundb *d, struct sg_err *err);
+/* Moves the log into the database when it has grown over 16 MB. Blocks; between groups. */
 int sg_rundb_checkpoint(struct sg_rundb *d);
+/* Why the last call failed. */
 const struct sg_err *sg_rundb_error(const struct sg_rundb *d);
 
-/* --- reading ---------------------------------------------------------------------------------------------------------------- */
+/* --- reading ---------------------------------------------------------------------------------------------------- */
 
-int sg_rundb_progress(struct sg_rundb *d, struct sg_progress *out);
+/* The state of the last group; `synced`: the last one known to be on disk. */
+int sg_rundb_progress(struct sg_rundb *d, bool synced, struct sg_progress *out);
 /* Records at or above `from`, in order of position; the callback returns false to stop. outcome -1: all. */
 typedef bool sg_record_row_fn(void *ud, const struct sg_record_row *r);
 int sg_rundb_records(struct sg_rundb *d, uint64_t from, int outcome, sg_record_row_fn *fn, void *ud);
+/* Calls of positions from..to (not included), in order of their key. */
 typedef bool sg_call_row_fn(void *ud, const struct sg_call_row *c);
-/* Calls of unfinished records that are to be tried again. */
-int sg_rundb_pending_calls(struct sg_rundb *d, sg_call_row_fn *fn, void *ud);
-/* Records by outcome, calls by state, tokens. */
-struct sg_run_totals {
-    uint64_t outcomes[4], calls[4], attempts, prompt_tokens, completion_tokens;
-};
-int sg_rundb_totals(struct sg_rundb *d, struct sg_run_totals *out);
+int sg_rundb_calls(struct sg_rundb *d, uint64_t from, uint64_t to, sg_call_row_fn *fn, void *ud);
+typedef bool sg_cause_fn(void *ud, struct sg_str node, struct sg_str code, uint64_t count, struct sg_str text);
+int sg_rundb_causes(struct sg_rundb *d, sg_cause_fn *fn, void *ud); /* most frequent first */
+/* What SQLite finds wrong with the database; nothing when it is sound. */
+int sg_rundb_integrity(struct sg_rundb *d, void (*fn)(void *ud, struct sg_str finding), void *ud);
 /* The value of a meta key, in `a`; empty when there is none. */
 struct sg_str sg_rundb_get(struct sg_rundb *d, struct sg_arena *a, struct sg_str key);
 
-/* Who holds the folder's lock: 0 nobody, else its process number (of this host), with its text in `a`. */
-int sg_rundb_holder(const char *folder, struct sg_arena *a, struct sg_str *text);
+/* --- fsck (check.c) --------------------------------------------------------------------------------------------- */
+
+/* Says whether a folder is sound and where not: `report` gets one line a finding. Reads only. Returns how many findings, or
+ * a negative SG_E_* when it cannot be looked at. Beside a living writer, what changes while it looks may be reported. */
+typedef void sg_run_report_fn(void *ud, struct sg_str finding);
+int sg_run_check(const char *folder, sg_run_report_fn *report, void *ud, struct sg_err *err);
 
 #endif

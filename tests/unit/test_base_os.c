@@ -241,6 +241,31 @@ static void test_whole_transfers_survive_short_counts_and_report_failures(void *
     sg_os = &sg_os_posix;
 }
 
+static void add_name(void *ud, const char *name) {
+    strcat(ud, name);
+    strcat(ud, ",");
+}
+
+static void test_a_folder_is_listed_without_itself(void **state) {
+    (void)state;
+    char names[100] = "";
+    sg_os->mkdir(in_folder("list"), 0700);
+    assert_int_equal(sg_os->list(in_folder("list"), add_name, names), 0);
+    assert_string_equal(names, "");
+    sg_os->mkdir(in_folder("list/a"), 0700);
+    sg_os->close(sg_os->open(in_folder("list/.b"), O_RDWR | O_CREAT, 0600));
+    assert_int_equal(sg_os->list(in_folder("list"), add_name, names), 0);
+    assert_true(strcmp(names, "a,.b,") == 0 || strcmp(names, ".b,a,") == 0);
+    assert_int_equal(sg_os->list(in_folder("list/none"), add_name, names), -ENOENT);
+    assert_int_equal(sg_os->list(in_folder("list/.b"), add_name, names), -ENOTDIR);
+    assert_int_equal(sg_os_sync_folder(in_folder("list")), 0);
+    assert_int_equal(sg_os_sync_folder(in_folder("list/none")), -ENOENT);
+    assert_true(sg_os->real);
+    sg_os->unlink(in_folder("list/.b"));
+    sg_os->rmdir(in_folder("list/a"));
+    sg_os->rmdir(in_folder("list"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_errors_are_negative_errno_values),
@@ -253,6 +278,7 @@ int main(void) {
         cmocka_unit_test(test_an_interrupted_read_goes_on),
         cmocka_unit_test(test_clocks_go_forward_and_entropy_differs),
         cmocka_unit_test(test_whole_transfers_survive_short_counts_and_report_failures),
+        cmocka_unit_test(test_a_folder_is_listed_without_itself),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -186,6 +186,185 @@ static void test_what_an_earlier_process_left_is_overwritten(void **state) {
     assert_false(file_exists("old"));
 }
 
+/* --- going on with an earlier process's ---------------------------------------------------------------------------- */
+
+enum { M = 200 };
+static struct sg_place left[M]; /* in segments of 20 kB */
+
+static void leave_segments(const char *name) {
+    struct sg_segments *s;
+    assert_int_equal(sg_segments_open(in_folder(name), 20000, &s, NULL), 0);
+    for (uint32_t i = 0; i < M; i++) append(s, i, &left[i]);
+    sg_segments_close(s, false);
+}
+
+static struct sg_segments *reopen(const char *name, uint32_t newest, uint64_t bytes) {
+    struct sg_segments *s;
+    struct sg_err err;
+    if (sg_segments_reopen(in_folder(name), 20000, newest, bytes, &s, &err)) fail_msg("%s", err.text);
+    return s;
+}
+
+static const char *segment_name(const char *folder, uint32_t segment) {
+    static char name[64];
+    snprintf(name, sizeof name, "%s/%06u.seg", folder, segment);
+    return name;
+}
+
+/* Frame k and all behind it were not said to be there. */
+static void test_a_torn_tail_is_cut_and_appending_goes_on(void **state) {
+    (void)state;
+    for (uint32_t k = 1; k < M; k += 23) {
+        leave_segments("tail");
+        uint32_t last = left[M - 1].segment;
+        struct sg_segments *s = reopen("tail", left[k].segment, left[k].offset);
+        uint32_t newest;
+        uint64_t bytes;
+        sg_segments_newest(s, &newest, &bytes);
+        assert_true(newest == left[k].segment && bytes == left[k].offset);
+        assert_int_equal(file_exists(segment_name("tail", last)), last == left[k].segment);
+        for (uint32_t i = 0; i < k; i++) assert_int_equal(sg_segments_need(s, left[i], NULL), 0);
+        for (uint32_t i = k; i < M; i++) assert_int_equal(sg_segments_need(s, left[i], NULL), SG_E_SYNTAX);
+        sg_segments_begin(s, false);
+        for (uint32_t i = k; i < M; i++) append(s, i, &left[i]);
+        for (uint32_t i = 0; i < M; i++) expect_frame(s, i, left[i]);
+        sg_segments_close(s, true);
+        assert_false(file_exists("tail"));
+    }
+}
+
+static void test_segments_that_nobody_needs_go_when_a_set_is_reopened(void **state) {
+    (void)state;
+    leave_segments("need");
+    uint32_t last = left[M - 1].segment;
+    struct sg_segments *s = reopen("need", last, left[M - 1].offset);
+    assert_int_equal(sg_segments_need(s, left[60], NULL), 0);
+    sg_segments_begin(s, false);
+    for (uint32_t i = 1; i <= last; i++)
+        assert_int_equal(file_exists(segment_name("need", i)), i == last || i == left[60].segment);
+    sg_segments_free(s, left[60]);
+    assert_false(file_exists(segment_name("need", left[60].segment)));
+    sg_segments_close(s, false);
+    s = reopen("need", last, 0); /* said to be full */
+    sg_segments_begin(s, true);
+    append(s, 7, &left[0]);
+    assert_int_equal(left[0].segment, last + 1);
+    assert_true(file_exists(segment_name("need", last)));
+    sg_segments_close(s, true);
+}
+
+static void test_a_newest_segment_that_is_too_short_is_told(void **state) {
+    (void)state;
+    struct sg_segments *s;
+    struct sg_err err;
+    leave_segments("short");
+    struct sg_place p = left[M - 1];
+    assert_int_equal(truncate(in_folder(segment_name("short", p.segment)), (off_t)p.offset - 1), 0);
+    assert_int_equal(sg_segments_reopen(in_folder("short"), 0, p.segment, p.offset, &s, &err), SG_E_SYNTAX);
+    assert_non_null(strstr(err.text, "the file ends here"));
+    unlink(
+        in_folder(segment_name("short", p.segment))); /* gone altogether: nothing was needed of it, or that is told */
+    s = reopen("short", p.segment, p.offset);
+    assert_int_equal(sg_segments_need(s, left[M - 2], &err), SG_E_SYNTAX);
+    sg_segments_close(s, false);
+}
+
+/* A frame is free when the second sync that began behind its release is over. */
+static void test_released_frames_wait_for_two_syncs(void **state) {
+    (void)state;
+    struct sg_segments *s;
+    assert_int_equal(sg_segments_open(in_folder("rel"), 20000, &s, NULL), 0);
+    for (uint32_t i = 0; i < M; i++) append(s, i, &left[i]);
+    for (uint32_t i = 0; left[i].segment == 1; i++) sg_segments_release(s, left[i]);
+    for (int round = 0; round < 3; round++) {
+        assert_true(file_exists("rel/000001.seg"));
+        if (round == 0) sg_segments_settle(s); /* of a round that began before */
+        else sg_segments_capture(s), sg_segments_settle(s);
+    }
+    assert_false(file_exists("rel/000001.seg"));
+    for (uint32_t i = 0; i < M; i++)
+        if (left[i].segment == 2) sg_segments_release(s, left[i]);
+    sg_segments_capture(s);
+    for (uint32_t i = 0; i < M; i++)
+        if (left[i].segment == 3) sg_segments_release(s, left[i]);
+    sg_segments_settle(s);
+    sg_segments_capture(s);
+    assert_true(file_exists("rel/000002.seg"));
+    sg_segments_settle(s);
+    assert_false(file_exists("rel/000002.seg"));
+    assert_true(file_exists("rel/000003.seg"));
+    sg_segments_close(s, true);
+}
+
+static int synced;
+
+static int count_sync(int fd) {
+    (void)fd;
+    synced++;
+    return 0;
+}
+
+static void test_a_sync_gets_every_segment_once(void **state) {
+    (void)state;
+    struct sg_os os = sg_os_posix;
+    struct sg_segments *s;
+    struct sg_place place;
+    struct sg_sync y = {0};
+    os.sync = count_sync;
+    assert_int_equal(sg_segments_open(in_folder("sync"), 20000, &s, NULL), 0);
+    sg_segments_unsynced(s, &y);
+    assert_int_equal(y.n, 0);
+    for (uint32_t i = 0; i < M; i++) append(s, i, &place);
+    assert_int_equal(sg_segments_flush(s, NULL), 0);
+    sg_segments_unsynced(s, &y);
+    assert_int_equal(y.n, place.segment);
+    assert_non_null(y.folders[0]);
+    sg_os = &os;
+    assert_int_equal(sg_sync_run(&y, NULL), 0);
+    sg_os = &sg_os_posix;
+    assert_int_equal(synced, place.segment + 2); /* and the folders that name them */
+    sg_segments_unsynced(s, &y);
+    assert_true(y.n == 0 && !y.folders[0]);
+    append(s, 1, &place);
+    assert_int_equal(sg_segments_flush(s, NULL), 0);
+    sg_segments_unsynced(s, &y);
+    assert_int_equal(y.n, 1);
+    expect_frame(s, 1, place);
+    sg_sync_fini(&y);
+    sg_segments_close(s, true);
+}
+
+/* --- verifying ------------------------------------------------------------------------------------------------------ */
+
+static void test_verifying_finds_the_first_bad_frame(void **state) {
+    (void)state;
+    struct sg_place end, to;
+    struct sg_err why;
+    leave_segments("ver");
+    to = left[M - 1];
+    to.offset += 12 + to.length;
+    assert_int_equal(sg_segments_verify(in_folder("ver"), 20000, (struct sg_place){0}, to, &end, &why), 0);
+    assert_true(end.segment == to.segment && end.offset == to.offset);
+    assert_int_equal(sg_segments_verify(in_folder("ver"), 20000, left[30], to, &end, &why), 0);
+    damage(segment_name("ver", left[90].segment), (off_t)left[90].offset + 13, 4);
+    assert_int_equal(sg_segments_verify(in_folder("ver"), 20000, left[30], to, &end, &why), SG_E_SYNTAX);
+    assert_true(end.segment == left[90].segment && end.offset == left[90].offset);
+    assert_non_null(strstr(why.text, "the frame is damaged"));
+    assert_int_equal(sg_segments_verify(in_folder("ver"), 20000, left[91], to, &end, &why), 0);
+    damage(segment_name("ver", left[90].segment), (off_t)left[90].offset + 13, 4);
+    uint32_t k = 100; /* the last frame of a segment that others follow */
+    while (left[k + 1].segment == left[k].segment) k++;
+    assert_int_equal(truncate(in_folder(segment_name("ver", left[k].segment)), (off_t)left[k].offset), 0);
+    assert_int_equal(sg_segments_verify(in_folder("ver"), 20000, left[30], to, &end, &why), SG_E_SYNTAX);
+    assert_true(end.segment == left[k].segment && end.offset == left[k].offset);
+    unlink(in_folder(segment_name("ver", left[k].segment)));
+    assert_int_equal(sg_segments_verify(in_folder("ver"), 20000, left[30], to, &end, &why), SG_E_SYNTAX);
+    assert_non_null(strstr(why.text, "the file is gone"));
+    put_file(segment_name("ver", left[k].segment), SG_STR("SGSEG\0\2\0 of another version"));
+    assert_int_equal(sg_segments_verify(in_folder("ver"), 20000, left[30], to, &end, &why), SG_E_SYNTAX);
+    assert_non_null(strstr(why.text, "byte 0: is no segment"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_frames_come_back_from_memory_and_from_files),
@@ -195,6 +374,12 @@ int main(void) {
         cmocka_unit_test(test_a_failed_write_poisons_the_set),
         cmocka_unit_test(test_a_folder_that_cannot_be_made_is_an_error),
         cmocka_unit_test(test_what_an_earlier_process_left_is_overwritten),
+        cmocka_unit_test(test_a_torn_tail_is_cut_and_appending_goes_on),
+        cmocka_unit_test(test_segments_that_nobody_needs_go_when_a_set_is_reopened),
+        cmocka_unit_test(test_a_newest_segment_that_is_too_short_is_told),
+        cmocka_unit_test(test_released_frames_wait_for_two_syncs),
+        cmocka_unit_test(test_a_sync_gets_every_segment_once),
+        cmocka_unit_test(test_verifying_finds_the_first_bad_frame),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
