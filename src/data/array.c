@@ -179,6 +179,11 @@ static enum sg_split step(struct sg_splitter *s, char c, struct sg_err *err) {
     }
 }
 
+void sg_array_seek(struct sg_splitter *s, uint64_t line, uint64_t offset) {
+    sg_lines_seek(s, line, offset);
+    s->state = VALUE;
+}
+
 enum sg_split sg_array_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
                             struct sg_err *err) {
     enum sg_split got = sg_splitter_begin(s, patience, err);

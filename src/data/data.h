@@ -7,6 +7,7 @@
 #ifndef SG_DATA_DATA_H
 #define SG_DATA_DATA_H
 
+#include "journal/rundb.h"
 #include "net/loop.h"
 #include "spec/spec.h"
 
@@ -14,13 +15,29 @@
 
 struct sg_source;
 
+/* Positions from..to, the last not included. */
+struct sg_range {
+    uint64_t from, to;
+};
+
+/* Where a run that goes on begins in its source (what sg_output_resume says). All zero: at the beginning. */
+struct sg_source_from {
+    uint64_t row, line, offset;      /* row `row` begins there; line 0: not known, read from the beginning */
+    const struct sg_range *finished; /* sorted: not delivered */
+    size_t n_finished;
+    const struct sg_run_source *was; /* NULL: not compared */
+    uint64_t read_bytes; /* these first bytes must be what they were, if the file is not the same any more */
+    uint32_t read_crc;
+};
+
 struct sg_source_options {
     const struct sg_source_spec *spec; /* NULL: data-less, records are {} */
     struct sg_str id_column;           /* empty: none */
     bool want_ids;                     /* every record gets an `id` (design section 7, "record ids") */
     uint64_t seed;                     /* of data-less ids */
     uint64_t start;                    /* rows skipped in front */
-    uint64_t count;                    /* rows delivered at most; UINT64_MAX: all */
+    uint64_t count;                    /* rows from there on, finished ones included; UINT64_MAX: all */
+    struct sg_source_from from;        /* copied */
 };
 
 struct sg_row {
@@ -32,7 +49,8 @@ struct sg_row {
     struct sg_str error;   /* in the arena: "data.jsonl:17: byte 1234: ...", line from 1, byte of the file from 0 */
 };
 
-/* The file is opened here (and only here may it fail for being absent, a folder, unreadable); nothing is read yet. */
+/* The file is opened here (and only here may it fail for being absent, a folder, unreadable); nothing is read yet. A run
+ * that goes on: SG_E_CONFLICT, here or from the first pull, when the input has changed since in what was read of it. */
 int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct sg_source **out, struct sg_err *err);
 
 typedef void sg_rows_fn(void *ud, struct sg_row *rows, size_t n, bool ended, int status, const struct sg_err *err);
@@ -48,7 +66,10 @@ bool sg_source_has_more(const struct sg_source *s, bool *total_known, uint64_t *
  * `record` is NULL (data-less, or a row that could not be read). */
 struct sg_str sg_source_id(struct sg_arena *a, const struct sg_json *record, uint64_t seed, uint64_t position);
 
-/* --- output ----------------------------------------------------------------------------------------------------- */
+/* What the input is now, for the identity of a run. The path is the source's. */
+void sg_source_identity(const struct sg_source *s, struct sg_run_source *out);
+
+/* --- output: also the keeper of the run folder (docs/formats/run-folder.md) ------------------------------------- */
 
 enum sg_outcome { SG_RECORD_OK, SG_RECORD_FAILED, SG_RECORD_INVALID, SG_RECORD_DROPPED };
 
@@ -57,26 +78,81 @@ struct sg_output_options {
     uint64_t first;             /* lowest position */
     uint64_t lines_above;       /* JSON Lines above this many records pulled (25,000), else a JSON array */
     uint64_t memory_bytes;      /* of outputs that wait for an earlier record before they go to disk; 0: 4 MB */
+    /* What goes into the run folder, <folder>/<stem>.run/; copied. NULL: no run folder (--no-journal), and then calls, times
+     * and causes go nowhere. For sg_output_resume: what may have changed since (program, options, count, durability, keep). */
+    const struct sg_run_identity *identity;
+    uint32_t commit_ms, sync_ms; /* how long what has ended may wait for its commit, its sync; 0: 50, 1000 */
 };
 
 struct sg_output;
+/* A new run. Takes the folder's lock (SG_E_CONFLICT: another process holds it) and makes .part; the rest of the folder is
+ * made by the worker while the first requests are out. What an older run of this name left in the run folder goes. */
 int sg_output_open(struct sg_loop *l, const struct sg_output_options *o, struct sg_output **out, struct sg_err *err);
-/* One call for each position that was pulled, in any order: the record's output as compact JSON text without
- * newline. OK goes to <stem>.part, failed, invalid and dropped ones to <stem>_failed.jsonl and so on, all in order
- * of position. */
+
+/* A run that goes on. All of it lives until the output is closed. */
+struct sg_output_resumed {
+    struct sg_source_from from; /* for sg_source_options */
+    uint64_t position;          /* all before it are finished; others of `from.finished` are behind it */
+    struct sg_run_totals totals;
+    const struct sg_call_row *again; /* calls of unfinished records that are to be tried again, by position */
+    size_t n_again;
+    bool restarted;                  /* the machine was restarted since */
+    uint64_t lost;                   /* records whose end was not on disk yet then: they are unfinished again */
+    struct sg_run_identity identity; /* as stored, but with what the options changed */
+};
+typedef void sg_resumed_fn(void *ud, int status, const struct sg_output_resumed *r, const struct sg_err *err);
+/* Takes the lock; the folder is loaded by the worker, then fn is called, once. Nothing may be put before. status: SG_E_MISSING
+ * (nothing to resume; or .part is gone), SG_E_SYNTAX (damaged, with the place), SG_E_UNSUPPORTED, SG_E_IO, SG_E_CONFLICT (the
+ * output of a finished run was changed); then only sg_output_close may follow. A finished run is opened, too (-n has grown): a
+ * copy of its output becomes .part. Where only the rename at the end was missing, finishing it again does that. */
+int sg_output_resume(struct sg_loop *l, const struct sg_output_options *o, sg_resumed_fn *fn, void *ud,
+                     struct sg_output **out, struct sg_err *err);
+
+/* `sygra retry`, before sg_output_resume: records that failed are unfinished again, *n of them. Nobody may hold the folder.
+ * What came behind the first of them waits in the run folder until its turn comes again. Blocks. */
+int sg_output_retry(const struct sg_output_options *o, uint64_t *n, struct sg_err *err);
+
+/* Whose reading is to be noted, so that a resume can tell whether the input changed. Before the first pull. */
+void sg_output_source(struct sg_output *o, struct sg_source *s);
+
+/* Times of rows are milliseconds since the run's first start. */
+int64_t sg_output_ms(const struct sg_output *o, uint64_t loop_ns);
+uint64_t sg_output_loop_ns(const struct sg_output *o, int64_t ms); /* the past is 0 */
+
+/* The end of a record. One for each position that was pulled, in any order. `json`: its output as compact JSON text without
+ * newline. OK goes to <stem>.part, failed, invalid and dropped ones to <stem>_failed.jsonl and so on, all in order of
+ * position. The rest is for the run folder. */
+struct sg_output_record {
+    uint64_t position;
+    enum sg_outcome outcome;
+    struct sg_str json;
+    uint64_t line, offset;  /* of its row */
+    int64_t started, ended; /* sg_output_ms */
+    uint32_t steps, attempts;
+    struct sg_str node;       /* failed: where (empty: its row) ... */
+    const struct sg_err *err; /* ... and why; NULL: not told */
+};
+void sg_output_record(struct sg_output *o, const struct sg_output_record *r);
+/* The same without the rest. */
 void sg_output_put(struct sg_output *o, uint64_t position, enum sg_outcome outcome, struct sg_str json);
-/* Tells how many rows have been pulled so far: above lines_above, the array becomes lines. */
+/* A call has been answered, has failed, or is to be tried again. `reply` is kept unless --keep outputs; row->body is not
+ * looked at. Rows of a record come before its end. */
+void sg_output_call(struct sg_output *o, const struct sg_call_row *row, struct sg_str reply);
+/* A fact for run.db's table meta. */
+void sg_output_meta(struct sg_output *o, struct sg_str key, struct sg_str value);
+/* Tells how many rows this process has pulled so far: above lines_above in all, the array becomes lines. */
 void sg_output_pulled(struct sg_output *o, uint64_t count);
 /* Too much is waiting to be written: admit no new record until on_room. */
 bool sg_output_full(const struct sg_output *o);
 void sg_output_on_room(struct sg_output *o, void (*fn)(void *ud), void *ud);
-/* A write failed (disk full, ...): called once; what is in .part stays valid up to its last whole record. */
+/* A write failed (disk full, ...): called once; what is in .part stays valid up to its last whole record, and the run folder
+ * up to its last commit. */
 void sg_output_on_error(struct sg_output *o, void (*fn)(void *ud, const struct sg_err *err), void *ud);
 
 struct sg_output_result {
     struct sg_str path; /* of the output ("[]" when no record was ok), or of .part; empty when there is neither */
     struct sg_str others[4]; /* paths of failed, invalid, dropped by enum sg_outcome; empty when none */
-    uint64_t written[4];     /* records by outcome */
+    uint64_t written[4];     /* records by outcome, over all processes of the run */
 };
 /* Writes what is left, syncs, renames .part to its final name when `complete`; else leaves .part, which ends before
  * the first position without outcome. Texts of the result live until close. */
@@ -86,7 +162,10 @@ void sg_output_finish(struct sg_output *o, bool complete,
 void sg_output_close(struct sg_output *o);
 struct sg_output_figures {
     uint64_t bytes, spilled_bytes, waiting; /* waiting: records behind a straggler */
-    uint64_t contiguous;                    /* records written in order so far */
+    uint64_t contiguous;                    /* records written in order so far, over all processes of the run */
+    uint64_t commits, syncs;
+    uint64_t lag_p50_us, lag_p99_us, lag_max_us; /* from the end of a record to the end of its commit */
+    uint64_t sync_max_us;
 };
 void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out);
 

@@ -26,6 +26,13 @@ void sg_splitter_fini(struct sg_splitter *s) {
     s->in.p = NULL;
 }
 
+void sg_lines_seek(struct sg_splitter *s, uint64_t line, uint64_t offset) {
+    s->begun = true;
+    s->line = line;
+    s->in.offset = offset;
+    s->in.seeks = true;
+}
+
 static void move_to(struct sg_input *in, char *p, size_t cap) {
     size_t left = in->end - in->at;
     if (left) memmove(p, in->p + in->at, left);
@@ -59,13 +66,19 @@ static bool wait_for_bytes(const struct sg_input *in, bool patient) {
     return n > 0 && fds[1].revents == 0;
 }
 
+static ssize_t read_more(struct sg_input *in) {
+    char *to = in->p + in->end;
+    size_t n = in->cap - in->end;
+    return in->seeks ? sg_os->pread(in->fd, to, n, in->offset + (in->end - in->at)) : sg_os->read(in->fd, to, n);
+}
+
 enum sg_split sg_input_more(struct sg_splitter *s, enum sg_patience patience, struct sg_err *err) {
     struct sg_input *in = &s->in;
     if (in->ended) return SG_SPLIT_ENDED;
     make_room(in);
     for (;;) {
         if (in->waits && (patience == SG_NO_READ || !wait_for_bytes(in, patience == SG_WAIT))) return SG_SPLIT_LATER;
-        ssize_t got = sg_os->read(in->fd, in->p + in->end, in->cap - in->end);
+        ssize_t got = read_more(in);
         if (got == -EAGAIN && in->waits) continue;
         if (got < 0) {
             in->ended = true;
@@ -79,7 +92,17 @@ enum sg_split sg_input_more(struct sg_splitter *s, enum sg_patience patience, st
     }
 }
 
+static void add_crc(struct sg_splitter *s, size_t n) {
+    struct sg_input *in = &s->in;
+    uint64_t end = in->offset + n;
+    if (end <= s->crc_bytes) return;
+    size_t known = s->crc_bytes > in->offset ? (size_t)(s->crc_bytes - in->offset) : 0;
+    s->crc = sg_crc32c(s->crc, in->p + in->at + known, n - known);
+    s->crc_bytes = end;
+}
+
 void sg_splitter_advance(struct sg_splitter *s, size_t n) {
+    if (s->with_crc) add_crc(s, n);
     s->in.at += n;
     s->in.offset += n;
     s->scanned = 0;

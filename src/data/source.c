@@ -10,8 +10,13 @@
  *   worker:  `reader`, and back while a job runs
  *
  * The first row that a finished count leaves over is looked for with the last batch, so that has_more costs nothing.
+ *
+ * A run that goes on begins at a row whose place it knows, and passes over finished ones without parsing them. When the file
+ * does not look the same any more (size, time, inode), the worker first reads again what had been read of it: it may have
+ * grown, but that must not have changed.
  */
 #include "data/rows.h"
+#include "data/source.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,6 +35,8 @@ struct batch {
     /* What the worker knew when it was full. */
     bool ended, more, total_known;
     uint64_t total;
+    uint64_t read_bytes; /* and how far it had read */
+    uint32_t read_crc;
     int status;
     struct sg_err err;
 };
@@ -40,6 +47,13 @@ struct reader {
     bool lines, from_file;
     uint64_t position; /* of the next row */
     uint64_t start, end;
+    const struct sg_range *finished; /* those that end behind `position` */
+    size_t n_finished;
+    bool compare; /* the first `check_bytes` of the file with what they were */
+    uint64_t check_bytes;
+    uint32_t check_crc;
+    uint64_t read_bytes; /* to the end of the last row that was delivered: what follows may change */
+    uint32_t read_crc;
     size_t batch_rows;
     atomic_bool stop; /* set by the loop: skipping to a far `start` must not hold up the end of a run */
 };
@@ -52,6 +66,7 @@ struct sg_source {
     struct sg_arena arena; /* what the worker needs of the spec, copied */
     struct reader reader;
     int fd, wake;
+    struct sg_file_info info;
     struct batch *front, *back;
     enum { IDLE, READING, READY } state; /* of back */
     sg_rows_fn *on_rows;                 /* the request; NULL: none */
@@ -67,18 +82,31 @@ static enum sg_split next_piece(struct reader *r, enum sg_patience patience, str
                     : sg_array_next(&r->splitter, patience, out, err);
 }
 
-static enum sg_split next_row(struct reader *r, enum sg_patience patience, struct sg_row *out, struct sg_err *err) {
-    struct sg_piece piece;
-    while (r->from_file) {
-        enum sg_split got = next_piece(r, patience, &piece, err);
-        if (got != SG_SPLIT_GOT) return got;
-        if (r->position >= r->start) break;
-        r->position++;
+static bool is_finished(struct reader *r) {
+    while (r->n_finished && r->finished->to <= r->position) r->finished++, r->n_finished--;
+    return r->position < r->start || (r->n_finished && r->finished->from <= r->position);
+}
+
+/* The next row that is wanted, without those in front of it. */
+static enum sg_split find_piece(struct reader *r, enum sg_patience patience, struct sg_piece *out,
+                                struct sg_err *err) {
+    for (;;) {
+        enum sg_split got = next_piece(r, patience, out, err);
+        if (got != SG_SPLIT_GOT || !is_finished(r)) return got;
+        if (++r->position >= r->end) return SG_SPLIT_LATER;
         if (atomic_load_explicit(&r->stop, memory_order_relaxed)) return SG_SPLIT_LATER;
     }
+}
+
+static enum sg_split next_row(struct reader *r, enum sg_patience patience, struct sg_row *out, struct sg_err *err) {
+    struct sg_piece piece;
+    enum sg_split got = r->from_file ? find_piece(r, patience, &piece, err) : SG_SPLIT_GOT;
+    if (got != SG_SPLIT_GOT) return got;
     if (r->from_file) sg_row_make(&r->maker, &piece, r->position, out);
     else sg_row_make_empty(&r->maker, r->position, out);
     r->position++;
+    r->read_bytes = r->splitter.crc_bytes;
+    r->read_crc = r->splitter.crc;
     return SG_SPLIT_GOT;
 }
 
@@ -100,22 +128,66 @@ static void end_batch(struct reader *r, struct batch *b, enum sg_split how) {
     b->status = how == SG_SPLIT_BROKEN ? b->err.code : 0;
 }
 
+/* Rows without a source need no reading to be passed over. */
+static void skip_finished(struct reader *r) {
+    while (!r->from_file && r->position < r->end && is_finished(r)) r->position = r->finished->to;
+}
+
 static void fill_batch(struct reader *r, struct batch *b) {
     enum sg_split got = SG_SPLIT_GOT;
     size_t bytes = 0;
+    skip_finished(r);
     while (b->n < r->batch_rows && bytes < BATCH_BYTES && r->position < r->end) {
         got = next_row(r, b->n ? SG_NO_WAIT : SG_WAIT, &b->rows[b->n], &b->err);
         if (got != SG_SPLIT_GOT) break;
         bytes += b->rows[b->n++].arena.held;
+        skip_finished(r);
     }
-    if (got != SG_SPLIT_GOT) end_batch(r, b, got);
-    else if (r->position >= r->end) look_behind(r, b);
+    if (r->position >= r->end) look_behind(r, b);
+    else if (got != SG_SPLIT_GOT) end_batch(r, b, got);
     if (r->batch_rows < BATCH_ROWS) r->batch_rows *= 2;
+}
+
+/* --- worker: is it the same file? ------------------------------------------------------------------------------- */
+
+static int say_changed(const char *path, uint64_t bytes, struct sg_err *err) {
+    return sg_fail(err, SG_E_CONFLICT,
+                   "%s: the input has changed since: its first %llu bytes, which this run has read, were others",
+                   path, (unsigned long long)bytes);
+}
+
+static int read_crc(struct reader *r, int fd, char *block, uint32_t *crc) {
+    for (uint64_t at = 0; at < r->check_bytes;) {
+        uint64_t left = r->check_bytes - at;
+        size_t n = left < SG_SPLIT_BLOCK ? (size_t)left : SG_SPLIT_BLOCK;
+        if (atomic_load_explicit(&r->stop, memory_order_relaxed)) return -ECANCELED;
+        int rc = sg_os_pread_all(fd, block, n, at);
+        if (rc < 0) return rc;
+        *crc = sg_crc32c(*crc, block, n);
+        at += n;
+    }
+    return 0;
+}
+
+static int compare(struct reader *r, int fd, struct sg_err *err) {
+    char *block = sg_xmalloc(SG_SPLIT_BLOCK);
+    uint32_t crc = 0;
+    int rc = read_crc(r, fd, block, &crc);
+    free(block);
+    r->compare = false;
+    if (rc < 0 && rc != -ENODATA) return sg_fail_sys(err, SG_E_IO, -rc, "%s: read failed", r->maker.name.p);
+    return rc < 0 || crc != r->check_crc ? say_changed(r->maker.name.p, r->check_bytes, err) : 0;
 }
 
 static void run_job(struct sg_job *j) {
     struct sg_source *s = j->ud;
-    fill_batch(&s->reader, s->back);
+    struct reader *r = &s->reader;
+    struct batch *b = s->back;
+    int rc = r->compare ? compare(r, s->fd, &b->err) : 0;
+    if (rc == 0) fill_batch(r, b);
+    else end_batch(r, b, SG_SPLIT_BROKEN);
+    b->read_bytes = r->read_bytes;
+    b->read_crc = r->read_crc;
 }
 
 /* --- loop: handing out ------------------------------------------------------------------------------------------ */
@@ -186,6 +258,23 @@ bool sg_source_has_more(const struct sg_source *s, bool *total_known, uint64_t *
     return rows_left(b) > 0 || (s->state == READY && s->back->n > 0) || (b->ended && b->more);
 }
 
+void sg_source_watch(struct sg_source *s) {
+    s->reader.splitter.with_crc = s->info.is_regular;
+}
+
+void sg_source_mark(const struct sg_source *s, uint64_t *bytes, uint32_t *crc) {
+    *bytes = s->front->read_bytes;
+    *crc = s->front->read_crc;
+}
+
+void sg_source_identity(const struct sg_source *s, struct sg_run_source *out) {
+    *out = (struct sg_run_source){.path = s->reader.maker.name, .regular = s->info.is_regular};
+    if (!out->regular) return;
+    out->size = s->info.size;
+    out->inode = s->info.inode;
+    out->mtime_ns = s->info.mtime_ns;
+}
+
 /* --- opening and closing ---------------------------------------------------------------------------------------- */
 
 static bool is_utf8(struct sg_str name) {
@@ -198,15 +287,37 @@ static bool is_utf8(struct sg_str name) {
 
 /* O_NONBLOCK: opening a FIFO must not wait for its writer. Of plain files it changes nothing. */
 static int open_file(struct sg_source *s, const char *path, bool *waits, struct sg_err *err) {
-    struct sg_file_info info = {0};
     s->fd = sg_os->open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
     if (s->fd == -ENOENT) return sg_fail_sys(err, SG_E_MISSING, ENOENT, "%s: cannot be read", path);
     if (s->fd < 0) return sg_fail_sys(err, SG_E_IO, -s->fd, "%s: cannot be read", path);
-    int rc = sg_os->fstat(s->fd, &info);
+    int rc = sg_os->fstat(s->fd, &s->info);
     if (rc < 0) return sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be read", path);
-    if (info.is_dir) return sg_fail(err, SG_E_TYPE, "%s: is a folder, not a file", path);
-    *waits = !info.is_regular;
+    if (s->info.is_dir) return sg_fail(err, SG_E_TYPE, "%s: is a folder, not a file", path);
+    *waits = !s->info.is_regular;
     return 0;
+}
+
+/* A file that looks as it did is the same; what else it may be is for the worker to read. */
+static int compare_looks(struct sg_source *s, const struct sg_source_from *from, struct sg_err *err) {
+    const struct sg_run_source *was = from->was;
+    const char *path = s->reader.maker.name.p;
+    if (!was || !was->regular || from->read_bytes == 0) return 0;
+    if (!s->info.is_regular) return sg_fail(err, SG_E_CONFLICT, "%s: the input has changed: it was a file", path);
+    if (s->info.size < from->read_bytes) return say_changed(path, from->read_bytes, err);
+    s->reader.compare = s->info.size != was->size || s->info.inode != was->inode || s->info.mtime_ns != was->mtime_ns;
+    s->reader.check_bytes = from->read_bytes;
+    s->reader.check_crc = from->read_crc;
+    return 0;
+}
+
+static void seek(struct sg_source *s, const struct sg_source_from *from) {
+    struct reader *r = &s->reader;
+    r->splitter.crc_bytes = from->read_bytes;
+    r->splitter.crc = from->read_crc;
+    if (from->line == 0 || !s->info.is_regular || from->read_bytes < from->offset) return;
+    r->position = from->row;
+    if (r->lines) sg_lines_seek(&r->splitter, from->line, from->offset);
+    else sg_array_seek(&r->splitter, from->line, from->offset);
 }
 
 static void copy_fields(struct sg_source *s, const struct sg_source_spec *spec) {
@@ -235,6 +346,13 @@ static int begin_file(struct sg_source *s, const struct sg_source_spec *spec, st
     return 0;
 }
 
+static void copy_finished(struct sg_source *s, const struct sg_source_from *from) {
+    struct sg_range *ranges = SG_NEW_N(&s->arena, struct sg_range, from->n_finished);
+    if (from->n_finished) memcpy(ranges, from->finished, from->n_finished * sizeof *ranges);
+    s->reader.finished = ranges;
+    s->reader.n_finished = from->n_finished;
+}
+
 static void begin_reader(struct sg_source *s, const struct sg_source_options *o) {
     struct reader *r = &s->reader;
     r->maker.id_column = sg_str_dup(&s->arena, o->id_column);
@@ -244,6 +362,8 @@ static void begin_reader(struct sg_source *s, const struct sg_source_options *o)
     r->start = o->start;
     r->end = o->count < UINT64_MAX - o->start ? o->start + o->count : UINT64_MAX;
     r->batch_rows = FIRST_BATCH_ROWS;
+    copy_finished(s, &o->from);
+    if (o->spec) seek(s, &o->from);
 }
 
 int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct sg_source **out, struct sg_err *err) {
@@ -256,6 +376,7 @@ int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct 
     s->back = sg_xcalloc(1, sizeof *s->back);
     sg_arena_init(&s->arena, 512);
     int rc = o->spec ? begin_file(s, o->spec, err) : 0;
+    if (rc == 0 && o->spec) rc = compare_looks(s, &o->from, err);
     if (rc == 0 && sg_worker_open(l, "sygra-read", &s->worker) < 0)
         rc = sg_fail(err, SG_E_IO, "no thread for reading");
     if (rc < 0) {

@@ -33,6 +33,7 @@ struct sg_input {
     int fd;
     int wake;   /* a descriptor that becomes readable to end a wait; -1: none */
     bool waits; /* a pipe, a terminal: reading may have to wait, and answers -EAGAIN then */
+    bool seeks; /* reading goes by `offset`, not by where the descriptor stands */
     bool ended;
     size_t block; /* least size of the window */
     char *p;      /* the window: p[at] to p[end] is not consumed */
@@ -55,6 +56,9 @@ struct sg_splitter {
     size_t scanned;       /* bytes from p[at] on that were looked at */
     bool begun, skipping; /* skipping: the row is too long, its bytes are dropped as they come */
     struct sg_piece row;  /* place of the row in hand */
+    bool with_crc;
+    uint64_t crc_bytes; /* with_crc: of the file's first bytes up to here ... */
+    uint32_t crc;       /* ... the CRC-32C */
     /* array only */
     int state;
     size_t depth;
@@ -69,6 +73,10 @@ enum sg_split sg_lines_next(struct sg_splitter *s, enum sg_patience patience, st
                             struct sg_err *err);
 enum sg_split sg_array_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
                             struct sg_err *err);
+
+/* Before the first row of a file that does not wait: the next one is the row that begins there. */
+void sg_lines_seek(struct sg_splitter *s, uint64_t line, uint64_t offset);
+void sg_array_seek(struct sg_splitter *s, uint64_t line, uint64_t offset);
 
 /* For the two splitters. */
 enum sg_split sg_input_more(struct sg_splitter *s, enum sg_patience patience, struct sg_err *err);

@@ -6,7 +6,8 @@
  * and large.
  *
  * Which texts go to disk: the one that comes when the memory is full. Those in memory are then the ones that came
- * first, which is mostly the ones that leave first. */
+ * first, which is mostly the ones that leave first. With a run folder all that still wait at a commit go there, so that the
+ * commit can name them; most have left before. */
 #include "data/waiting.h"
 
 #include <stdlib.h>
@@ -32,6 +33,11 @@ void sg_waiting_init(struct sg_waiting *w, uint64_t first, size_t memory_limit, 
         .next = first, .memory_limit = memory_limit, .folder = folder, .loaded = SG_BUF_INIT(SIZE_MAX)};
 }
 
+void sg_waiting_use(struct sg_waiting *w, struct sg_segments *segments) {
+    w->segments = segments;
+    w->journaled = true;
+}
+
 static struct held *held_of(const struct sg_waiting_slot *slot) {
     return (struct held *)(uintptr_t)slot->where;
 }
@@ -42,7 +48,7 @@ void sg_waiting_fini(struct sg_waiting *w) {
     free(w->ring);
     free(w->taken);
     sg_buf_fini(&w->loaded);
-    if (w->segments) {
+    if (w->segments && !w->journaled) {
         sg_segments_close(w->segments, true);
         sg_os->rmdir(w->folder.p); /* stays when others use it */
     }
@@ -125,13 +131,39 @@ int sg_waiting_put(struct sg_waiting *w, uint64_t position, uint32_t kind, struc
     return 0;
 }
 
+int sg_waiting_store(struct sg_waiting *w, uint64_t position, struct sg_place *out, struct sg_err *err) {
+    struct sg_waiting_slot *slot = slot_of(w, position);
+    SG_ASSERT(position >= w->next && position - w->next < w->cap && slot->segment);
+    if (slot->segment == IN_MEMORY) {
+        struct held *h = held_of(slot);
+        w->memory -= cost_of(slot->length);
+        int rc = spill(w, h->kind, (struct sg_str){h->text, slot->length}, slot, err);
+        free(h);
+        if (rc < 0) {
+            slot->segment = 0;
+            w->n--;
+            return rc;
+        }
+    }
+    *out = (struct sg_place){.segment = slot->segment, .length = slot->length, .offset = slot->where};
+    return 0;
+}
+
+void sg_waiting_load(struct sg_waiting *w, uint64_t position, struct sg_place place) {
+    SG_ASSERT(position >= w->next);
+    make_slots(w, position - w->next + 1);
+    *slot_of(w, position) = (struct sg_waiting_slot){place.segment, place.length, place.offset};
+    w->n++;
+}
+
 static int load(struct sg_waiting *w, const struct sg_waiting_slot *slot, uint32_t *kind, struct sg_str *text,
                 struct sg_err *err) {
     struct sg_place place = {.segment = slot->segment, .length = slot->length, .offset = slot->where};
     sg_buf_reset(&w->loaded, KEEP_LOADED);
     int rc = sg_segments_read(w->segments, place, kind, &w->loaded, err);
     if (rc < 0) return rc;
-    sg_segments_free(w->segments, place);
+    if (w->journaled) sg_segments_release(w->segments, place);
+    else sg_segments_free(w->segments, place);
     *text = sg_buf_view(&w->loaded);
     return 0;
 }

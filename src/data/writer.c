@@ -3,7 +3,7 @@
  *
  *   <stem>.part            ok; becomes <stem>.json or <stem>.jsonl at the end of a complete run
  *   <stem>_failed.jsonl    and _invalid, _dropped: made when the first such record comes
- *   <stem>.run/segments/   outputs behind a straggler (waiting.h), while there are some
+ *   <stem>.run/            the run folder (keeper.h); without one, its segments/ while there are outputs behind a straggler
  *
  * What an earlier run left: its .part is emptied when this one begins, its output stays until the rename, its side
  * files until this run has one of its own or is complete, so that no old _failed.jsonl stands beside a new output.
@@ -11,8 +11,10 @@
  * array (or file): the next program of a script finds its input. */
 #include "data/writer.h"
 
-#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+
+#define COMMIT_ROWS 1000
 
 static const char *const suffixes[SG_OUTCOMES] = {
     [SG_RECORD_OK] = ".part",
@@ -28,33 +30,68 @@ static struct sg_str path_of(struct sg_writer *w, struct sg_str stem, const char
     return sg_str_printf(&w->arena, "%s%s%.*s%s", w->folder.p, slash, SG_ARG(stem), suffix);
 }
 
+static int make_folder(struct sg_writer *w, struct sg_err *err) {
+    int rc = sg_os_mkdirs(w->folder.p);
+    return rc < 0 ? sg_fail_sys(err, SG_E_IO, -rc, "%s: the output folder cannot be made", w->folder.p) : 0;
+}
+
 static int make_part(struct sg_writer *w, struct sg_err *err) {
     struct sg_outfile *part = &w->files[SG_RECORD_OK];
-    int rc = sg_os_mkdirs(w->folder.p);
-    if (rc < 0) return sg_fail_sys(err, SG_E_IO, -rc, "%s: the output folder cannot be made", w->folder.p);
     part->fd = sg_os->open(part->path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (part->fd < 0) return sg_fail_sys(err, SG_E_IO, -part->fd, "%s: cannot be written", part->path.p);
+    part->new_name = true;
     return 0;
 }
 
-int sg_writer_open(struct sg_writer *w, const struct sg_output_options *o, struct sg_err *err) {
-    *w = (struct sg_writer){.first = o->first};
+static bool has_run(struct sg_writer *w) {
+    return sg_os_exists(sg_str_join(&w->arena, w->run_folder, SG_STR("/run.db")).p);
+}
+
+static void init(struct sg_writer *w, const struct sg_output_options *o) {
+    *w = (struct sg_writer){.first = o->first, .lock = SG_RUN_LOCK_NONE};
     sg_arena_init(&w->arena, 0);
     w->folder = sg_str_dup(&w->arena, o->folder.n ? o->folder : SG_STR("."));
+    w->run_folder = path_of(w, o->stem, ".run");
     w->final_json = path_of(w, o->stem, ".json");
     w->final_lines = path_of(w, o->stem, ".jsonl");
     for (int i = 0; i < SG_OUTCOMES; i++)
         sg_outfile_init(&w->files[i], path_of(w, o->stem, suffixes[i]), i == SG_RECORD_OK);
     size_t memory = o->memory_bytes ? (size_t)o->memory_bytes : (size_t)4 << 20;
-    sg_waiting_init(&w->waiting, o->first, memory, path_of(w, o->stem, ".run"));
-    int rc = make_part(w, err);
+    sg_waiting_init(&w->waiting, o->first, memory, w->run_folder);
+}
+
+static void make_keeper(struct sg_writer *w, const struct sg_output_options *o) {
+    w->keeper = sg_xmalloc(sizeof *w->keeper);
+    sg_keeper_init(w->keeper, w->run_folder, w->folder, o->identity);
+    for (int i = 0; i < SG_OUTCOMES; i++) w->files[i].journaled = true;
+}
+
+int sg_writer_open(struct sg_writer *w, const struct sg_output_options *o, struct sg_err *err) {
+    init(w, o);
+    w->stale = !o->identity && has_run(w);
+    int rc = make_folder(w, err);
+    if (rc == 0 && (o->identity || w->stale)) rc = sg_run_lock_take(w->run_folder.p, &w->lock, err);
+    if (rc == 0) rc = make_part(w, err);
     if (rc < 0) sg_writer_close(w);
+    else if (o->identity) make_keeper(w, o);
+    return rc;
+}
+
+int sg_writer_open_again(struct sg_writer *w, const struct sg_output_options *o, struct sg_err *err) {
+    init(w, o);
+    int rc = has_run(w) ? sg_run_lock_take(w->run_folder.p, &w->lock, err)
+                        : sg_fail(err, SG_E_MISSING, "%s: there is no run", w->run_folder.p);
+    if (rc < 0) sg_writer_close(w);
+    else make_keeper(w, o);
     return rc;
 }
 
 void sg_writer_close(struct sg_writer *w) {
     for (int i = 0; i < SG_OUTCOMES; i++) sg_outfile_fini(&w->files[i]);
     sg_waiting_fini(&w->waiting);
+    if (w->keeper) sg_keeper_fini(w->keeper);
+    free(w->keeper);
+    sg_run_lock_give(&w->lock);
     sg_arena_fini(&w->arena);
 }
 
@@ -66,7 +103,18 @@ static void note(struct sg_writer *w, int rc) {
     sg_waiting_fini(&w->waiting);
 }
 
+void sg_writer_break(struct sg_writer *w, const struct sg_err *err) {
+    if (w->failed) return;
+    w->err = *err;
+    note(w, err->code);
+}
+
 void sg_writer_begin(struct sg_writer *w) {
+    struct sg_keeper *k = w->keeper;
+    if (w->stale) sg_rundb_remove(w->run_folder.p);
+    if (k) note(w, sg_keeper_begin(k, &w->err));
+    if (w->failed) return;
+    if (k) sg_waiting_use(&w->waiting, k->segments);
     const struct sg_outfile *part = &w->files[SG_RECORD_OK];
     int rc = sg_os->truncate(part->fd, 0);
     if (rc < 0) note(w, sg_fail_sys(&w->err, SG_E_IO, -rc, "%s: cannot be emptied", part->path.p));
@@ -77,7 +125,7 @@ static void emit(struct sg_writer *w, uint32_t outcome, struct sg_str json) {
     note(w, sg_outfile_add(&w->files[outcome], json, &w->err));
 }
 
-static void emit_waiting(struct sg_writer *w) {
+void sg_writer_emit_waiting(struct sg_writer *w) {
     while (!w->failed && sg_waiting_has_next(&w->waiting)) {
         uint32_t outcome;
         struct sg_str json;
@@ -87,32 +135,73 @@ static void emit_waiting(struct sg_writer *w) {
     }
 }
 
-void sg_writer_put(struct sg_writer *w, uint64_t position, enum sg_outcome outcome, struct sg_str json) {
-    if (w->failed) return;
-    if (position != w->waiting.next) {
-        note(w, sg_waiting_put(&w->waiting, position, outcome, json, &w->err));
-        return;
+static void emit_next(struct sg_writer *w, const struct sg_ended *e) {
+    if (w->keeper && e->row.line) {
+        struct sg_progress *p = &w->keeper->now;
+        p->row = e->row.position;
+        p->line = e->row.line;
+        p->offset = e->offset;
     }
     sg_waiting_skip(&w->waiting);
-    emit(w, outcome, json);
-    emit_waiting(w);
+    emit(w, (uint32_t)e->row.outcome, e->json);
+    sg_writer_emit_waiting(w);
+}
+
+void sg_writer_record(struct sg_writer *w, const struct sg_ended *e) {
+    if (w->failed) return;
+    if (w->keeper) sg_keeper_record(w->keeper, e);
+    if (e->row.position == w->waiting.next) emit_next(w, e);
+    else note(w, sg_waiting_put(&w->waiting, e->row.position, (uint32_t)e->row.outcome, e->json, &w->err));
+}
+
+void sg_writer_call(struct sg_writer *w, const struct sg_call_row *row, struct sg_str reply) {
+    if (!w->failed) note(w, sg_keeper_call(w->keeper, row, reply, &w->err));
+}
+
+void sg_writer_meta(struct sg_writer *w, struct sg_str key, struct sg_str value) {
+    if (!w->failed) note(w, sg_keeper_meta(w->keeper, key, value, &w->err));
+}
+
+void sg_writer_source(struct sg_writer *w, const struct sg_run_source *source) {
+    if (!w->failed) note(w, sg_keeper_source(w->keeper, source, &w->err));
+}
+
+void sg_writer_pulled(struct sg_writer *w, uint64_t pulled, uint64_t read_bytes, uint32_t read_crc) {
+    if (!w->keeper) return;
+    struct sg_progress *p = &w->keeper->now;
+    if (pulled > p->pulled) p->pulled = pulled;
+    if (read_bytes <= p->read_bytes) return;
+    p->read_bytes = read_bytes;
+    p->read_crc = read_crc;
+}
+
+bool sg_writer_is_full(const struct sg_writer *w) {
+    return w->keeper && !w->failed && sg_keeper_gathered(w->keeper) >= COMMIT_ROWS;
 }
 
 void sg_writer_flush(struct sg_writer *w) {
+    if (w->failed) return;
+    if (w->keeper) {
+        note(w, sg_keeper_commit(w->keeper, &w->waiting, w->files, &w->err));
+        return;
+    }
     for (int i = 0; i < SG_OUTCOMES && !w->failed; i++) note(w, sg_outfile_flush(&w->files[i], &w->err));
 }
 
+/* A commit on either side: at any moment the last one and the file agree, or the file is the one in the other form. */
 void sg_writer_to_lines(struct sg_writer *w) {
-    if (!w->failed) note(w, sg_outfile_to_lines(&w->files[SG_RECORD_OK], &w->err));
+    sg_writer_flush(w);
+    if (w->failed) return;
+    note(w, sg_outfile_to_lines(&w->files[SG_RECORD_OK], &w->err));
+    if (w->failed || !w->keeper) return;
+    w->keeper->dirty = true;
+    sg_writer_flush(w);
 }
 
 /* --- the end ---------------------------------------------------------------------------------------------------- */
 
 static int sync_folder(struct sg_writer *w) {
-    int fd = sg_os->open(w->folder.p, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
-    int rc = fd < 0 ? fd : sg_os->sync(fd);
-    if (fd >= 0) sg_os->close(fd);
-    if (rc == -EINVAL) rc = 0; /* file systems that cannot sync a folder say so */
+    int rc = sg_os_sync_folder(w->folder.p);
     return rc < 0 ? sg_fail_sys(&w->err, SG_E_IO, -rc, "%s: sync failed", w->folder.p) : 0;
 }
 
@@ -131,8 +220,13 @@ static int rename_part(struct sg_writer *w, struct sg_str *path) {
     struct sg_str to = part->array ? w->final_json : w->final_lines;
     int rc = sg_os->rename(part->path.p, to.p);
     if (rc < 0) return sg_fail_sys(&w->err, SG_E_IO, -rc, "%s: cannot be renamed to %s", part->path.p, to.p);
+    if (w->replaced.n && !sg_str_eq(w->replaced, to)) sg_os->unlink(w->replaced.p); /* the array that became lines */
     *path = to;
     return 0;
+}
+
+static int end_keeper(struct sg_writer *w, struct sg_str state) {
+    return w->keeper ? sg_keeper_end(w->keeper, &w->waiting, w->files, state, &w->err) : 0;
 }
 
 static int finish_complete(struct sg_writer *w, struct sg_str *path) {
@@ -142,8 +236,12 @@ static int finish_complete(struct sg_writer *w, struct sg_str *path) {
     }
     int rc = sg_outfile_end(&w->files[SG_RECORD_OK], &w->err);
     if (rc == 0) rc = end_side_files(w, true);
+    if (rc == 0) rc = end_keeper(w, SG_STR("ending"));
     if (rc == 0) rc = rename_part(w, path);
-    return rc < 0 ? rc : sync_folder(w);
+    if (rc == 0) rc = sync_folder(w);
+    if (rc == 0) rc = end_keeper(w, SG_STR("finished"));
+    if (rc == 0 && w->keeper) sg_keeper_tidy(w->keeper);
+    return rc;
 }
 
 /* .part stays, if there is anything in it. */
@@ -157,7 +255,8 @@ static int finish_incomplete(struct sg_writer *w, struct sg_str *path) {
         *path = part->path;
     }
     int rc = end_side_files(w, false);
-    return rc < 0 ? rc : sync_folder(w);
+    if (rc == 0) rc = sync_folder(w);
+    return rc == 0 ? end_keeper(w, SG_STR("stopped")) : rc;
 }
 
 int sg_writer_finish(struct sg_writer *w, bool complete, struct sg_output_result *out) {

@@ -181,6 +181,80 @@ static void test_a_failed_change_to_lines_leaves_the_array(void **state) {
     end();
 }
 
+/* --- with a run folder --------------------------------------------------------------------------------------------- */
+
+static void test_a_file_is_cut_to_its_mark_and_goes_on(void **state) {
+    (void)state;
+    for (int array = 0; array < 2; array++) {
+        begin("go.part", array);
+        f.journaled = true;
+        struct sg_file_mark marks[6];
+        struct sg_str texts[6];
+        for (int i = 0; i < 6; i++) {
+            add(sg_str_printf(&a, "{\"i\":%d}", i));
+            assert_int_equal(sg_outfile_flush(&f, NULL), 0);
+            marks[i] = sg_outfile_mark(&f);
+            texts[i] = get_file(&a, "go.part");
+            assert_int_equal(marks[i].records, i + 1);
+            assert_int_equal(marks[i].bytes, texts[i].n);
+            assert_int_equal(marks[i].crc, sg_crc32c(0, texts[i].p, texts[i].n - (array ? 2 : 0)));
+            uint32_t crc = i ? marks[i - 1].crc : 0;
+            uint64_t from = i ? marks[i - 1].bytes - (array ? 2 : 0) : 0;
+            assert_int_equal(sg_outfile_crc(f.path.p, from, marks[i].bytes - (array ? 2 : 0), &crc, NULL), 0);
+            assert_int_equal(crc, marks[i].crc);
+        }
+        for (int i = 5; i >= 0; i--) {
+            struct sg_outfile g;
+            sg_outfile_init(&g, f.path, true);
+            g.journaled = true;
+            assert_int_equal(sg_outfile_reopen(&g, &marks[i], array, NULL), 0);
+            assert_text(get_file(&a, "go.part"), texts[i]);
+            if (i < 5) assert_int_equal(sg_outfile_add(&g, sg_str_printf(&a, "{\"i\":%d}", i + 1), NULL), 0);
+            assert_int_equal(sg_outfile_flush(&g, NULL), 0);
+            if (i < 5) assert_text(get_file(&a, "go.part"), texts[i + 1]);
+            struct sg_file_mark mark = sg_outfile_mark(&g), expected = marks[i < 5 ? i + 1 : 5];
+            assert_true(mark.bytes == expected.bytes && mark.records == expected.records);
+            assert_int_equal(mark.crc, expected.crc);
+            sg_outfile_fini(&g);
+        }
+        end();
+    }
+}
+
+static void test_lines_prove_themselves_as_the_array_did(void **state) {
+    (void)state;
+    struct sg_sync y = {0};
+    begin("prove.part", true);
+    f.journaled = true;
+    for (int i = 0; i < 30; i++) add(sg_str_printf(&a, "{\"i\":%d}", i));
+    assert_int_equal(sg_outfile_to_lines(&f, NULL), 0);
+    add(SG_STR("{}"));
+    assert_int_equal(sg_outfile_flush(&f, NULL), 0);
+    struct sg_str text = get_file(&a, "prove.part");
+    struct sg_file_mark mark = sg_outfile_mark(&f);
+    assert_true(mark.records == 31 && mark.bytes == text.n && mark.crc == sg_crc32c(0, text.p, text.n));
+    assert_true(f.new_name && f.replaced >= 0);
+    sg_outfile_unsynced(&f, &y);
+    assert_int_equal(y.n, 2); /* the array's descriptor is closed with them */
+    assert_int_equal(sg_sync_run(&y, NULL), 0);
+    sg_outfile_unsynced(&f, &y);
+    assert_int_equal(y.n, 0);
+    sg_sync_fini(&y);
+    end();
+}
+
+static void test_the_checksum_of_a_file_that_is_too_short_is_an_error(void **state) {
+    (void)state;
+    struct sg_err err;
+    uint32_t crc = 0;
+    put_file("crc", SG_STR("123456789"));
+    assert_int_equal(sg_outfile_crc(in_folder("crc"), 0, 9, &crc, &err), 0);
+    assert_int_equal(crc, 0xe3069283); /* the check value of CRC-32C */
+    assert_int_equal(sg_outfile_crc(in_folder("crc"), 0, 10, &crc, &err), SG_E_SYNTAX);
+    assert_non_null(strstr(err.text, "crc: ends before byte 10"));
+    assert_int_equal(sg_outfile_crc(in_folder("none"), 0, 1, &crc, &err), SG_E_SYNTAX);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_array_is_valid_after_every_write),
@@ -190,6 +264,9 @@ int main(void) {
         cmocka_unit_test(test_a_file_without_records_is_made_at_the_end),
         cmocka_unit_test(test_a_full_disk_leaves_whole_records),
         cmocka_unit_test(test_a_failed_change_to_lines_leaves_the_array),
+        cmocka_unit_test(test_a_file_is_cut_to_its_mark_and_goes_on),
+        cmocka_unit_test(test_lines_prove_themselves_as_the_array_did),
+        cmocka_unit_test(test_the_checksum_of_a_file_that_is_too_short_is_an_error),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -111,12 +111,47 @@ static void test_a_run_folder_of_others_stays(void **state) {
     assert_false(file_exists("run/segments"));
 }
 
+/* --- with a run folder --------------------------------------------------------------------------------------------- */
+
+static void test_what_waits_can_be_stored_and_loaded(void **state) {
+    (void)state;
+    enum { N = 100 };
+    struct sg_place places[N];
+    struct sg_segments *s;
+    struct sg_waiting w;
+    assert_int_equal(sg_segments_open(in_folder("run/segments"), 0, &s, NULL), 0);
+    sg_waiting_init(&w, 0, 1500, sg_str(in_folder("run")));
+    sg_waiting_use(&w, s);
+    for (uint64_t p = 1; p < N; p++) assert_int_equal(sg_waiting_put(&w, p, p % 4, text_of(p), NULL), 0);
+    assert_true(w.memory > 0 && w.spilled_bytes > 0);
+    for (uint64_t p = 1; p < N; p++) assert_int_equal(sg_waiting_store(&w, p, &places[p], NULL), 0);
+    assert_int_equal(w.memory, 0);
+    struct sg_place again;
+    assert_int_equal(sg_waiting_store(&w, 50, &again, NULL), 0);
+    assert_memory_equal(&again, &places[50], sizeof again);
+    sg_waiting_fini(&w); /* the process dies, the segments stay */
+    sg_waiting_init(&w, 0, 1500, sg_str(in_folder("run")));
+    sg_waiting_use(&w, s);
+    for (uint64_t p = 1; p < N; p += 2) sg_waiting_load(&w, p, places[p]);
+    assert_int_equal(w.n, N / 2);
+    sg_waiting_skip(&w);
+    for (uint64_t p = 1; p < N; p++) {
+        assert_int_equal(sg_waiting_has_next(&w), p % 2);
+        if (p % 2) expect_next(&w);
+        else sg_waiting_skip(&w);
+    }
+    sg_waiting_fini(&w);
+    assert_true(file_exists("run/segments/000001.seg"));
+    sg_segments_close(s, true);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_any_order_becomes_the_order_of_positions),
         cmocka_unit_test(test_a_straggler_costs_sixteen_bytes_a_record),
         cmocka_unit_test(test_what_waits_can_be_forgotten),
         cmocka_unit_test(test_a_run_folder_of_others_stays),
+        cmocka_unit_test(test_what_waits_can_be_stored_and_loaded),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* keeper: the run folder as the writer's worker sees it. What has ended gathers in a group; a commit stores the bodies, writes
+ * the files, then the rows. Private to data.
+ *
+ * Thread: the writer's worker; opened and closed by the loop while no job runs.
+ * Errors: every function returns 0 or the first error, with `err`; after one, nothing may follow but fini. */
+#ifndef SG_DATA_KEEPER_H
+#define SG_DATA_KEEPER_H
+
+#include "data/data.h"
+#include "data/lag.h"
+#include "data/outfile.h"
+#include "data/waiting.h"
+
+#define SG_OUTCOMES 4
+#define SG_REPLY_FRAME 16 /* kind of a reply's frame; below it, of an output: its outcome */
+
+/* The end of a record on its way from the loop. */
+struct sg_ended {
+    struct sg_record_row row;
+    uint64_t offset; /* of its row in the source */
+    uint64_t put_ns;
+    struct sg_str json;
+    struct sg_str node, code, text; /* why it failed; code empty: not told */
+};
+
+struct sg_kept_record {
+    struct sg_record_row row;
+    uint64_t put_ns;
+};
+
+struct sg_kept_cause {
+    struct sg_str node, code, text;
+    uint64_t count;
+};
+
+struct sg_keeper {
+    struct sg_arena arena;
+    struct sg_str folder, segments_folder, output_folder; /* end in NUL */
+    struct sg_run_identity id;
+    struct sg_rundb *db;
+    struct sg_segments *segments;
+    struct sg_progress now; /* as the next commit will have it */
+    /* The group. */
+    bool dirty;
+    struct sg_kept_record *records;
+    struct sg_call_row *calls;
+    struct sg_kept_cause *causes;
+    struct sg_arena cause_texts;
+    size_t n_records, cap_records, n_calls, cap_calls, n_causes, cap_causes;
+    /* Syncing: the state whose sync is under way, and the last one that is on disk. */
+    struct sg_progress captured, synced;
+    bool synced_is_new; /* no commit has told it yet */
+    struct sg_sync in_line;
+    bool has_again;        /* calls to be tried again have rows */
+    uint64_t forgotten_to; /* keep outputs: rows of ok records below it are gone */
+    struct sg_lag lag;
+    uint64_t commits;
+};
+
+/* `folder`: <stem>.run, `output_folder`: what it is in; both end in NUL and stay. */
+void sg_keeper_init(struct sg_keeper *k, struct sg_str folder, struct sg_str output_folder,
+                    const struct sg_run_identity *id);
+void sg_keeper_fini(struct sg_keeper *k);
+/* A new run. */
+int sg_keeper_begin(struct sg_keeper *k, struct sg_err *err);
+
+void sg_keeper_record(struct sg_keeper *k, const struct sg_ended *e);
+int sg_keeper_call(struct sg_keeper *k, const struct sg_call_row *row, struct sg_str reply, struct sg_err *err);
+int sg_keeper_meta(struct sg_keeper *k, struct sg_str key, struct sg_str value, struct sg_err *err);
+int sg_keeper_source(struct sg_keeper *k, const struct sg_run_source *source, struct sg_err *err);
+static inline size_t sg_keeper_gathered(const struct sg_keeper *k) {
+    return k->n_records + k->n_calls;
+}
+
+/* The group becomes part of the run; with --durability commit it is on disk then. */
+int sg_keeper_commit(struct sg_keeper *k, struct sg_waiting *w, struct sg_outfile *files, struct sg_err *err);
+/* What the last commit says is to be synced: `y`, then sg_rundb_sync. */
+void sg_keeper_capture(struct sg_keeper *k, struct sg_outfile *files, struct sg_sync *y);
+/* That has been done. */
+void sg_keeper_settle(struct sg_keeper *k);
+/* A commit that is on disk: the run's state is `state`. "stopped"; or "ending", while .part gets its name, then "finished". */
+int sg_keeper_end(struct sg_keeper *k, struct sg_waiting *w, struct sg_outfile *files, struct sg_str state,
+                  struct sg_err *err);
+/* The bodies that are not to be kept go. */
+void sg_keeper_tidy(struct sg_keeper *k);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whatever happens to a run, going on with it gives the undisturbed run's bytes: deaths at any change, failing calls, full
+ * disks, losses of power. */
+#include "test_run.h"
+
+/* SYGRA_TEST_LONG=N in the environment: with N times as many records, and other dice. */
+static uint64_t length(void) {
+    const char *n = getenv("SYGRA_TEST_LONG");
+    return n ? strtoull(n, NULL, 10) : 1;
+}
+
+/* --- kills ------------------------------------------------------------------------------------------------------------- */
+
+static int die_at_each_change(struct plan p, enum fault fault, int step) {
+    expect_of(p);
+    int n = 1, status = 42;
+    for (; status == 42; n += step) {
+        clear_out();
+        status = run_in_child(&p, false, fault, n);
+        assert_true(status == 42 || status == 0);
+        use_faults(NO_FAULT, 0, 0);
+        if (can_go_on()) expect_sound();
+        if (status == 42) expect_run(&p, can_go_on());
+        expect_outputs();
+        expect_sound();
+    }
+    return n;
+}
+
+static void test_dying_at_any_change_loses_nothing(void **state) {
+    (void)state;
+    struct plan p = {.n = 14 * length(), .text_bytes = 40, .lines_above = 10, .calls = true, .sync_ms = 2, .burst = 4};
+    assert_true(die_at_each_change(p, DIE, 1) > 50);
+    p.keep = SG_KEEP_OUTPUTS;
+    p.durability = SG_DURABILITY_COMMIT;
+    assert_true(die_at_each_change(p, DIE_TORN, 3) > 50);
+}
+
+static void test_a_storm_of_kills_loses_nothing(void **state) {
+    (void)state;
+    struct sg_rng rng = {7 * length()};
+    int kills = 0;
+    for (int i = 0; i < 6; i++) {
+        struct plan p = {.n = 90 * length(), .text_bytes = 100, .calls = true, .sync_ms = 2, .burst = 3};
+        p.lines_above = i % 2 ? 40 : 1000;
+        p.durability = (enum sg_durability)(i % 3);
+        p.keep = (enum sg_keep)(i / 2);
+        p.memory_bytes = 500;
+        expect_of(p);
+        int status = 42;
+        while (status == 42) {
+            p.seed = sg_rng_next(&rng);
+            status = run_in_child(&p, can_go_on(), kills % 2 ? DIE : DIE_TORN, 1 + (int)(p.seed % 60));
+            assert_true(status == 42 || status == 0);
+            if (can_go_on()) expect_sound();
+            kills++;
+        }
+        expect_outputs();
+    }
+    assert_true(kills > 12);
+}
+
+/* --- faults ------------------------------------------------------------------------------------------------------------ */
+
+/* The process that met it says so once; the folder is sound, and another one ends the run. */
+static void expect_clean_stop(const struct plan *p, int status, int code) {
+    if (status == 0) return;
+    if (status != SG_E_IO && status != SG_E_LIMIT) fail_msg("%d at call %d: %s", status, faults.at, e.err.text);
+    if (code && e.err.sys != code) fail_msg("%s (%d)", e.err.text, e.err.sys);
+    assert_true(e.errors == 1 || !e.done);
+    use_faults(NO_FAULT, 0, 0);
+    if (can_go_on()) expect_sound();
+    if (file_exists("out/output.part") || !can_go_on()) expect_run(p, can_go_on());
+    expect_outputs();
+    expect_sound();
+}
+
+static void fail_each_call(struct plan p, enum fault fault, int code, int step) {
+    expect_of(p);
+    int at = 1;
+    for (bool over = true; over; at += step) {
+        clear_out();
+        use_faults(fault, at, code);
+        int status = run(&p, false);
+        over = fault_is_over();
+        expect_clean_stop(&p, status, 0);
+        if (status == 0) expect_outputs();
+    }
+    assert_true(at > 30);
+}
+
+static void test_each_failing_call_is_a_clean_stop(void **state) {
+    (void)state;
+    struct plan p = {.n = 24, .text_bytes = 40, .lines_above = 20, .calls = true, .sync_ms = 2, .burst = 6};
+    fail_each_call(p, FAIL_CALL, EIO, 1);
+    p.durability = SG_DURABILITY_COMMIT;
+    p.keep = SG_KEEP_OUTPUTS;
+    fail_each_call(p, FAIL_FROM, EIO, 3);
+}
+
+/* The same while an earlier process's part is opened. */
+static void test_each_failing_call_of_a_resume_is_a_clean_stop(void **state) {
+    (void)state;
+    struct plan p = {.n = 24, .text_bytes = 40, .lines_above = 20, .calls = true, .sync_ms = 2, .burst = 6};
+    struct plan part = p;
+    part.stop_after = 17;
+    expect_of(p);
+    int at = 1;
+    for (bool over = true; over; at++) {
+        clear_out();
+        use_faults(NO_FAULT, 0, 0);
+        expect_run(&part, false);
+        use_faults(FAIL_CALL, at, EIO);
+        int status = run(&p, true);
+        over = fault_is_over();
+        expect_clean_stop(&p, status, 0);
+    }
+    assert_true(at > 30);
+}
+
+static void test_a_full_disk_is_a_clean_stop_at_any_size(void **state) {
+    (void)state;
+    struct plan p = {.n = 60, .text_bytes = 900, .lines_above = 20, .calls = true, .sync_ms = 2, .burst = 5};
+    expect_of(p);
+    int status = -1;
+    for (long long room = 0; status < 0; room += room < 20000 ? 1500 : 41000) {
+        clear_out();
+        use_faults(FULL, 0, 0);
+        faults.room = room;
+        status = run(&p, false);
+        expect_clean_stop(&p, status, ENOSPC);
+        assert_true(room < 10000000);
+    }
+}
+
+static void test_a_failed_sync_is_final(void **state) {
+    (void)state;
+    for (int at = 1; at < 30; at++) {
+        struct plan p = {.n = 60, .text_bytes = 50, .lines_above = 20, .sync_ms = 1, .burst = 5};
+        p.durability = at % 2 ? SG_DURABILITY_1S : SG_DURABILITY_COMMIT;
+        expect_of(p);
+        use_faults(NO_SYNC, at, EIO);
+        int status = run(&p, false);
+        if (fault_is_over()) assert_int_equal(status, SG_E_IO);
+        if (status < 0) assert_int_equal(e.err.sys, EIO);
+        expect_clean_stop(&p, status, EIO);
+    }
+}
+
+/* --- a loss of power ----------------------------------------------------------------------------------------------------- */
+
+/* What is behind the synced state may be there or not, in any file. */
+static void lose(uint64_t seed, const char *name, int64_t synced) {
+    struct sg_rng rng = {seed};
+    struct sg_file_info info;
+    if (sg_os_posix.stat(in_folder(name), &info) < 0 || (int64_t)info.size <= synced || synced < 0) return;
+    uint64_t span = info.size - (uint64_t)synced;
+    if (sg_rng_next(&rng) % 2)
+        assert_int_equal(truncate(in_folder(name), synced + (off_t)(sg_rng_next(&rng) % span)), 0);
+    else if (sg_rng_next(&rng) % 2) flip(name, (long)(synced + (int64_t)(sg_rng_next(&rng) % span)));
+}
+
+static void test_a_loss_of_power_costs_what_was_not_synced(void **state) {
+    (void)state;
+    uint64_t lost = 0, back = 0;
+    for (int i = 0; i < (int)(30 * length()); i++) {
+        struct plan p = small();
+        p.lines_above = i % 2 ? 20 : 1000;
+        p.durability = i % 3 == 2 ? SG_DURABILITY_EXIT : SG_DURABILITY_1S;
+        p.keep = i % 5 == 4 ? SG_KEEP_OUTPUTS : SG_KEEP_CALLS;
+        p.sync_ms = 7;
+        expect_of(p);
+        if (run_in_child(&p, false, DIE, 45 + i % 60) == 0) continue;
+        int64_t part =
+            query("SELECT part_bytes FROM progress WHERE id=2 AND lines=(SELECT lines FROM progress WHERE id=1)");
+        int64_t failed = query("SELECT failed_bytes FROM progress WHERE id=2");
+        int64_t segment = query("SELECT segment_bytes FROM progress WHERE id=2");
+        commit_sql("UPDATE meta SET value='another boot' WHERE key='boot'");
+        lose((uint64_t)i, "out/output.part", part ? part - 2 : 0);
+        lose((uint64_t)i + 1000, "out/output_failed.jsonl", failed);
+        lose((uint64_t)i + 2000, "out/output.run/segments/000001.seg", segment ? segment : 8);
+        use_faults(NO_FAULT, 0, 0);
+        expect_run(&p, true);
+        assert_true(e.restarted);
+        lost += e.lost;
+        back += e.position > FIRST;
+        expect_outputs();
+        expect_sound();
+    }
+    assert_true(lost > 10 && back > 10);
+}
+
+int main(int argc, char **argv) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dying_at_any_change_loses_nothing),
+        cmocka_unit_test(test_a_storm_of_kills_loses_nothing),
+        cmocka_unit_test(test_each_failing_call_is_a_clean_stop),
+        cmocka_unit_test(test_each_failing_call_of_a_resume_is_a_clean_stop),
+        cmocka_unit_test(test_a_full_disk_is_a_clean_stop_at_any_size),
+        cmocka_unit_test(test_a_failed_sync_is_final),
+        cmocka_unit_test(test_a_loss_of_power_costs_what_was_not_synced),
+    };
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
+    sg_arena_init(&arena, 0);
+    sg_arena_init(&expected_arena, 0);
+    int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
+    sg_arena_fini(&arena);
+    sg_arena_fini(&expected_arena);
+    return failed;
+}
