@@ -15,6 +15,8 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
 /* name, level, what a person reads before the fields */
 #define SG_EVENT_TABLE(X)                                                                                             \
     X(run_started, SG_INFO, "run started")                                                                            \
+    X(run_resumed, SG_INFO, "run goes on")                                                                            \
+    X(resume_lost, SG_WARN, "the machine was restarted; ends of records that were not on disk yet are made again")         \
     X(run_progress, SG_INFO, "progress")                                                                              \
     X(run_stopping, SG_WARN, "stopping")                                                                              \
     X(run_aborted, SG_FAILURE, "run aborted")                                                                         \

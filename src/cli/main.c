@@ -5,13 +5,16 @@
 
 #include <signal.h>
 
-static const struct sg_verb *const verbs[] = {&sg_verb_run, &sg_verb_check, &sg_verb_graph, &sg_verb_mock};
+static const struct sg_verb *const verbs[] = {
+    &sg_verb_run,   &sg_verb_resume, &sg_verb_status, &sg_verb_records,
+    &sg_verb_check, &sg_verb_graph,  &sg_verb_fsck,   &sg_verb_mock,
+};
 #define N_VERBS (sizeof verbs / sizeof *verbs)
 
 /* Verbs that the roadmap brings, so that a user who knows them is told. */
-static const char *const later[] = {"preview", "models", "status", "report", "records", "resume", "retry",
+static const char *const later[] = {"preview", "models", "report", "retry",
                                     "replay",  "export", "merge",  "tag",    "dedup",   "push",   "submit",
-                                    "studio",  "fsck",   "why",    "sql",    "convert", "select", "stats"};
+                                    "studio",    "why",    "sql",    "convert", "select", "stats"};
 
 static int print_usage(FILE *to, int status) {
     fprintf(to,

@@ -28,6 +28,7 @@ enum {
     HOSTS,
     DURABILITY,
     KEEP,
+    NO_JOURNAL,
 };
 
 static const struct sg_option options[] = {
@@ -51,19 +52,31 @@ static const struct sg_option options[] = {
     [DISABLE_METADATA] = {"disable_metadata", "dm", SG_OPTION_ACCEPTED, "BOOL",
                           "accepted, without effect: no metadata file is written yet"},
     [RUN_ARGS] = {"run_args", "ra", SG_OPTION_ACCEPTED, "JSON", "accepted, without effect, as in the reference"},
-    [RESUME] = {"resume", "r", SG_OPTION_NOT_YET, "BOOL", "go on with an unfinished run"},
+    [RESUME] = {"resume", "r", SG_OPTION_BOOL, "BOOL", "go on with the newest unfinished run of this task, if there is one (data_config.resumable)"},
     [OASST] = {"oasst", "ost", SG_OPTION_NOT_YET, "BOOL", "map the output to OASST rows"},
     [QUALITY] = {"quality", "q", SG_OPTION_NOT_YET, "BOOL", "tag the output for quality"},
     [PYTHON] = {"python", NULL, SG_OPTION_NOT_YET, "EXE", "interpreter of Python hooks"},
     [HOSTS] = {"hosts", NULL, SG_OPTION_NOT_YET, "N", "hook hosts at most"},
-    [DURABILITY] = {"durability", NULL, SG_OPTION_NOT_YET, "WHEN", "when the run folder is synced"},
-    [KEEP] = {"keep", NULL, SG_OPTION_NOT_YET, "WHAT", "what the run folder keeps"},
+    [DURABILITY] = {"durability", NULL, SG_OPTION_TEXT, "WHEN", "what a loss of power may take: 1s, nothing after commit, all before exit (1s)"},
+    [KEEP] = {"keep", NULL, SG_OPTION_TEXT, "WHAT", "what the run folder keeps of finished records: all, calls, outputs (calls)"},
+    [NO_JOURNAL] = {"no_journal", NULL, SG_OPTION_FLAG, NULL, "no run folder: a little faster, and nothing can be resumed"},
     {0},
 };
 
 static bool good_run_name(const char *name) {
     if (!strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strlen(name) < 200) return true;
     fprintf(stderr, "sygra run: --run_name becomes part of a file's name; \"%s\" cannot\n", name);
+    return false;
+}
+
+static bool parse_journal(const struct sg_args *a, struct sg_run_options *o) {
+    const char *durability = sg_arg_text(a, DURABILITY, "1s"), *keep = sg_arg_text(a, KEEP, "calls");
+    if (!sg_durability_parse(sg_str(durability), &o->durability))
+        fprintf(stderr, "sygra run: --durability is commit, 1s or exit, not \"%s\"\n", durability);
+    else if (!sg_keep_parse(sg_str(keep), &o->keep))
+        fprintf(stderr, "sygra run: --keep is all, calls or outputs, not \"%s\"\n", keep);
+    else
+        return true;
     return false;
 }
 
@@ -90,8 +103,11 @@ static int run(const struct sg_args *a) {
         .deterministic = sg_arg_bool(a, DETERMINISTIC, false),
         .json = sg_arg_bool(a, JSON, false),
         .debug = sg_arg_bool(a, DEBUG, false),
+        .no_journal = sg_arg_bool(a, NO_JOURNAL, false),
+        .has_count = a->values[NUM_RECORDS] != NULL,
+        .resume = !a->values[RESUME] ? SG_RUN_BY_TASK : sg_arg_bool(a, RESUME, false) ? SG_RUN_RESUME_OR_NEW : SG_RUN_FRESH,
     };
-    return sg_run(&o);
+    return parse_journal(a, &o) ? sg_run(&o) : SG_EXIT_USAGE;
 }
 
 const struct sg_verb sg_verb_run = {

@@ -35,8 +35,7 @@ const struct sg_key_row sg_key_rows[] = {
      "one source; a list of sources (joins) comes with issue 7"},
     {SG_SECTION_DATA, "sink", ANY, "", NOT_YET(7, "[]|{}"), "where the output is sent after the run"},
     {SG_SECTION_DATA, "id_column", TEXT, "", WORKS, "column that gives each record its id"},
-    {SG_SECTION_DATA, "resumable", BOOL, "false", WORKS,
-     "resume an interrupted run; comes with issue 2, until then a warning"},
+    {SG_SECTION_DATA, "resumable", BOOL, "false", WORKS, "`sygra run` goes on with an unfinished run of the task"},
 
     {SG_SECTION_SOURCE, "type", TEXT, "required", WORKS, "`disk`; `hf` comes with issue 7, `servicenow` later"},
     {SG_SECTION_SOURCE, "file_path", TEXT, "required", WORKS,

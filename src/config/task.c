@@ -73,9 +73,6 @@ static void read_data(struct sg_cfg *c, const struct sg_yaml *root, struct sg_da
     sg_cfg_text(map, "id_column", &out->id_column);
     const struct sg_yaml *resumable = sg_cfg_get(map, "resumable", SG_YAML_BOOL);
     out->resumable = resumable && sg_str_eq(resumable->text, SG_STR("true"));
-    if (out->resumable)
-        sg_warning_at(c->d, resumable->mark, sg_cfg_key(c, path, SG_STR("resumable")), sg_cfg_issue_help(c, 2),
-                      "resuming is not yet supported in this version: an interrupted run starts again");
     const struct sg_yaml_pair *source = sg_yaml_find(map, SG_STR("source"));
     if (source && (source->value->kind == SG_YAML_MAP || source->value->kind == SG_YAML_LIST))
         read_source(c, source->value, source->key_node->mark, out);

@@ -79,7 +79,7 @@ static void clear_record(struct record *r) {
     memset(r->is_fired, 0, x->plan->n_nodes * sizeof *r->is_fired);
     if (x->plan->n_joins) memset(r->arrived, 0, x->plan->n_joins * x->join_words * sizeof *r->arrived);
     r->n_tasks = r->n_fired = 0;
-    r->steps = r->pending = r->attempts = 0;
+    r->steps = r->pending = r->attempts = r->failed_attempts = 0;
     r->failing = false;
     r->err = (struct sg_err){0};
     r->err_node = SG_STR_NONE;
@@ -129,12 +129,31 @@ static void count_end(struct sg_exec *x, enum sg_outcome outcome, uint64_t posit
     sg_later(x->o.loop, &x->admit);
 }
 
+static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str json) {
+    struct sg_exec *x = r->exec;
+    bool failed = outcome == SG_RECORD_FAILED;
+    struct sg_output_record end = {
+        .position = r->position,
+        .outcome = outcome,
+        .json = json,
+        .line = r->line,
+        .offset = r->offset,
+        .started = r->started_ms,
+        .ended = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop)),
+        .steps = r->steps,
+        .attempts = r->attempts,
+        .node = r->err_node,
+        .err = failed ? &r->err : NULL,
+    };
+    if (failed) count_cause(x, r->err_node, &r->err, r->position);
+    sg_output_record(x->o.output, &end);
+}
+
 void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json) {
     struct sg_exec *x = r->exec;
-    if (outcome == SG_RECORD_FAILED) count_cause(x, r->err_node, &r->err, r->position);
-    sg_output_put(x->o.output, r->position, outcome, json);
-    x->figures.in_flight--;
     uint64_t position = r->position;
+    put_output(r, outcome, json);
+    x->figures.in_flight--;
     give_record(r);
     count_end(x, outcome, position);
 }
@@ -142,12 +161,12 @@ void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json
 /* --- rows ------------------------------------------------------------------------------------------------------------------------- */
 
 static void end_bad_row(struct sg_exec *x, struct sg_row *row) {
-    struct record r = {.exec = x, .position = row->position, .line = row->line};
-    r.err.code = sg_fail(&r.err, row->status, "%.*s", SG_ARG(row->error));
-    count_cause(x, SG_STR(""), &r.err, row->position);
+    struct record r = {.exec = x, .position = row->position, .line = row->line, .offset = row->offset};
+    r.started_ms = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop));
+    sg_fail(&r.err, row->status, "%.*s", SG_ARG(row->error));
     sg_buf_reset(&x->text, 1 << 20);
     sg_failed_line(&r, &x->text);
-    sg_output_put(x->o.output, row->position, SG_RECORD_FAILED, sg_buf_view(&x->text));
+    put_output(&r, SG_RECORD_FAILED, sg_buf_view(&x->text));
     sg_arena_fini(&row->arena);
     count_end(x, SG_RECORD_FAILED, row->position);
 }
@@ -201,6 +220,8 @@ static void begin(struct sg_exec *x, struct sg_row *row) {
     clear_record(r);
     r->position = row->position;
     r->line = row->line;
+    r->offset = row->offset;
+    r->started_ms = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop));
     r->arena = row->arena;
     r->row = row->value;
     r->compact_at = 4 * r->arena.held > 64 * 1024 ? 4 * r->arena.held : 64 * 1024;

@@ -25,6 +25,10 @@ struct sg_exec_options {
     struct sg_output *output;
     uint64_t seed;
     uint64_t first;     /* lowest position of the source */
+    /* Calls that an earlier life of the run began and that are to be tried again, by position: their attempts and their
+     * back-off go on. */
+    const struct sg_call_row *again;
+    size_t n_again;
     uint32_t in_flight; /* records under way at most */
     /* The source ended and every record has; or sg_exec_stop's drain is over. status: 0, or why the source broke. */
     void (*on_end)(void *ud, int status, const struct sg_err *err);

@@ -135,6 +135,7 @@ static int make_request(struct sg_call *c, struct sg_arena *scratch, struct sg_r
                                     .node = t->node->name_hash,
                                     .visit = t->visit};
     out->seed = sg_draw(&key, 0);
+    out->order = t->record->position;
     return 0;
 }
 
@@ -152,27 +153,84 @@ static struct sg_json reply_message(struct task *t, const struct sg_completion *
     return sg_json_object(m, n);
 }
 
+/* The key of a call is (position, node, visit); an llm node makes one call a visit. */
+static struct sg_call_row call_row(const struct task *t, enum sg_call_state state) {
+    const struct record *r = t->record;
+    return (struct sg_call_row){
+        .position = r->position,
+        .node = (uint32_t)(t->node - r->exec->plan->nodes),
+        .visit = t->visit,
+        .state = (int)state,
+        .attempts = t->call.attempts,
+        .started = sg_output_ms(r->exec->o.output, t->call.started_ns),
+        .latency_us = (int64_t)(t->call.latency_ns / 1000),
+        .request = t->call.request_hash,
+    };
+}
+
+static void journal_answer(struct task *t, const struct sg_completion *done) {
+    struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
+    row.status = 200;
+    row.prompt_tokens = done->usage.prompt_tokens;
+    row.completion_tokens = done->usage.completion_tokens;
+    sg_output_call(t->record->exec->o.output, &row, done->text);
+}
+
+static void journal_failure(struct task *t, enum sg_call_state state, uint64_t wait_ns, const struct sg_err *err) {
+    struct sg_exec *x = t->record->exec;
+    struct sg_call_row row = call_row(t, state);
+    row.status = err->status;
+    if (state == SG_CALL_AGAIN) row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
+    sg_output_call(x->o.output, &row, SG_STR_NONE);
+}
+
+static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err) {
+    journal_failure(c->ud, SG_CALL_AGAIN, wait_ns, err);
+}
+
 static void on_completion(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err) {
     struct task *t = c->ud;
     t->call_waits = false;
+    t->record->attempts += c->attempts;
     if (status != 0) {
-        t->record->attempts = c->attempts;
+        t->record->failed_attempts = c->attempts;
+        journal_failure(t, SG_CALL_FAILED, 0, err);
         sg_task_go(t, sg_task_fail_err(t, status, err));
         return;
     }
+    journal_answer(t, done);
     t->completion = reply_message(t, done);
     sg_task_go(t, NEXT);
 }
 
+/* What an earlier life of the run left of this call, or NULL. Rows are sorted by position. */
+static const struct sg_call_row *earlier_attempts(const struct task *t) {
+    const struct sg_exec_options *o = &t->record->exec->o;
+    uint32_t node = (uint32_t)(t->node - o->plan->nodes);
+    size_t low = 0, high = o->n_again;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (o->again[mid].position < t->record->position)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    for (; low < o->n_again && o->again[low].position == t->record->position; low++)
+        if (o->again[low].node == node && o->again[low].visit == t->visit) return &o->again[low];
+    return NULL;
+}
+
 static enum verdict step_call(struct task *t) {
     struct sg_exec *x = t->record->exec;
+    const struct sg_call_row *before = x->o.n_again ? earlier_attempts(t) : NULL;
+    uint64_t now = sg_loop_now_ns(x->o.loop), due = before ? sg_output_loop_ns(x->o.output, before->not_before) : 0;
     t->call.model = x->o.models[t->node->model];
     t->call.request = make_request;
     t->call.on_done = on_completion;
+    t->call.on_again = on_again;
     t->call.ud = t;
-    t->call.on_again = NULL;
-    t->call.attempts_before = 0;
-    t->call.wait_before_ns = 0;
+    t->call.attempts_before = before ? before->attempts : 0;
+    t->call.wait_before_ns = due > now ? due - now : 0;
     t->call_waits = true;
     sg_call_start(&t->call);
     return WAIT;

@@ -93,7 +93,7 @@ void sg_failed_line(const struct record *r, struct sg_buf *b) {
     text(b, "error", sg_str(sg_error_name(r->err.code)));
     text(b, "message", sg_str(r->err.text));
     if (r->err.status) number(b, "status", (uint64_t)r->err.status);
-    if (r->attempts) number(b, "attempts", r->attempts);
+    if (r->failed_attempts) number(b, "attempts", r->failed_attempts);
     if (r->row.type == SG_JSON_OBJECT) {
         member(b, "record");
         sg_json_write(b, &r->row);

@@ -67,7 +67,8 @@ struct task {
 struct record {
     struct sg_exec *exec;
     struct record *prev, *next; /* under way, or free */
-    uint64_t position, line;
+    uint64_t position, line, offset;
+    int64_t started_ms; /* since the run's first start */
     struct sg_arena arena;
     size_t compact_at;
     struct sg_json row;
@@ -86,7 +87,8 @@ struct record {
     bool failing;
     struct sg_err err;
     struct sg_str err_node;
-    uint32_t attempts;
+    uint32_t attempts;        /* of all its calls */
+    uint32_t failed_attempts; /* of the call that failed */
 };
 
 struct sg_exec {

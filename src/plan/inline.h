@@ -59,7 +59,7 @@ void sg_inline(struct sg_flat *f, const struct sg_graph_spec *g);
 
 void sg_ints_add(struct sg_arena *a, struct sg_ints *v, int x); /* once */
 
-/* print.c: fills each node's hash from its printed content. */
+/* print.c: fills each node's hash, and those of the rest, from their printed content. */
 void sg_plan_hash_nodes(struct sg_plan *p);
 
 #endif

@@ -118,6 +118,7 @@ struct sg_plan {
     const struct sg_plan_field *fields;
     size_t n_fields;
     bool state_is_seen; /* hooks or a raw output see keys that no prompt names, `id` among them */
+    char start_hash[65], output_hash[65]; /* of what START leads to, and of the output map */
     int step_limit;     /* 100 */
 };
 
@@ -126,6 +127,8 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
 
 /* SG_NONE when there is no such key. */
 int sg_plan_key(const struct sg_plan *p, struct sg_str name);
+/* "llm", "lambda", ... */
+struct sg_str sg_plan_kind_name(const struct sg_plan_node *n);
 const struct sg_plan_node *sg_plan_node(const struct sg_plan *p, struct sg_str name);
 
 /* A node's name as the API takes it for a message's `name`: letters, digits, _ and -, 64 at most. */

@@ -11,6 +11,10 @@ static const char *const kind_names[] = {
 static const char *const model_names[] = {
     [SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_LLAMA] = "llama"};
 
+struct sg_str sg_plan_kind_name(const struct sg_plan_node *n) {
+    return sg_str(kind_names[n->kind]);
+}
+
 /* --- JSON ----------------------------------------------------------------------------------------------------------------- */
 
 static void key(struct sg_buf *b, const char *name) {
@@ -153,6 +157,19 @@ static void json_node_content(const struct sg_plan *p, struct sg_buf *b, const s
     json_out(p, b, &n->out);
 }
 
+static void json_fields(const struct sg_plan *p, struct sg_buf *b);
+
+static void hash_rest(struct sg_plan *p, struct sg_buf *b) {
+    sg_buf_reset(b, SIZE_MAX);
+    sg_buf_ch(b, '{');
+    json_out(p, b, &p->start);
+    sg_sha256_hex(sg_buf_view(b), p->start_hash);
+    sg_buf_reset(b, SIZE_MAX);
+    sg_buf_ch(b, '{');
+    if (p->has_map) json_fields(p, b);
+    sg_sha256_hex(sg_buf_view(b), p->output_hash);
+}
+
 void sg_plan_hash_nodes(struct sg_plan *p) {
     struct sg_buf b = SG_BUF_INIT(0);
     for (size_t i = 0; i < p->n_nodes; i++) {
@@ -162,6 +179,7 @@ void sg_plan_hash_nodes(struct sg_plan *p) {
         sg_buf_ch(&b, '}');
         sg_sha256_hex(sg_buf_view(&b), ((struct sg_plan_node *)&p->nodes[i])->hash);
     }
+    hash_rest(p, &b);
     sg_buf_fini(&b);
 }
 

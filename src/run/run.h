@@ -33,7 +33,29 @@ struct sg_run_options {
     bool deterministic; /* embedded models decode one sequence at a time */
     bool json;          /* progress and summary as JSON lines */
     bool debug;
+    bool no_journal; /* no run folder: nothing can be resumed */
+    enum sg_durability durability;
+    enum sg_keep keep;
+    /* By default as data_config.resumable says; FRESH: a new run; OR_NEW: an unfinished one of this task, if there is one. */
+    enum { SG_RUN_BY_TASK, SG_RUN_FRESH, SG_RUN_RESUME_OR_NEW, SG_RUN_RESUME } resume;
+    struct sg_str run_folder; /* SG_RUN_RESUME: the folder, out/output.run */
+    bool has_count;           /* num_records was given: a resumed run may take more */
+    int (*open_loop)(struct sg_loop **out, uint64_t seed, struct sg_err *err); /* of another world; NULL: the real one */
 };
+
+/* `sygra resume`: the options of the run's first start, and what may differ. */
+struct sg_resume_options {
+    struct sg_str word; /* a run, an output, a task, or empty: the newest unfinished one */
+    const char *exe, *exe_dir;
+    bool has_count;
+    uint64_t count; /* 0: all */
+    uint32_t in_flight; /* 0: as before */
+    bool json, debug;
+};
+int sg_run_resume(const struct sg_resume_options *o);
+
+/* The folder of the run that `word` names; with `unfinished`, only one that can be resumed. Ends in NUL, in `a`. */
+int sg_run_find(struct sg_arena *a, struct sg_str word, bool unfinished, struct sg_str *out, struct sg_err *err);
 
 /* A checked task: what `check`, `graph` and `run` begin with. */
 struct sg_task {

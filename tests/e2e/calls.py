@@ -169,5 +169,6 @@ def test_no_secret_is_shown_or_written(folder):
         peer.sendall(b"HTTP/1.1 401 No\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
 
     run = hand_made(folder, leak, auth_token="canary-0123456789abcdef").expect(3)
-    everything = run.out + run.err + "".join(p.read_text() for p in folder.glob("output*"))
+    everything = run.out + run.err + "".join(p.read_bytes().decode("latin-1") for p in folder.rglob("output*/**/*") if p.is_file())
+    everything += (folder / "output_failed.jsonl").read_text()
     assert "bad key" in everything and "canary-0123456789abcdef" not in everything

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run is (docs/formats/run-folder.md, table meta): enough to run the same task again, and to see that it is the same.
+ *
+ * The list of nodes is the plan's, by number, followed by two that stand for the rest of the task: what START leads to, and
+ * the output map. */
+#include "run/parts.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+static void member(struct sg_buf *b, const char *key, struct sg_str value) {
+    if (b->n > 1) sg_buf_ch(b, ',');
+    sg_json_write_string(b, sg_str(key));
+    sg_buf_ch(b, ':');
+    sg_json_write_string(b, value);
+}
+
+static struct sg_str options_json(struct run *r) {
+    const struct sg_run_options *o = r->o;
+    char cwd[PATH_MAX];
+    struct sg_buf b = SG_BUF_INIT(1 << 20);
+    sg_buf_ch(&b, '{');
+    member(&b, "task", o->config.task);
+    member(&b, "models", o->config.models_file);
+    member(&b, "cwd", sg_str(getcwd(cwd, sizeof cwd) ? cwd : ""));
+    sg_buf_printf(&b, ",\"in_flight\":%u,\"deterministic\":%s}", o->in_flight, o->deterministic ? "true" : "false");
+    struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
+    sg_buf_fini(&b);
+    return json;
+}
+
+static struct sg_str text_member(const struct sg_json *v, const char *key) {
+    const struct sg_json *m = sg_json_get(v, sg_str(key));
+    return m && m->type == SG_JSON_STRING ? sg_json_text(m) : SG_STR_NONE;
+}
+
+int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
+                          struct sg_err *err) {
+    struct sg_json v;
+    int64_t in_flight = 0;
+    if (sg_json_parse(a, json, &v, NULL, NULL) != 0) return sg_fail(err, SG_E_SYNTAX, "run.db: its options are damaged");
+    const struct sg_json *n = sg_json_get(&v, SG_STR("in_flight")), *d = sg_json_get(&v, SG_STR("deterministic"));
+    out->config.task = text_member(&v, "task");
+    out->config.models_file = text_member(&v, "models");
+    *cwd = sg_str_dup(a, text_member(&v, "cwd"));
+    if (n && sg_json_to_i64(n, &in_flight) && in_flight > 0) out->in_flight = (uint32_t)in_flight;
+    out->deterministic = d && d->type == SG_JSON_TRUE;
+    return 0;
+}
+
+static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
+    const struct sg_plan *p = r->task.plan;
+    struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 2);
+    for (size_t i = 0; i < p->n_nodes; i++)
+        nodes[i] = (struct sg_run_node){p->nodes[i].name, sg_plan_kind_name(&p->nodes[i]), sg_str(p->nodes[i].hash)};
+    nodes[p->n_nodes] = (struct sg_run_node){SG_STR("START"), SG_STR("start"), sg_str(p->start_hash)};
+    nodes[p->n_nodes + 1] = (struct sg_run_node){SG_STR("output_config"), SG_STR("output"), sg_str(p->output_hash)};
+    *n = p->n_nodes + 2;
+    return nodes;
+}
+
+static struct sg_str *key_names(struct run *r) {
+    const struct sg_plan *p = r->task.plan;
+    struct sg_str *names = SG_NEW_N(&r->task.arena, struct sg_str, p->n_keys);
+    for (size_t i = 0; i < p->n_keys; i++) names[i] = p->keys[i].name;
+    return names;
+}
+
+void sg_run_identify(struct run *r) {
+    const struct sg_run_options *o = r->o;
+    struct sg_run_identity *id = &r->identity;
+    *id = (struct sg_run_identity){
+        .program = SG_STR("sygra " SYGRA_VERSION),
+        .task = r->task.spec.name,
+        .folder = r->task.spec.folder,
+        .stem = r->stem,
+        .options = options_json(r),
+        .durability = o->durability,
+        .keep = o->keep,
+        .seed = r->seed,
+        .first = r->first,
+        .count = r->count,
+        .started_ms = r->started_wall_ns / 1000000,
+        .keys = key_names(r),
+        .n_keys = r->task.plan->n_keys,
+    };
+    id->nodes = nodes_of(r, &id->n_nodes);
+    if (r->task.spec.data.source) id->source.path = r->task.spec.data.source->path;
+}
+
+static const struct sg_run_node *find(const struct sg_run_node *nodes, size_t n, struct sg_str name) {
+    for (size_t i = 0; i < n; i++)
+        if (sg_str_eq(nodes[i].name, name)) return &nodes[i];
+    return NULL;
+}
+
+static void note(struct sg_buf *b, const char *what, struct sg_str name) {
+    sg_buf_printf(b, "%s%s `%.*s`", b->n ? ", " : "", what, SG_ARG(name));
+}
+
+int sg_run_same_task(struct run *r, const struct sg_run_identity *was, struct sg_err *err) {
+    const struct sg_run_identity *is = &r->identity;
+    struct sg_buf b = SG_BUF_INIT(SG_ERR_TEXT);
+    for (size_t i = 0; i < was->n_nodes; i++) {
+        const struct sg_run_node *now = find(is->nodes, is->n_nodes, was->nodes[i].name);
+        if (!now)
+            note(&b, "gone:", was->nodes[i].name);
+        else if (!sg_str_eq(now->hash, was->nodes[i].hash))
+            note(&b, "changed:", was->nodes[i].name);
+    }
+    for (size_t i = 0; i < is->n_nodes; i++)
+        if (!find(was->nodes, was->n_nodes, is->nodes[i].name)) note(&b, "new:", is->nodes[i].name);
+    if (!sg_str_eq(is->source.path, was->source.path)) note(&b, "another source:", is->source.path);
+    int rc = 0;
+    if (b.n || b.failed)
+        rc = sg_fail(err, SG_E_CONFLICT, "the task has changed since this run began (%.*s); undo it, or start a new run",
+                     (int)(b.n < 300 ? b.n : 300), b.p ? b.p : "");
+    sg_buf_fini(&b);
+    return rc;
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening all that a run needs, in an order in which a mistake leaves no trace: programs are compiled first, then the run
+ * folder of an earlier life is loaded and compared, then source, output, models and engine.
+ *
+ * Steps that take time (compiling, loading a folder) run on the loop, which is run until they say that they are done. */
+#include "run/parts.h"
+
+#include <time.h>
+
+#define LINES_ABOVE 25000 /* more records than this are written as JSON Lines (spec-core 1.6) */
+
+/* Until the step's callback stops the loop. */
+static int wait_for_step(struct run *r, struct sg_err *err) {
+    r->step_status = SG_E_CANCELED;
+    sg_loop_run(r->loop);
+    if (r->interrupted) return sg_fail(err, SG_E_CANCELED, "interrupted before the first record");
+    if (r->step_status != 0 && err) *err = r->step_err;
+    return r->step_status;
+}
+
+/* --- hooks ------------------------------------------------------------------------------------------------------ */
+
+static void on_hooks_loaded(void *ud, int status) {
+    struct run *r = ud;
+    r->step_status = status;
+    if (status != 0) sg_fail(&r->step_err, status, "the task's programs cannot be loaded");
+    sg_loop_stop(r->loop);
+}
+
+/* What a hook prints, with the record and node it was called for where that is known. */
+static void on_hook_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
+    (void)ud;
+    struct sg_exec_place at = {0};
+    if (c) at = sg_exec_place_of(c);
+    if (at.node.n)
+        SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
+    else
+        SG_LOG(hook_print, SG_F_STR("text", text));
+}
+
+static int open_hooks(struct run *r, struct sg_err *err) {
+    const struct sg_plan *p = r->task.plan;
+    r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
+    struct sg_hooks_options ho = {
+        .exe = r->o->exe, .now = (double)r->started_wall_ns / 1e9, .on_print = on_hook_print, .ud = r};
+    int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
+    if (rc != 0 || p->n_hooks == 0) return rc;
+    for (size_t i = 0; i < p->n_hooks; i++)
+        r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec,
+                                      p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
+    sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
+    rc = wait_for_step(r, err);
+    if (r->task.diags.errors) sg_task_report(&r->task, false);
+    return rc;
+}
+
+/* --- names, and what went before -------------------------------------------------------------------------------- */
+
+static void name_output(struct run *r) {
+    struct sg_arena *a = &r->task.arena;
+    const struct sg_run_options *o = r->o;
+    char stamp[40] = "";
+    if (o->with_timestamp) {
+        time_t now = (time_t)(r->started_wall_ns / 1000000000);
+        struct tm tm;
+        localtime_r(&now, &tm);
+        strftime(stamp, sizeof stamp, "_%Y-%m-%d_%H-%M-%S", &tm);
+    }
+    r->folder = o->output_dir.n ? o->output_dir : r->task.spec.folder;
+    r->stem = sg_str_printf(a, "%.*s%soutput%s", SG_ARG(o->run_name), o->run_name.n ? "_" : "", stamp);
+}
+
+static bool wants_to_resume(const struct run *r) {
+    return r->o->resume == SG_RUN_RESUME_OR_NEW || (r->o->resume == SG_RUN_BY_TASK && r->task.spec.data.resumable);
+}
+
+/* Seed and first start come from the stored run, before anything that depends on them is opened. */
+static int look_back(struct run *r, struct sg_str run_folder, struct sg_err *err) {
+    struct sg_run_identity was;
+    struct sg_rundb *db;
+    int rc = sg_rundb_view(run_folder.p, &r->task.arena, &was, &db, err);
+    if (rc != 0) return rc;
+    sg_rundb_close(db);
+    r->resuming = true;
+    r->seed = was.seed;
+    r->first = was.first;
+    r->started_wall_ns = was.started_ms * 1000000;
+    bool grows = r->o->has_count && (r->o->num_records == 0 || (was.count && r->o->num_records >= was.count));
+    if (r->o->resume == SG_RUN_RESUME && r->o->has_count && !grows && r->o->num_records != was.count)
+        return sg_fail(err, SG_E_USAGE, "this run was started with -n %llu; it may grow, not shrink", (unsigned long long)was.count);
+    r->count = grows ? r->o->num_records : was.count;
+    sg_run_split(&r->task.arena, run_folder, &r->folder, &r->stem);
+    return 0;
+}
+
+/* A run of this task to go on with, or a new one. */
+static int find_run(struct run *r, struct sg_err *err) {
+    struct sg_str run_folder = r->o->run_folder;
+    name_output(r);
+    if (r->o->resume != SG_RUN_RESUME) {
+        if (!wants_to_resume(r) || r->o->no_journal) return 0;
+        if (!sg_run_find_unfinished(&r->task.arena, r->folder, r->task.spec.folder, &run_folder)) return 0;
+    }
+    return look_back(r, run_folder, err);
+}
+
+/* --- data ------------------------------------------------------------------------------------------------------- */
+
+static void on_resumed(void *ud, int status, const struct sg_output_resumed *resumed, const struct sg_err *err) {
+    struct run *r = ud;
+    r->step_status = status;
+    if (status != 0) r->step_err = *err;
+    r->resumed = resumed;
+    sg_loop_stop(r->loop);
+}
+
+static int resume_output(struct run *r, const struct sg_output_options *oo, struct sg_err *err) {
+    int rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
+    if (rc == 0) rc = wait_for_step(r, err);
+    if (rc == 0) rc = sg_run_same_task(r, &r->resumed->identity, err);
+    if (rc != 0) return rc;
+    if (r->resumed->lost) SG_LOG(resume_lost, SG_F_INT("records", r->resumed->lost));
+    SG_LOG(run_resumed, SG_F_STR("run", r->stem), SG_F_INT("in_order", r->resumed->position - r->first),
+           SG_F_INT("again", r->resumed->n_again));
+    return 0;
+}
+
+static int open_output(struct run *r, struct sg_err *err) {
+    sg_run_identify(r);
+    struct sg_output_options oo = {.folder = r->folder,
+                                   .stem = r->stem,
+                                   .first = r->first,
+                                   .lines_above = LINES_ABOVE,
+                                   .identity = r->o->no_journal ? NULL : &r->identity};
+    int rc = r->resuming ? resume_output(r, &oo, err) : sg_output_open(r->loop, &oo, &r->output, err);
+    if (rc == 0) sg_output_on_error(r->output, sg_run_on_output_error, r);
+    return rc;
+}
+
+static int open_source(struct run *r, struct sg_err *err) {
+    const struct sg_data_spec *d = &r->task.spec.data;
+    const struct sg_plan *p = r->task.plan;
+    bool id_named = sg_plan_key(p, SG_STR("id")) != SG_NONE;
+    struct sg_source_options so = {.spec = d->source,
+                                   .id_column = d->id_column,
+                                   .want_ids = p->state_is_seen || id_named,
+                                   .seed = r->seed,
+                                   .start = r->first,
+                                   .count = r->count ? r->count : UINT64_MAX};
+    if (r->resumed) so.from = r->resumed->from;
+    return sg_source_open(r->loop, &so, &r->source, err);
+}
+
+/* A new run opens its source first, so that a missing input leaves no folder; one that goes on must know where. */
+static int open_data(struct run *r, struct sg_err *err) {
+    int rc = r->resuming ? open_output(r, err) : open_source(r, err);
+    if (rc == 0) rc = r->resuming ? open_source(r, err) : open_output(r, err);
+    if (rc == 0) sg_output_source(r->output, r->source);
+    return rc;
+}
+
+/* --- models and engine ------------------------------------------------------------------------------------------ */
+
+static int open_models(struct run *r, struct sg_err *err) {
+    const struct sg_plan *p = r->task.plan;
+    struct sg_calls_options co = {.exe_dir = r->o->config.exe_dir,
+                                  .deterministic = r->o->deterministic,
+                                  .seed = r->seed,
+                                  .hash_requests = !r->o->no_journal};
+    r->models = SG_NEW_N(&r->task.arena, struct sg_calls_model *, p->n_models);
+    int rc = sg_calls_open(r->loop, &co, &r->calls);
+    for (size_t i = 0; rc == 0 && i < p->n_models; i++)
+        rc = sg_calls_model(r->calls, p->models[i], &r->models[i], err);
+    return rc;
+}
+
+static int open_exec(struct run *r) {
+    struct sg_exec_options eo = {.loop = r->loop,
+                                 .plan = r->task.plan,
+                                 .models = r->models,
+                                 .hooks = r->hooks,
+                                 .hook_ids = r->hook_ids,
+                                 .source = r->source,
+                                 .output = r->output,
+                                 .seed = r->seed,
+                                 .first = r->first,
+                                 .in_flight = r->o->in_flight,
+                                 .on_end = sg_run_on_exec_end,
+                                 .ud = r};
+    if (r->resumed) {
+        eo.again = r->resumed->again;
+        eo.n_again = r->resumed->n_again;
+    }
+    return sg_exec_open(&eo, &r->exec);
+}
+
+int sg_run_open_all(struct run *r, struct sg_err *err) {
+    int rc = find_run(r, err);
+    if (rc == 0) rc = (r->o->open_loop ? r->o->open_loop : sg_loop_open_uv)(&r->loop, r->seed, err);
+    if (rc != 0) return rc;
+    sg_loop_on_signal(r->loop, sg_run_on_signal, r);
+    rc = open_hooks(r, err);
+    if (rc == 0) rc = open_data(r, err);
+    if (rc == 0) rc = open_models(r, err);
+    if (rc == 0) rc = open_exec(r);
+    return rc;
+}
+
+void sg_run_close_all(struct run *r) {
+    if (r->exec) sg_exec_close(r->exec);
+    if (r->calls) sg_calls_close(r->calls);
+    if (r->hooks) sg_hooks_close(r->hooks);
+    if (r->source) sg_source_close(r->source);
+    if (r->output) sg_output_close(r->output);
+    if (r->loop) sg_loop_close(r->loop);
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* parts: what the files of run share: the state of one run. Private to run. */
+#ifndef SG_RUN_PARTS_H
+#define SG_RUN_PARTS_H
+
+#include "exec/exec.h"
+#include "run/run.h"
+
+struct run {
+    const struct sg_run_options *o;
+    struct sg_task task;
+    struct sg_loop *loop;
+    struct sg_hooks *hooks;
+    struct sg_calls *calls;
+    struct sg_source *source;
+    struct sg_output *output;
+    struct sg_exec *exec;
+    struct sg_calls_model **models;
+    int *hook_ids;
+    struct sg_str folder, stem; /* of the output */
+    uint64_t seed, first, count; /* count 0: all */
+    int64_t started_wall_ns;     /* of the run's first life */
+    uint64_t started_ns;         /* of this one, on the loop's clock */
+    bool resuming;
+    struct sg_run_identity identity;
+    const struct sg_output_resumed *resumed;
+    int step_status; /* of the asynchronous step of opening that was waited for */
+    struct sg_err step_err;
+    struct sg_timer progress, grace;
+    uint64_t shown_calls, shown_tokens, shown_ns; /* at the last line of progress */
+    bool interrupted, aborted;
+    struct sg_err why; /* of an abort */
+    struct sg_output_result result;
+};
+
+/* --- run.c: what the opened parts call ---------------------------------------------------------------------------- */
+void sg_run_on_signal(void *ud, int signal);
+void sg_run_on_output_error(void *ud, const struct sg_err *err);
+void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
+
+/* --- open.c --- */
+int sg_run_open_all(struct run *r, struct sg_err *err);
+void sg_run_close_all(struct run *r);
+
+/* --- identity.c: what a run is, and whether a task still is what the run began with --- */
+void sg_run_identify(struct run *r);
+/* Fails, naming the nodes, when the task is not the one that the stored identity was made from. */
+int sg_run_same_task(struct run *r, const struct sg_run_identity *was, struct sg_err *err);
+/* The options that `resume` needs, from their JSON. */
+int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
+                          struct sg_err *err);
+
+/* --- find.c --- */
+/* Its output has its name. A run that died before the renaming has a .part still. */
+bool sg_run_is_finished(struct sg_arena *a, struct sg_rundb *db, struct sg_str folder);
+/* The newest unfinished run of a task among the outputs in `folder`. */
+bool sg_run_find_unfinished(struct sg_arena *a, struct sg_str folder, struct sg_str task, struct sg_str *out);
+/* "out/output.run" to its folder and stem. */
+void sg_run_split(struct sg_arena *a, struct sg_str path, struct sg_str *folder, struct sg_str *stem);
+
+/* --- summary.c --- */
+void sg_run_progress(struct run *r);
+void sg_run_summary(struct run *r, const struct sg_exec_figures *e);
+
+#endif
