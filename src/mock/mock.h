@@ -8,6 +8,15 @@
 
 #include "net/loop.h"
 
+/* Sees every request that asks a model. For the simulator, whose endpoints outlive the process that they run in. */
+struct sg_mock_watch {
+    /* Returns the number of this attempt of the request, from 1, on which faults depend. */
+    uint32_t (*on_request)(void *ud, struct sg_stream *from, uint64_t hash, struct sg_str last_user);
+    /* Once for each. answered: its reply is given to the stream next. */
+    void (*on_end)(void *ud, struct sg_stream *from, uint64_t hash, bool answered);
+    void *ud;
+};
+
 struct sg_mock_options {
     uint16_t port;              /* 0: any free one */
     const char *host;           /* 127.0.0.1 by default; other addresses only loopback */
@@ -24,6 +33,7 @@ struct sg_mock_options {
     uint32_t fault_attempts;    /* only the first n attempts of a request may fail; 0: all */
     const char *script;         /* JSON Lines of {"match": text, "model"?, "reply"|"json"|"status", "times"?}, or NULL */
     const char *log;            /* one JSON line per request, or NULL */
+    const struct sg_mock_watch *watch; /* lives as long as the server; NULL: none */
 };
 
 struct sg_mock;

@@ -144,6 +144,7 @@ static void serve_queue(struct sg_mock *m) {
 static void end_work(struct work *w, enum sg_mock_outcome outcome, int status) {
     struct sg_mock *m = w->conn->m;
     sg_mock_count_end(&m->counters, w->answer.hash, outcome, status);
+    if (m->o.watch) m->o.watch->on_end(m->o.watch->ud, w->conn->stream, w->answer.hash, outcome == SG_MOCK_ANSWERED);
     if (m->log_fd >= 0) log_end(m, w, outcome, status);
     sg_timer_stop(m->loop, &w->timer);
     if (w->queued) dequeue(m, w);
@@ -356,6 +357,7 @@ static bool ask(struct conn *c, const struct sg_mock_http *r, enum sg_mock_path 
     }
     struct work *w = new_work(c, &q);
     w->attempt = sg_mock_count_arrival(&m->counters, q.hash, r->with_auth);
+    if (m->o.watch) w->attempt = m->o.watch->on_request(m->o.watch->ud, c->stream, q.hash, q.last_user);
     if (w->fault == NO_FAULT) draw_fault(m, w);
     return begin(w);
 }
