@@ -26,6 +26,8 @@ ENV["PATH"] += ":/usr/sbin:/sbin"
 
 ROW_BYTES = 2000
 REPLY_BYTES = 2000
+# The figures are those without journal; SYGRA_BENCH_JOURNAL=1 measures with it.
+JOURNAL = [] if os.environ.get("SYGRA_BENCH_JOURNAL") else ["--no-journal"]
 SEED = "1"  # of the sampler's draws: every trial sends the same requests
 
 
@@ -243,8 +245,8 @@ def engine(work, endpoint, records, in_flight, is_mock=True):
     if is_mock:
         get(endpoint.base + "/__reset", "POST")
     env = {**ENV, "SYGRA_BENCH_URL": endpoint.url}
-    ran = run([BIN, "run", TASK, "-n", records, "-b", in_flight, "-od", out, "-owt", "False", "--seed", SEED, "--json"],
-              work, env)
+    ran = run([BIN, "run", TASK, "-n", records, "-b", in_flight, "-od", out, "-owt", "False", "--seed", SEED, "--json",
+               *JOURNAL], work, env)
     call = Call(ran, records, endpoint.stats() if is_mock else None)
     call.connections = endpoint.stats()["max_connections"] if is_mock else endpoint.accepted() - before - 1
     path = os.path.join(work, call.summary["output"])
@@ -279,7 +281,8 @@ def capture(work):
         thread.start()
         env = {**ENV, "SYGRA_BENCH_URL": f"http://127.0.0.1:{listener.getsockname()[1]}/v1"}
         out = os.path.join(work, "out")
-        ran = run([BIN, "run", TASK, "-n", 1, "-od", out, "-owt", "False", "--seed", SEED, "--json"], work, env)
+        ran = run([BIN, "run", TASK, "-n", 1, "-od", out, "-owt", "False", "--seed", SEED, "--json", *JOURNAL],
+                  work, env)
         Call(ran, 1)
         thread.join(10)
     headers = dict(line.split(": ", 1) for line in got["head"].split("\r\n")[1:])
