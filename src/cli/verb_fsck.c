@@ -16,10 +16,8 @@ static int run(const struct sg_args *a) {
     sg_arena_init(&arena, 0);
     int rc = sg_run_find(&arena, sg_str(a->n_words ? a->words[0] : ""), false, &folder, &err);
     if (rc == 0) rc = sg_run_check(folder.p, on_finding, NULL, &err);
-    if (rc < 0)
-        fprintf(stderr, "sygra fsck: %s\n", err.text);
-    else if (rc == 0)
-        printf("%.*s: sound\n", SG_ARG(folder));
+    if (rc < 0) fprintf(stderr, "sygra fsck: %s\n", err.text);
+    else if (rc == 0) printf("%.*s: sound\n", SG_ARG(folder));
     sg_arena_fini(&arena);
     return rc == 0 ? SG_EXIT_OK : SG_EXIT_ERROR;
 }

@@ -24,11 +24,11 @@ static struct sg_str text_of(struct sg_arena *a, const struct sg_json *line, con
 static void print_line(struct sg_arena *a, struct sg_str text) {
     struct sg_json line;
     if (sg_json_parse(a, text, &line, NULL, NULL) != 0) return; /* the tail of a file that is being written */
-    struct sg_str position = text_of(a, &line, "position"), id = text_of(a, &line, "id"), node = text_of(a, &line, "node"),
-                  error = text_of(a, &line, "error"), attempts = text_of(a, &line, "attempts"),
-                  message = text_of(a, &line, "message");
-    printf("%8.*s  %-16.*s  %-16.*s  %-9.*s  %4.*s  %.*s\n", SG_ARG(position), SG_ARG(id), SG_ARG(node), SG_ARG(error),
-           SG_ARG(attempts), SG_ARG(message));
+    struct sg_str position = text_of(a, &line, "position"), id = text_of(a, &line, "id"),
+                  node = text_of(a, &line, "node"), error = text_of(a, &line, "error"),
+                  attempts = text_of(a, &line, "attempts"), message = text_of(a, &line, "message");
+    printf("%8.*s  %-16.*s  %-16.*s  %-9.*s  %4.*s  %.*s\n", SG_ARG(position), SG_ARG(id), SG_ARG(node),
+           SG_ARG(error), SG_ARG(attempts), SG_ARG(message));
 }
 
 static void print_file(struct sg_str text, bool json) {
@@ -38,10 +38,8 @@ static void print_file(struct sg_str text, bool json) {
     for (size_t at = 0; at < text.n;) {
         size_t end = sg_str_find(text, '\n', at);
         struct sg_str line = {text.p + at, end - at};
-        if (json)
-            printf("%.*s\n", SG_ARG(line));
-        else
-            print_line(&a, line);
+        if (json) printf("%.*s\n", SG_ARG(line));
+        else print_line(&a, line);
         sg_arena_reset(&a);
         at = end + 1;
     }

@@ -52,14 +52,18 @@ static const struct sg_option options[] = {
     [DISABLE_METADATA] = {"disable_metadata", "dm", SG_OPTION_ACCEPTED, "BOOL",
                           "accepted, without effect: no metadata file is written yet"},
     [RUN_ARGS] = {"run_args", "ra", SG_OPTION_ACCEPTED, "JSON", "accepted, without effect, as in the reference"},
-    [RESUME] = {"resume", "r", SG_OPTION_BOOL, "BOOL", "go on with the newest unfinished run of this task, if there is one (data_config.resumable)"},
+    [RESUME] = {"resume", "r", SG_OPTION_BOOL, "BOOL",
+                "go on with the newest unfinished run of this task, if there is one (data_config.resumable)"},
     [OASST] = {"oasst", "ost", SG_OPTION_NOT_YET, "BOOL", "map the output to OASST rows"},
     [QUALITY] = {"quality", "q", SG_OPTION_NOT_YET, "BOOL", "tag the output for quality"},
     [PYTHON] = {"python", NULL, SG_OPTION_NOT_YET, "EXE", "interpreter of Python hooks"},
     [HOSTS] = {"hosts", NULL, SG_OPTION_NOT_YET, "N", "hook hosts at most"},
-    [DURABILITY] = {"durability", NULL, SG_OPTION_TEXT, "WHEN", "what a loss of power may take: 1s, nothing after commit, all before exit (1s)"},
-    [KEEP] = {"keep", NULL, SG_OPTION_TEXT, "WHAT", "what the run folder keeps of finished records: all, calls, outputs (calls)"},
-    [NO_JOURNAL] = {"no_journal", NULL, SG_OPTION_FLAG, NULL, "no run folder: a little faster, and nothing can be resumed"},
+    [DURABILITY] = {"durability", NULL, SG_OPTION_TEXT, "WHEN",
+                    "what a loss of power may take: 1s, nothing after commit, all before exit (1s)"},
+    [KEEP] = {"keep", NULL, SG_OPTION_TEXT, "WHAT",
+              "what the run folder keeps of finished records: all, calls, outputs (calls)"},
+    [NO_JOURNAL] = {"no_journal", NULL, SG_OPTION_FLAG, NULL,
+                    "no run folder: a little faster, and nothing can be resumed"},
     {0},
 };
 
@@ -75,8 +79,7 @@ static bool parse_journal(const struct sg_args *a, struct sg_run_options *o) {
         fprintf(stderr, "sygra run: --durability is commit, 1s or exit, not \"%s\"\n", durability);
     else if (!sg_keep_parse(sg_str(keep), &o->keep))
         fprintf(stderr, "sygra run: --keep is all, calls or outputs, not \"%s\"\n", keep);
-    else
-        return true;
+    else return true;
     return false;
 }
 
@@ -105,7 +108,9 @@ static int run(const struct sg_args *a) {
         .debug = sg_arg_bool(a, DEBUG, false),
         .no_journal = sg_arg_bool(a, NO_JOURNAL, false),
         .has_count = a->values[NUM_RECORDS] != NULL,
-        .resume = !a->values[RESUME] ? SG_RUN_BY_TASK : sg_arg_bool(a, RESUME, false) ? SG_RUN_RESUME_OR_NEW : SG_RUN_FRESH,
+        .resume = !a->values[RESUME]              ? SG_RUN_BY_TASK
+                  : sg_arg_bool(a, RESUME, false) ? SG_RUN_RESUME_OR_NEW
+                                                  : SG_RUN_FRESH,
     };
     return parse_journal(a, &o) ? sg_run(&o) : SG_EXIT_USAGE;
 }

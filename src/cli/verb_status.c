@@ -40,18 +40,20 @@ static void print_text(const struct view *v) {
     const struct sg_run_totals *t = &v->progress.totals;
     printf("run      %.*s\n", SG_ARG(v->folder));
     printf("task     %.*s\n", SG_ARG(v->id.task));
-    if (v->holder)
-        printf("state    live, process %d\n", v->holder);
+    if (v->holder) printf("state    live, process %d\n", v->holder);
     else
-        printf("state    %s%s\n", state_of(v), strcmp(state_of(v), "dead") == 0 ? "; `sygra resume` goes on with it" : "");
+        printf("state    %s%s\n", state_of(v),
+               strcmp(state_of(v), "dead") == 0 ? "; `sygra resume` goes on with it" : "");
     printf("records  %llu ok, %llu failed, %llu invalid, %llu dropped", (unsigned long long)t->outcomes[0],
-           (unsigned long long)t->outcomes[1], (unsigned long long)t->outcomes[2], (unsigned long long)t->outcomes[3]);
+           (unsigned long long)t->outcomes[1], (unsigned long long)t->outcomes[2],
+           (unsigned long long)t->outcomes[3]);
     if (v->id.count) printf(", of at most %llu", (unsigned long long)v->id.count);
     printf("\noutput   %llu records in order, %llu bytes\n", (unsigned long long)(v->progress.position - v->id.first),
            (unsigned long long)v->progress.files[0].bytes);
     printf("calls    %llu answered, %llu failed, %llu tried again\ntokens   %llu in, %llu out\nseed     %llu\n",
            (unsigned long long)t->answered, (unsigned long long)t->failed, (unsigned long long)t->retried,
-           (unsigned long long)t->prompt_tokens, (unsigned long long)t->completion_tokens, (unsigned long long)v->id.seed);
+           (unsigned long long)t->prompt_tokens, (unsigned long long)t->completion_tokens,
+           (unsigned long long)v->id.seed);
 }
 
 static void print_json(const struct view *v) {
@@ -61,8 +63,8 @@ static void print_json(const struct view *v) {
     sg_json_write_string(&b, v->folder);
     SG_BUF_LIT(&b, ",\"task\":");
     sg_json_write_string(&b, v->id.task);
-    sg_buf_printf(&b, ",\"state\":\"%s\",\"pid\":%d,\"ok\":%llu,\"failed\":%llu,\"invalid\":%llu,\"dropped\":%llu,", state_of(v),
-                  v->holder, (unsigned long long)t->outcomes[0], (unsigned long long)t->outcomes[1],
+    sg_buf_printf(&b, ",\"state\":\"%s\",\"pid\":%d,\"ok\":%llu,\"failed\":%llu,\"invalid\":%llu,\"dropped\":%llu,",
+                  state_of(v), v->holder, (unsigned long long)t->outcomes[0], (unsigned long long)t->outcomes[1],
                   (unsigned long long)t->outcomes[2], (unsigned long long)t->outcomes[3]);
     sg_buf_printf(&b, "\"count\":%llu,\"in_order\":%llu,\"calls\":%llu,\"calls_failed\":%llu,\"retries\":%llu,",
                   (unsigned long long)v->id.count, (unsigned long long)(v->progress.position - v->id.first),
@@ -79,12 +81,9 @@ static int run(const struct sg_args *a) {
     struct sg_err err = {0};
     sg_arena_init(&v.arena, 0);
     int rc = look(&v, sg_str(a->n_words ? a->words[0] : ""), &err);
-    if (rc != 0)
-        fprintf(stderr, "sygra status: %s\n", err.text);
-    else if (a->values[JSON])
-        print_json(&v);
-    else
-        print_text(&v);
+    if (rc != 0) fprintf(stderr, "sygra status: %s\n", err.text);
+    else if (a->values[JSON]) print_json(&v);
+    else print_text(&v);
     sg_arena_fini(&v.arena);
     return rc == 0 ? SG_EXIT_OK : SG_EXIT_ERROR;
 }

@@ -114,9 +114,9 @@ static void count_cause(struct sg_exec *x, struct sg_str node, const struct sg_e
         return;
     }
     if (node.n)
-        SG_LOG(record_failed, SG_F_INT("record", position), SG_F_STR("node", node), SG_F_STR("error", sg_str(err->text)));
-    else
-        SG_LOG(source_row_bad, SG_F_INT("record", position), SG_F_STR("error", sg_str(err->text)));
+        SG_LOG(record_failed, SG_F_INT("record", position), SG_F_STR("node", node),
+               SG_F_STR("error", sg_str(err->text)));
+    else SG_LOG(source_row_bad, SG_F_INT("record", position), SG_F_STR("error", sg_str(err->text)));
     if (f->n_causes == sizeof x->causes / sizeof *x->causes) return;
     struct sg_exec_cause *c = &x->causes[f->n_causes++];
     *c = (struct sg_exec_cause){.node = node, .code = err->code, .count = 1};

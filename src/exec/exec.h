@@ -24,7 +24,7 @@ struct sg_exec_options {
     struct sg_source *source;
     struct sg_output *output;
     uint64_t seed;
-    uint64_t first;     /* lowest position of the source */
+    uint64_t first; /* lowest position of the source */
     /* Calls that an earlier life of the run began and that are to be tried again, by position: their attempts and their
      * back-off go on. */
     const struct sg_call_row *again;

@@ -210,10 +210,8 @@ static const struct sg_call_row *earlier_attempts(const struct task *t) {
     size_t low = 0, high = o->n_again;
     while (low < high) {
         size_t mid = (low + high) / 2;
-        if (o->again[mid].position < t->record->position)
-            low = mid + 1;
-        else
-            high = mid;
+        if (o->again[mid].position < t->record->position) low = mid + 1;
+        else high = mid;
     }
     for (; low < o->n_again && o->again[low].position == t->record->position; low++)
         if (o->again[low].node == node && o->again[low].visit == t->visit) return &o->again[low];

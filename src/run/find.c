@@ -53,10 +53,8 @@ static void search_in(struct search *s, struct sg_str folder, int depth) {
         if (e->d_name[0] == '.') continue;
         struct sg_str path = sg_str_printf(s->a, "%.*s/%s", SG_ARG(folder), e->d_name);
         if (!is_folder(path)) continue;
-        if (is_run(s->a, path))
-            consider(s, path);
-        else if (depth > 0)
-            search_in(s, path, depth - 1);
+        if (is_run(s->a, path)) consider(s, path);
+        else if (depth > 0) search_in(s, path, depth - 1);
     }
     closedir(d);
 }

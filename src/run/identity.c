@@ -38,7 +38,8 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
                           struct sg_err *err) {
     struct sg_json v;
     int64_t in_flight = 0;
-    if (sg_json_parse(a, json, &v, NULL, NULL) != 0) return sg_fail(err, SG_E_SYNTAX, "run.db: its options are damaged");
+    if (sg_json_parse(a, json, &v, NULL, NULL) != 0)
+        return sg_fail(err, SG_E_SYNTAX, "run.db: its options are damaged");
     const struct sg_json *n = sg_json_get(&v, SG_STR("in_flight")), *d = sg_json_get(&v, SG_STR("deterministic"));
     out->config.task = text_member(&v, "task");
     out->config.models_file = text_member(&v, "models");
@@ -103,17 +104,16 @@ int sg_run_same_task(struct run *r, const struct sg_run_identity *was, struct sg
     struct sg_buf b = SG_BUF_INIT(SG_ERR_TEXT);
     for (size_t i = 0; i < was->n_nodes; i++) {
         const struct sg_run_node *now = find(is->nodes, is->n_nodes, was->nodes[i].name);
-        if (!now)
-            note(&b, "gone:", was->nodes[i].name);
-        else if (!sg_str_eq(now->hash, was->nodes[i].hash))
-            note(&b, "changed:", was->nodes[i].name);
+        if (!now) note(&b, "gone:", was->nodes[i].name);
+        else if (!sg_str_eq(now->hash, was->nodes[i].hash)) note(&b, "changed:", was->nodes[i].name);
     }
     for (size_t i = 0; i < is->n_nodes; i++)
         if (!find(was->nodes, was->n_nodes, is->nodes[i].name)) note(&b, "new:", is->nodes[i].name);
     if (!sg_str_eq(is->source.path, was->source.path)) note(&b, "another source:", is->source.path);
     int rc = 0;
     if (b.n || b.failed)
-        rc = sg_fail(err, SG_E_CONFLICT, "the task has changed since this run began (%.*s); undo it, or start a new run",
+        rc = sg_fail(err, SG_E_CONFLICT,
+                     "the task has changed since this run began (%.*s); undo it, or start a new run",
                      (int)(b.n < 300 ? b.n : 300), b.p ? b.p : "");
     sg_buf_fini(&b);
     return rc;

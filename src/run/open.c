@@ -34,8 +34,7 @@ static void on_hook_print(void *ud, struct sg_hook_call *c, struct sg_str text) 
     if (c) at = sg_exec_place_of(c);
     if (at.node.n)
         SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
-    else
-        SG_LOG(hook_print, SG_F_STR("text", text));
+    else SG_LOG(hook_print, SG_F_STR("text", text));
 }
 
 static int open_hooks(struct run *r, struct sg_err *err) {
@@ -87,7 +86,8 @@ static int look_back(struct run *r, struct sg_str run_folder, struct sg_err *err
     r->started_wall_ns = was.started_ms * 1000000;
     bool grows = r->o->has_count && (r->o->num_records == 0 || (was.count && r->o->num_records >= was.count));
     if (r->o->resume == SG_RUN_RESUME && r->o->has_count && !grows && r->o->num_records != was.count)
-        return sg_fail(err, SG_E_USAGE, "this run was started with -n %llu; it may grow, not shrink", (unsigned long long)was.count);
+        return sg_fail(err, SG_E_USAGE, "this run was started with -n %llu; it may grow, not shrink",
+                       (unsigned long long)was.count);
     r->count = grows ? r->o->num_records : was.count;
     sg_run_split(&r->task.arena, run_folder, &r->folder, &r->stem);
     return 0;

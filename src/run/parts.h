@@ -17,7 +17,7 @@ struct run {
     struct sg_exec *exec;
     struct sg_calls_model **models;
     int *hook_ids;
-    struct sg_str folder, stem; /* of the output */
+    struct sg_str folder, stem;  /* of the output */
     uint64_t seed, first, count; /* count 0: all */
     int64_t started_wall_ns;     /* of the run's first life */
     uint64_t started_ns;         /* of this one, on the loop's clock */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* `sygra resume`: the run's folder says how it was started; it is started so again, in the folder it was started in. */
+/* `sygra resume` and `sygra retry`: the run's folder says how it was started; it is started so again, in the folder it was started in. */
 #include "run/parts.h"
 
 #include <limits.h>
@@ -54,10 +54,20 @@ static void say_finished(struct sg_str folder, bool json) {
         sg_json_write_string(&b, folder);
         SG_BUF_LIT(&b, "}\n");
     } else {
-        sg_buf_printf(&b, "%.*s is finished; nothing is left to do (-n takes more records)\n", SG_ARG(folder));
+        sg_buf_printf(
+            &b,
+            "%.*s is finished; nothing is left to do (resume -n takes more records, retry runs failed ones again)\n",
+            SG_ARG(folder));
     }
     fwrite(b.p, 1, b.n, stdout);
     sg_buf_fini(&b);
+}
+
+/* Failed records are made unfinished again; resuming does the rest. */
+static int take_back(struct sg_arena *a, const struct sg_run_options *o, uint64_t *n, struct sg_err *err) {
+    struct sg_output_options oo = {.first = o->start_index};
+    sg_run_split(a, o->run_folder, &oo.folder, &oo.stem);
+    return sg_output_retry(&oo, n, err);
 }
 
 int sg_run_resume(const struct sg_resume_options *ro) {
@@ -65,7 +75,8 @@ int sg_run_resume(const struct sg_resume_options *ro) {
     struct sg_err err = {0};
     bool finished = false;
     sg_arena_init(&a, 0);
-    struct sg_run_options o = {.exe = ro->exe, .json = ro->json, .debug = ro->debug, .in_flight = 25, .resume = SG_RUN_RESUME};
+    struct sg_run_options o = {
+        .exe = ro->exe, .json = ro->json, .debug = ro->debug, .in_flight = 25, .resume = SG_RUN_RESUME};
     o.config.exe_dir = ro->exe_dir;
     int rc = sg_run_find(&a, ro->word, false, &o.run_folder, &err), status;
     if (rc == 0 && !ro->word.n) rc = sg_run_find(&a, ro->word, true, &o.run_folder, &err);
@@ -74,9 +85,11 @@ int sg_run_resume(const struct sg_resume_options *ro) {
         rc = look(&a, ro, &o, &finished, &err);
     }
     if (ro->in_flight) o.in_flight = ro->in_flight;
+    uint64_t again = 0;
+    if (rc == 0 && ro->retry) rc = take_back(&a, &o, &again, &err);
     if (rc != 0) {
         status = refuse(&err);
-    } else if (finished) {
+    } else if (finished && again == 0) {
         say_finished(o.run_folder, ro->json);
         status = SG_EXIT_OK;
     } else {

@@ -40,7 +40,8 @@ struct sg_run_options {
     enum { SG_RUN_BY_TASK, SG_RUN_FRESH, SG_RUN_RESUME_OR_NEW, SG_RUN_RESUME } resume;
     struct sg_str run_folder; /* SG_RUN_RESUME: the folder, out/output.run */
     bool has_count;           /* num_records was given: a resumed run may take more */
-    int (*open_loop)(struct sg_loop **out, uint64_t seed, struct sg_err *err); /* of another world; NULL: the real one */
+    int (*open_loop)(struct sg_loop **out, uint64_t seed,
+                     struct sg_err *err); /* of another world; NULL: the real one */
 };
 
 /* `sygra resume`: the options of the run's first start, and what may differ. */
@@ -48,8 +49,9 @@ struct sg_resume_options {
     struct sg_str word; /* a run, an output, a task, or empty: the newest unfinished one */
     const char *exe, *exe_dir;
     bool has_count;
-    uint64_t count; /* 0: all */
+    uint64_t count;     /* 0: all */
     uint32_t in_flight; /* 0: as before */
+    bool retry;         /* failed records are run again, too */
     bool json, debug;
 };
 int sg_run_resume(const struct sg_resume_options *o);

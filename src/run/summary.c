@@ -110,12 +110,13 @@ static void json_summary(struct run *r, const struct sg_exec_figures *e, const s
     sg_buf_printf(
         b, "{\"event\":\"summary\",\"state\":\"%s\",\"ok\":%llu,\"failed\":%llu,\"invalid\":%llu,\"dropped\":%llu,",
         end_of(r), U(t.outcomes[0]), U(t.outcomes[1]), U(t.outcomes[2]), U(t.outcomes[3]));
-    sg_buf_printf(b, "\"wall_s\":%.6f,\"calls\":%llu,\"calls_failed\":%llu,\"retries\":%llu,\"prompt_tokens\":%llu,", wall,
-                  U(t.calls), U(t.failed), U(t.retries), U(t.prompt_tokens));
-    sg_buf_printf(b, "\"completion_tokens\":%llu,\"peak_calls_in_flight\":%u,\"peak_records_in_flight\":%u,\"steps\":%llu,",
-                  U(t.completion_tokens), c->peak_in_flight, e->peak_in_flight, U(e->steps));
-    sg_buf_printf(b, "\"commit_lag_p50_ms\":%.1f,\"commit_lag_p99_ms\":%.1f,\"seed\":%llu", (double)o.lag_p50_us / 1e3,
-                  (double)o.lag_p99_us / 1e3, U(r->seed));
+    sg_buf_printf(b, "\"wall_s\":%.6f,\"calls\":%llu,\"calls_failed\":%llu,\"retries\":%llu,\"prompt_tokens\":%llu,",
+                  wall, U(t.calls), U(t.failed), U(t.retries), U(t.prompt_tokens));
+    sg_buf_printf(
+        b, "\"completion_tokens\":%llu,\"peak_calls_in_flight\":%u,\"peak_records_in_flight\":%u,\"steps\":%llu,",
+        U(t.completion_tokens), c->peak_in_flight, e->peak_in_flight, U(e->steps));
+    sg_buf_printf(b, "\"commit_lag_p50_ms\":%.1f,\"commit_lag_p99_ms\":%.1f,\"seed\":%llu",
+                  (double)o.lag_p50_us / 1e3, (double)o.lag_p99_us / 1e3, U(r->seed));
     static const char *const keys[] = {"output", "failed_file", "invalid_file", "dropped_file"};
     for (int i = 0; i < 4; i++) {
         struct sg_str path = i ? r->result.others[i] : r->result.path;

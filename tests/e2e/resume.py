@@ -1002,3 +1002,54 @@ def test_a_disk_that_is_full_from_the_start_is_said_before_anything_is_asked(fol
         assert "output.run" in run.out + run.err or "output" in run.out + run.err, run.err
         Task(folder, line("echo"), mock.url, rows(20)).run("--resume", "True").expect(0)
     assert json.loads((folder / "output.json").read_text()) == answers(10)
+
+
+# --- retry -------------------------------------------------------------------------------------------------------------------
+
+
+def with_failures(folder, n=60):
+    """A finished run in which some records failed; the endpoint is whole again afterwards. Returns their numbers."""
+    with Mock("--fail_rate", 0.3, "--fail_status", "400:1") as mock:
+        Task(folder, line("echo"), mock.url, rows(n)).run("-n", 0).expect(3)
+    return [int(f["position"]) for f in Run(subprocess.CompletedProcess([], 0, "", ""), folder).failed()]
+
+
+def test_retry_runs_failed_records_again_and_keeps_the_order(folder):
+    bad = with_failures(folder)
+    assert 5 < len(bad) < 55
+    with Mock("--log", folder / "log") as mock:
+        Task(folder, line("echo"), mock.url, rows(60))
+        run = sygra("retry", folder / "output.run", "--json").expect(0)
+        assert run.summary()["ok"] == 60 and run.summary()["failed"] == 0, run.out
+        assert mock.stats()["requests"] == len(bad), "only what had failed is asked"
+        assert json.loads((folder / "output.json").read_text()) == answers(60)
+        assert not (folder / "output_failed.jsonl").exists()
+        says_out = sygra("retry", folder / "output.run").expect(0).out
+        assert "finished" in says_out and mock.stats()["requests"] == len(bad)
+
+
+def test_what_fails_in_a_retry_stays_failed_and_can_be_tried_once_more(folder):
+    bad = with_failures(folder)
+    with Mock("--fail_rate", 1, "--fail_status", "400:1") as mock:
+        Task(folder, line("echo"), mock.url, rows(60))
+        sygra("retry", folder / "output.run").expect(3)
+        left = Run(subprocess.CompletedProcess([], 0, "", ""), folder).failed()
+        assert [int(f["position"]) for f in left] == bad
+    with Mock() as mock:
+        Task(folder, line("echo"), mock.url, rows(60))
+        sygra("retry", folder / "output.run").expect(0)
+    assert json.loads((folder / "output.json").read_text()) == answers(60)
+
+
+def test_a_retry_that_is_killed_goes_on(folder):
+    bad = with_failures(folder)
+    whole = (folder / "output.json").read_bytes()
+    with Mock("--latency_ms", 200) as mock:
+        Task(folder, line("echo"), mock.url, rows(60))
+        with living(folder / "output.run", "-b", 2, verb="retry") as p:
+            wait_for(lambda: mock.stats()["requests"] >= 4, "requests of the retry")
+            die(p)
+        assert (folder / "output.json").read_bytes() == whole, "the old output stays until the new one is whole"
+        resume(folder).expect(0)
+        assert mock.stats()["requests"] <= len(bad) + 4
+    assert json.loads((folder / "output.json").read_text()) == answers(60)
