@@ -6,6 +6,8 @@
  * characters (C0, DEL and C1) become spaces. */
 #include "base/err.h"
 
+#include "base/redact.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -58,11 +60,19 @@ static void make_printable(char *p) {
     }
 }
 
+/* Secrets are taken out of the whole text before it is cut: half a secret is one, too. */
 static void print(char out[SG_ERR_TEXT], const char *fmt, va_list ap) {
-    int n = vsnprintf(out, SG_ERR_TEXT, fmt, ap);
-    if (n < 0) out[0] = '\0';
-    if (n >= SG_ERR_TEXT) out[cut_length(out, SG_ERR_TEXT - 1)] = '\0';
+    struct sg_buf whole = SG_BUF_INIT(0), clean = SG_BUF_INIT(0);
+    sg_buf_vprintf(&whole, fmt, ap);
+    sg_redact_start(&clean, sg_buf_view(&whole), SG_ERR_TEXT);
+    size_t n = clean.n < SG_ERR_TEXT ? clean.n : cut_length(clean.p, SG_ERR_TEXT - 1);
+    if (n) memcpy(out, clean.p, n);
+    out[n] = '\0';
+    for (size_t i = 0; i < n; i++)
+        if (!out[i]) out[i] = ' ';
     make_printable(out);
+    sg_buf_fini(&whole);
+    sg_buf_fini(&clean);
 }
 
 /* Appends as much of `more` as there is room for. */

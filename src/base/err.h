@@ -45,7 +45,7 @@ struct sg_err {
     int code;   /* SG_E_* */
     int sys;    /* errno, or 0 */
     int status; /* HTTP status, or 0 */
-    char text[SG_ERR_TEXT]; /* one line, no secrets */
+    char text[SG_ERR_TEXT]; /* one line, secrets redacted */
 };
 
 /* "timeout", for figures and logs; "ok" for 0. */

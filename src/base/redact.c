@@ -21,7 +21,7 @@ static struct sg_str copy(struct sg_str s) {
     return (struct sg_str){p, s.n};
 }
 
-void sg_redact_add(struct sg_str name, struct sg_str value) {
+static void add(struct sg_str name, struct sg_str value) {
     if (value.n < LEAST_BYTES) return;
     struct secret **at = &secrets[(unsigned char)value.p[0]];
     for (; *at && (*at)->value.n >= value.n; at = &(*at)->next)
@@ -30,6 +30,26 @@ void sg_redact_add(struct sg_str name, struct sg_str value) {
     *s = (struct secret){.next = *at, .name = copy(name), .value = copy(value)};
     *at = s;
     any = true;
+}
+
+/* As json.c writes strings, and with the slash that others escape. */
+static struct sg_str in_json(struct sg_buf *b, struct sg_str s, bool slashes) {
+    sg_buf_reset(b, SIZE_MAX);
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (c == '"' || c == '\\' || (c == '/' && slashes)) sg_buf_ch(b, '\\');
+        if (c < 0x20) sg_buf_printf(b, "\\u%04x", c);
+        else sg_buf_ch(b, (char)c);
+    }
+    return sg_buf_view(b);
+}
+
+void sg_redact_add(struct sg_str name, struct sg_str value) {
+    struct sg_buf b = SG_BUF_INIT(0);
+    add(name, value);
+    add(name, in_json(&b, value, false));
+    add(name, in_json(&b, value, true));
+    sg_buf_fini(&b);
 }
 
 bool sg_redact_any(void) {
@@ -42,9 +62,9 @@ static const struct secret *secret_at(struct sg_str text, size_t i) {
     return s;
 }
 
-void sg_redact(struct sg_buf *out, struct sg_str text) {
+void sg_redact_start(struct sg_buf *out, struct sg_str text, size_t most) {
     size_t from = 0;
-    for (size_t i = 0; any && i < text.n;) {
+    for (size_t i = 0; any && i < text.n && out->n + (i - from) < most;) {
         const struct secret *s = secret_at(text, i);
         if (!s) {
             i++;
@@ -56,5 +76,10 @@ void sg_redact(struct sg_buf *out, struct sg_str text) {
         sg_buf_ch(out, ']');
         from = i += s->value.n;
     }
-    if (from < text.n) sg_buf_add(out, text.p + from, text.n - from);
+    size_t room = out->n < most ? most - out->n : 0, left = text.n - from;
+    sg_buf_add(out, text.p + from, left < room ? left : room);
+}
+
+void sg_redact(struct sg_buf *out, struct sg_str text) {
+    sg_redact_start(out, text, SIZE_MAX);
 }

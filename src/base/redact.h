@@ -6,10 +6,13 @@
 
 #include "base/str.h"
 
-/* Both are copied. Thread: before other threads start. */
+/* Both are copied; the secret's form inside a JSON text is registered with it. Thread: before other threads start. */
 void sg_redact_add(struct sg_str name, struct sg_str secret);
 /* Appends `text` to `out`, each secret in it replaced. */
 void sg_redact(struct sg_buf *out, struct sg_str text);
+/* The same, until `out` holds `most` bytes or more: a long text is cut behind its secrets, never through one. The caller
+ * cuts at `most`. */
+void sg_redact_start(struct sg_buf *out, struct sg_str text, size_t most);
 bool sg_redact_any(void);
 
 #endif

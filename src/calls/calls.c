@@ -254,12 +254,21 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
     return 0;
 }
 
+static struct sg_str start_of(struct sg_calls *cs, struct sg_str body) {
+    struct sg_buf b = SG_BUF_INIT(0);
+    sg_redact_start(&b, body, 200);
+    if (b.n > 200) b.n = 200;
+    struct sg_str start = sg_str_dup(&cs->scratch, sg_buf_view(&b));
+    sg_buf_fini(&b);
+    return start;
+}
+
 /* The endpoint's own words for a refusal. */
 static struct sg_str refusal_text(struct sg_calls *cs, struct sg_str body, bool *quota) {
     struct sg_json v;
     *quota = false;
     if (sg_json_parse(&cs->scratch, body, &v, NULL, NULL) != 0)
-        return (struct sg_str){body.p, body.n < 200 ? body.n : 200};
+        return start_of(cs, body);
     const struct sg_json *e = sg_json_get(&v, SG_STR("error"));
     const struct sg_json *code = e ? sg_json_get(e, SG_STR("code")) : NULL;
     *quota = code && sg_json_is_text(code, SG_STR("insufficient_quota"));
@@ -267,7 +276,7 @@ static struct sg_str refusal_text(struct sg_calls *cs, struct sg_str body, bool 
     if (!text) text = sg_json_get(&v, SG_STR("message"));
     if (!text) text = sg_json_get(&v, SG_STR("detail"));
     if (text && text->type == SG_JSON_STRING) return sg_json_text(text);
-    return (struct sg_str){body.p, body.n < 200 ? body.n : 200};
+    return start_of(cs, body);
 }
 
 static void on_refused(struct sg_call *c, const struct sg_http_reply *reply) {

@@ -40,8 +40,11 @@ static const struct sg_json *path(const struct sg_json *v, const char *first, co
 
 /* What a person needs to see of a reply that is no completion. */
 static int refuse(struct sg_err *err, struct sg_str body, const char *what) {
-    struct sg_str start = {body.p, body.n < 80 ? body.n : 80};
-    return sg_fail(err, SG_E_REPLY, "%s; it begins with: %.*s", what, SG_ARG(start));
+    struct sg_buf start = SG_BUF_INIT(0);
+    sg_redact_start(&start, body, 80);
+    sg_fail(err, SG_E_REPLY, "%s; it begins with: %.*s", what, (int)(start.n < 80 ? start.n : 80), start.p ? start.p : "");
+    sg_buf_fini(&start);
+    return SG_E_REPLY;
 }
 
 static int error_object(const struct sg_json *e, struct sg_err *err) {

@@ -30,7 +30,10 @@ static int run(const struct sg_args *a) {
         struct sg_buf b = SG_BUF_INIT(0);
         if (json) sg_plan_json(t.plan, &b), sg_buf_ch(&b, '\n');
         else sg_plan_print(t.plan, &b);
-        fwrite(b.p, 1, b.n, stdout);
+        struct sg_buf clean = SG_BUF_INIT(0);
+        sg_redact(&clean, sg_buf_view(&b));
+        fwrite(clean.p, 1, clean.n, stdout);
+        sg_buf_fini(&clean);
         sg_buf_fini(&b);
     }
     sg_task_fini(&t);

@@ -380,6 +380,15 @@ static struct sg_str plain_token(struct sg_str t) {
     return t;
 }
 
+/* A parameter called like a secret (extra_body: {api_key: ...}) is one. */
+static void hide_parameters(const struct sg_json *v) {
+    for (uint32_t i = 0; v->type == SG_JSON_OBJECT && i < v->n; i++) {
+        const struct sg_member *p = &v->members[i];
+        if (p->value.type == SG_JSON_STRING && sg_config_is_secret_name(p->key)) sg_redact_add(p->key, sg_json_text(&p->value));
+        hide_parameters(&p->value);
+    }
+}
+
 static struct sg_str read_token(const struct model *m, struct sg_str token) {
     token = plain_token(token);
     sg_redact_add(sg_str(variable(m, "TOKEN")), token);
@@ -487,6 +496,7 @@ static void check_parameters(struct model *m, const struct sg_yaml *map) {
 static void set_parameters(struct model *m) {
     const struct sg_yaml *map = sg_cfg_get(m->merged, "parameters", SG_YAML_MAP);
     m->spec->parameters = map ? sg_yaml_to_json(m->c->a, map) : sg_json_object(NULL, 0);
+    hide_parameters(&m->spec->parameters);
     if (map) check_parameters(m, map);
     const struct sg_yaml *tokens = sg_cfg_get(m->merged, "special_tokens", SG_YAML_LIST);
     m->spec->special_tokens = tokens ? sg_yaml_to_json(m->c->a, tokens) : sg_json_array(NULL, 0);

@@ -56,7 +56,7 @@ int sg_outfile_reopen(struct sg_outfile *f, const struct sg_file_mark *mark, boo
     f->size = mark->bytes;
     f->records = mark->records;
     f->crc = mark->crc;
-    f->dirty = true;
+    f->dirty = f->new_name = true; /* whatever the earlier process had not synced */
     return 0;
 }
 

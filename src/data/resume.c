@@ -210,7 +210,9 @@ static int open_segments(struct resume *r) {
         if (rc < 0) rc = sg_rundb_forget_bodies(k->db, r->end.segment, r->end.offset);
         if (rc < 0) return *r->err = *sg_rundb_error(k->db), rc;
     }
-    return sg_segments_reopen(k->segments_folder.p, 0, r->end.segment, r->end.offset, &k->segments, r->err);
+    int rc = sg_segments_reopen(k->segments_folder.p, 0, r->end.segment, r->end.offset, &k->segments, r->err);
+    bool syncs = k->id.durability != SG_DURABILITY_EXIT; /* else all are synced at the end */
+    return rc == 0 && syncs ? sg_segments_doubt(k->segments, r->synced.segment, r->err) : rc;
 }
 
 /* --- records that are finished, but not in the output yet ------------------------------------------------------- */

@@ -61,6 +61,8 @@ int sg_segments_flush(struct sg_segments *s, struct sg_err *err);
 void sg_segments_newest(const struct sg_segments *s, uint32_t *segment, uint64_t *bytes);
 /* Adds what has been written since the last time. From the first call on, full segments stay open for the next one. */
 void sg_segments_unsynced(struct sg_segments *s, struct sg_sync *y);
+/* After reopening: what was written from this segment on may not be on disk, nor any of the names. */
+int sg_segments_doubt(struct sg_segments *s, uint32_t from, struct sg_err *err);
 /* At the end of a run that was never synced: all of them, one by one. */
 int sg_segments_sync_all(struct sg_segments *s, struct sg_err *err);
 /* Appends the payload of a frame to `out`, checked. `out` needs room for 12 bytes more. */

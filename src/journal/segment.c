@@ -416,6 +416,19 @@ int sg_segments_reopen(const char *folder, uint64_t segment_bytes, uint32_t newe
     return rc;
 }
 
+int sg_segments_doubt(struct sg_segments *s, uint32_t from, struct sg_err *err) {
+    uint32_t end = s->fd >= 0 ? s->n : s->n + 1; /* the newest is lent to every sync */
+    s->new_names = s->new_folder = s->made = sg_os_exists(s->folder);
+    s->dirty = true;
+    for (uint32_t i = from ? from : 1; i < end; i++) {
+        if (s->list[i - 1].size == 0) continue;
+        int fd = sg_os->open(path_of(s, i), O_RDWR, 0);
+        if (fd < 0) return sg_fail_sys(err, SG_E_IO, -fd, "%s: cannot be opened", path_of(s, i));
+        sg_sync_add(&s->full, fd, true, s->folder);
+    }
+    return 0;
+}
+
 /* --- verifying -------------------------------------------------------------------------------------------------- */
 
 struct scan {

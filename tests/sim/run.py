@@ -51,7 +51,8 @@ def main():
     more += ["--sweep", args.sweep] if args.sweep else []
     passed = failed = 0
     end = args.first + args.seeds
-    chunks = [(i, min(CHUNK, end - i), *more) for i in range(args.first, end, CHUNK)]
+    size = 1 if args.sweep else CHUNK
+    chunks = [(i, min(size, end - i), *more) for i in range(args.first, end, size)]
     with concurrent.futures.ThreadPoolExecutor(args.jobs) as pool:
         for text in pool.map(lambda chunk: drive(*chunk), chunks):
             closing = CLOSING.search(text)
