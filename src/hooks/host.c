@@ -248,6 +248,7 @@ static void on_answer(struct sg_host *host, const struct sg_frame *f) {
     struct sg_hook_call *call = host->slots[i].call;
     free_slot(host, i);
     if (call) host->how->ev->on_answer(host, call, &answer, f->kind == SG_FRAME_RESULT);
+    else if (sg_host_has_room(host)) host->how->ev->on_ready(host);
 }
 
 static void on_print(struct sg_host *host, const struct sg_frame *f) {

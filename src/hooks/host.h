@@ -34,7 +34,7 @@ struct sg_host;
 struct sg_host_events {
     /* `refusal` is NULL when the hook is loaded, else the JSON object that tells why it is not. */
     void (*on_loaded)(struct sg_host *host, uint32_t hook, const struct sg_json *refusal);
-    void (*on_ready)(struct sg_host *host); /* all loads are answered */
+    void (*on_ready)(struct sg_host *host); /* all loads are answered; later: there is room again */
     /* Result or error; the slot is free already. */
     void (*on_answer)(struct sg_host *host, struct sg_hook_call *call, const struct sg_answer_frame *answer,
                       bool result);
