@@ -29,6 +29,7 @@ struct run {
     struct sg_timer progress, grace;
     uint64_t shown_calls, shown_tokens, shown_ns; /* at the last line of progress */
     bool interrupted, aborted;
+    bool ending; /* every record has ended; the output is being finished */
     struct sg_err why; /* of an abort */
     struct sg_output_result result;
 };

@@ -35,6 +35,7 @@ static void abort_run(struct run *r, const struct sg_err *why) {
 void sg_run_on_signal(void *ud, int signal) {
     struct run *r = ud;
     (void)signal;
+    if (r->ending) return; /* there is nothing left to interrupt */
     if (!r->exec) {
         r->interrupted = true;
         sg_loop_stop(r->loop);
@@ -68,6 +69,7 @@ void sg_run_on_output_error(void *ud, const struct sg_err *err) {
 
 void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err) {
     struct run *r = ud;
+    r->ending = true;
     sg_timer_stop(r->loop, &r->progress);
     sg_timer_stop(r->loop, &r->grace);
     if (status != 0) abort_run(r, err);
