@@ -23,7 +23,8 @@ static struct sg_str options_json(struct run *r) {
     member(&b, "task", o->config.task);
     member(&b, "models", o->config.models_file);
     member(&b, "cwd", sg_str(getcwd(cwd, sizeof cwd) ? cwd : ""));
-    sg_buf_printf(&b, ",\"in_flight\":%u,\"deterministic\":%s}", o->in_flight, o->deterministic ? "true" : "false");
+    sg_buf_printf(&b, ",\"in_flight\":%u,\"hosts\":%u,\"deterministic\":%s}", o->in_flight, o->max_hosts,
+                  o->deterministic ? "true" : "false");
     struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
     sg_buf_fini(&b);
     return json;
@@ -34,17 +35,23 @@ static struct sg_str text_member(const struct sg_json *v, const char *key) {
     return m && m->type == SG_JSON_STRING ? sg_json_text(m) : SG_STR_NONE;
 }
 
+static uint32_t count_member(const struct sg_json *v, const char *key, uint32_t otherwise) {
+    const struct sg_json *m = sg_json_get(v, sg_str(key));
+    int64_t n = 0;
+    return m && sg_json_to_i64(m, &n) && n > 0 && n <= UINT32_MAX ? (uint32_t)n : otherwise;
+}
+
 int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
                           struct sg_err *err) {
     struct sg_json v;
-    int64_t in_flight = 0;
     if (sg_json_parse(a, json, &v, NULL, NULL) != 0)
         return sg_fail(err, SG_E_SYNTAX, "run.db: its options are damaged");
-    const struct sg_json *n = sg_json_get(&v, SG_STR("in_flight")), *d = sg_json_get(&v, SG_STR("deterministic"));
+    const struct sg_json *d = sg_json_get(&v, SG_STR("deterministic"));
     out->config.task = text_member(&v, "task");
     out->config.models_file = text_member(&v, "models");
     *cwd = sg_str_dup(a, text_member(&v, "cwd"));
-    if (n && sg_json_to_i64(n, &in_flight) && in_flight > 0) out->in_flight = (uint32_t)in_flight;
+    out->in_flight = count_member(&v, "in_flight", out->in_flight);
+    out->max_hosts = count_member(&v, "hosts", 0);
     out->deterministic = d && d->type == SG_JSON_TRUE;
     return 0;
 }

@@ -41,7 +41,11 @@ static int open_hooks(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
     r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
     struct sg_hooks_options ho = {
-        .exe = r->o->exe, .now = (double)r->started_wall_ns / 1e9, .on_print = on_hook_print, .ud = r};
+        .exe = r->o->exe,
+        .max_hosts = r->o->max_hosts,
+        .now = (double)r->started_wall_ns / 1e9,
+        .on_print = on_hook_print,
+        .ud = r};
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
     if (rc != 0 || p->n_hooks == 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++)

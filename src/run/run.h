@@ -27,6 +27,7 @@ struct sg_run_options {
     uint64_t num_records;               /* 0: all */
     uint64_t start_index;
     uint32_t in_flight; /* records under way */
+    uint32_t max_hosts; /* of hooks; 0: as many as cores, at most 8 */
     bool with_timestamp;
     bool has_seed;
     uint64_t seed;

@@ -45,7 +45,7 @@ static const char *const kind_names[] = {"ends", "lasting", "disk", "killed", "s
 struct scenario {
     uint64_t seed;
     enum kind kind;
-    unsigned rows, in_flight;
+    unsigned rows, in_flight, hosts;
     bool lines, with_ids;
     /* graph */
     bool sampler, check, loop, transform, post_process;
@@ -92,6 +92,7 @@ static double spread(struct sg_rng *r, double low, double high) {
 static void draw_task(struct scenario *c, struct sg_rng *r) {
     c->rows = (unsigned)(chance(r, 0.1) ? 20 + below(r, 281) : 20 + below(r, 41));
     c->in_flight = (unsigned)spread(r, 1, 64.99);
+    c->hosts = 1 + (unsigned)below(r, 3);
     c->lines = chance(r, 0.6);
     c->with_ids = chance(r, 0.5);
     c->sampler = chance(r, 0.5);
@@ -417,6 +418,16 @@ static void add_disturbance(struct scenario *c) {
     if (c->kind == DISK) disturb_disk(c, &r);
 }
 
+/* What processes that die, and those that look at what is left, tell the driver: shared memory. */
+static struct probe {
+    bool found, finished[MAX_ROWS];
+    char finding[512];
+    uint32_t requests[MAX_REQUESTS];
+    size_t n_requests;
+    bool at_sync;   /* the last event of a life: a sync, which has not been done if it died there */
+    bool of_synced; /* a loss of power comes next: only what is known to be on the disk counts */
+} * probe;
+
 /* --- a life ------------------------------------------------------------------------------------------------------- */
 
 /* The sanitizer's count; other builds have none, and are not looked at. */
@@ -428,6 +439,7 @@ static size_t memory_bytes(void) {
 
 static void on_event(void *ud, const struct sg_sim_event *e) {
     (void)ud;
+    probe->at_sync = strcmp(e->kind, "sync") == 0;
     if (now.looks++ % MEMORY_LOOK == 0) {
         size_t held = memory_bytes();
         if (!now.least_memory || held < now.least_memory) now.least_memory = held;
@@ -492,6 +504,7 @@ static int live(void *ud) {
                                .exe = "/bin/sygra",
                                .output_dir = SG_STR("/out"),
                                .in_flight = now.scenario.in_flight,
+                               .max_hosts = now.scenario.hosts,
                                .has_seed = true,
                                .seed = now.scenario.seed,
                                .json = true,
@@ -680,15 +693,6 @@ static bool check_leftovers(void) {
 
 /* --- the run folder, seen by another process ---------------------------------------------------------------------- */
 
-/* Shared with the lives that look. */
-static struct probe {
-    bool found, finished[MAX_ROWS];
-    char finding[512];
-    uint32_t requests[MAX_REQUESTS];
-    size_t n_requests;
-    bool of_synced; /* a loss of power comes next: only what is known to be on the disk counts */
-} * probe;
-
 static bool on_record_row(void *ud, const struct sg_record_row *r) {
     (void)ud;
     if (r->position < MAX_ROWS) probe->finished[r->position] = true;
@@ -712,13 +716,16 @@ static int look_at_records(void *ud) {
     return 0;
 }
 
-/* After a death: which records are finished, and what has been asked so far. */
+/* After a death: which records are finished, and what has been asked so far. A commit whose sync was not done can be seen,
+ * but the power's loss may take it: then nothing is sure. */
 static void take_probe(bool of_synced) {
     const struct sg_sim_asked *asked;
     struct sg_sim_death death;
+    bool in_doubt = of_synced && probe->at_sync;
     memset(probe, 0, sizeof *probe);
     probe->of_synced = of_synced;
     sg_sim_live(now.sim, &(struct sg_sim_life){0}, look_at_records, NULL, &death);
+    probe->found &= !in_doubt;
     probe->n_requests = sg_sim_asked(now.sim, &asked);
     SG_ASSERT(probe->n_requests <= MAX_REQUESTS);
     for (size_t i = 0; i < probe->n_requests; i++) probe->requests[i] = asked[i].requests;
