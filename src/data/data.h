@@ -166,6 +166,7 @@ struct sg_output_figures {
     uint64_t commits, syncs;
     uint64_t lag_p50_us, lag_p99_us, lag_max_us; /* from the end of a record to the end of its commit */
     uint64_t sync_max_us;
+    uint64_t full_us; /* how long sg_output_full was true */
 };
 void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out);
 

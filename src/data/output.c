@@ -76,6 +76,7 @@ struct sg_output {
     int sync_status;
     struct sg_err sync_err;
     uint64_t sync_us, syncs, sync_max_us;
+    uint64_t full_since_ns, full_ns; /* how long admission was held back */
     /* The source, as far as it has been pulled. */
     const struct sg_source *source;
     struct sg_run_source source_is; /* does not change once told */
@@ -261,7 +262,10 @@ static char *add_frame(struct sg_output *o, enum kind kind, size_t bytes) {
     memcpy(at, &frame, sizeof frame);
     o->current->n += size;
     o->queued_bytes += size;
-    if (o->queued_bytes >= QUEUE_BYTES) o->full = true;
+    if (o->queued_bytes >= QUEUE_BYTES && !o->full) {
+        o->full = true;
+        o->full_since_ns = sg_loop_now_ns(o->loop);
+    }
     if (!sg_timer_armed(&o->timer)) sg_timer_start(o->loop, &o->timer, o->commit_ns);
     return at + sizeof frame;
 }
@@ -373,6 +377,7 @@ static void tell_error(struct sg_output *o, const struct sg_err *err) {
 
 static void tell_room(struct sg_output *o) {
     o->full = false;
+    o->full_ns += sg_loop_now_ns(o->loop) - o->full_since_ns;
     if (o->room_fn) o->room_fn(o->room_ud);
 }
 
@@ -464,6 +469,7 @@ void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out)
     *out = o->figures;
     out->syncs = o->syncs;
     out->sync_max_us = o->sync_max_us;
+    out->full_us = (o->full_ns + (o->full ? sg_loop_now_ns(o->loop) - o->full_since_ns : 0)) / 1000;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------- */

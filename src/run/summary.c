@@ -115,8 +115,11 @@ static void json_summary(struct run *r, const struct sg_exec_figures *e, const s
     sg_buf_printf(
         b, "\"completion_tokens\":%llu,\"peak_calls_in_flight\":%u,\"peak_records_in_flight\":%u,\"steps\":%llu,",
         U(t.completion_tokens), c->peak_in_flight, e->peak_in_flight, U(e->steps));
-    sg_buf_printf(b, "\"commit_lag_p50_ms\":%.1f,\"commit_lag_p99_ms\":%.1f,\"seed\":%llu",
-                  (double)o.lag_p50_us / 1e3, (double)o.lag_p99_us / 1e3, U(r->seed));
+    sg_buf_printf(b,
+                  "\"commit_lag_p50_ms\":%.1f,\"commit_lag_p99_ms\":%.1f,\"sync_max_ms\":%.1f,"
+                  "\"held_back_ms\":%.1f,\"seed\":%llu",
+                  (double)o.lag_p50_us / 1e3, (double)o.lag_p99_us / 1e3, (double)o.sync_max_us / 1e3,
+                  (double)o.full_us / 1e3, U(r->seed));
     static const char *const keys[] = {"output", "failed_file", "invalid_file", "dropped_file"};
     for (int i = 0; i < 4; i++) {
         struct sg_str path = i ? r->result.others[i] : r->result.path;

@@ -3,7 +3,7 @@
 """Runs seeds of the simulator (sim_driver.c), a few at a time, and the first ones twice: the same seed must give the same
 events.
 
-    tests/sim/run.py [--seeds 500] [--first 1] [--lives N] [--sweep kill|cut|fail] [--jobs 2]
+    tests/sim/run.py [--seeds 500] [--first 1] [--lives N] [--sweep kill|cut|fail] [--jobs 2] [--once]
 
 A failing seed is printed with the command that replays it; the last line is `N passed, N failed`.
 """
@@ -46,6 +46,7 @@ def main():
     args.add_argument("--lives")
     args.add_argument("--sweep", choices=["kill", "cut", "fail"])
     args.add_argument("--jobs", type=int, default=2)
+    args.add_argument("--once", action="store_true", help="no seed twice")
     args = args.parse_args()
     more = ["--lives", args.lives] if args.lives else []
     more += ["--sweep", args.sweep] if args.sweep else []
@@ -59,7 +60,7 @@ def main():
             passed += int(closing[1])
             failed += int(closing[2])
             print(CLOSING.sub("", text).strip(), end="\n" if int(closing[2]) else "", flush=True)
-    if not more:
+    if not more and not args.once:
         differences = list(repeat(args.first, min(TWICE, args.seeds)))
         failed += len(differences)
         passed += min(TWICE, args.seeds) - len(differences)
