@@ -707,9 +707,11 @@ static int look_at_records(void *ud) {
     (void)ud;
     sg_arena_init(&a, 0);
     if (sg_rundb_view(RUN_FOLDER, &a, &id, &db, NULL) == 0) {
-        probe->found = sg_rundb_progress(db, probe->of_synced, &p) == 0;
+        /* After a loss of power that no life has seen to yet, too, the last commit may go beyond what is in the files. */
+        bool of_synced = probe->of_synced || sg_rundb_restarted(db);
+        probe->found = sg_rundb_progress(db, of_synced, &p) == 0;
         for (uint64_t i = 0; probe->found && i < p.position && i < MAX_ROWS; i++) probe->finished[i] = true;
-        if (probe->found && !probe->of_synced) sg_rundb_records(db, p.position, -1, on_record_row, NULL);
+        if (probe->found && !of_synced) sg_rundb_records(db, p.position, -1, on_record_row, NULL);
         sg_rundb_close(db);
     }
     sg_arena_fini(&a);
