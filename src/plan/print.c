@@ -9,7 +9,8 @@ static const char *const kind_names[] = {
 };
 
 static const char *const model_names[] = {
-    [SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_LLAMA] = "llama"};
+    [SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_AZURE_OPENAI] = "azure_openai",
+    [SG_MODEL_LLAMA] = "llama"};
 
 struct sg_str sg_plan_kind_name(const struct sg_plan_node *n) {
     return sg_str(kind_names[n->kind]);

@@ -76,6 +76,13 @@ static void print_paths(struct run *r, struct sg_buf *b) {
 
 #define U(x) ((unsigned long long)(x))
 
+/* Of this life of the run; only where there is a choice. */
+static void print_addresses(const struct sg_calls_address *a, struct sg_buf *b) {
+    for (bool several = a && a->next; several && a; a = a->next)
+        sg_buf_printf(b, "address  %.*s (%.*s): %llu answered, %llu failed\n", SG_ARG(a->url), SG_ARG(a->model),
+                      U(a->answered), U(a->failed));
+}
+
 static void print_summary(struct run *r, const struct sg_exec_figures *e, const struct sg_calls_figures *c,
                           double wall, struct sg_buf *b) {
     struct totals t = add_up(r, e, c);
@@ -93,6 +100,7 @@ static void print_summary(struct run *r, const struct sg_exec_figures *e, const 
                       U(t.calls), U(t.failed), U(t.retries), wall > 0 ? (double)c->ok / wall : 0,
                       c->ok ? (double)c->latency_ns / 1e9 / (double)c->ok : 0, U(t.prompt_tokens),
                       U(t.completion_tokens));
+    print_addresses(sg_calls_addresses(r->calls), b);
     sg_buf_printf(b, "seed     %llu\n", U(r->seed));
     if (r->aborted) sg_buf_printf(b, "error    %s\n", r->why.text);
     print_causes(e, b);
@@ -100,6 +108,21 @@ static void print_summary(struct run *r, const struct sg_exec_figures *e, const 
     print_more(r, t.records, b);
     if ((r->aborted || r->interrupted) && !r->o->no_journal)
         sg_buf_printf(b, "`sygra resume %.*s/%.*s` goes on with it\n", SG_ARG(r->folder), SG_ARG(r->stem));
+}
+
+static void json_addresses(const struct sg_calls_address *a, struct sg_buf *b) {
+    SG_BUF_LIT(b, ",\"addresses\":[");
+    for (bool first = true; a; a = a->next, first = false) {
+        sg_buf_str(b, first ? SG_STR("{\"model\":") : SG_STR(",{\"model\":"));
+        sg_json_write_string(b, a->model);
+        SG_BUF_LIT(b, ",\"url\":");
+        sg_json_write_string(b, a->url);
+        sg_buf_printf(b,
+                      ",\"attempts\":%llu,\"answered\":%llu,\"failed\":%llu,\"canceled\":%llu,"
+                      "\"peak_in_flight\":%u,\"left_out\":%llu}",
+                      U(a->attempts), U(a->answered), U(a->failed), U(a->canceled), a->peak_in_flight, U(a->outs));
+    }
+    sg_buf_ch(b, ']');
 }
 
 static void json_summary(struct run *r, const struct sg_exec_figures *e, const struct sg_calls_figures *c,
@@ -120,6 +143,7 @@ static void json_summary(struct run *r, const struct sg_exec_figures *e, const s
                   "\"held_back_ms\":%.1f,\"seed\":%llu",
                   (double)o.lag_p50_us / 1e3, (double)o.lag_p99_us / 1e3, (double)o.sync_max_us / 1e3,
                   (double)o.full_us / 1e3, U(r->seed));
+    json_addresses(sg_calls_addresses(r->calls), b);
     static const char *const keys[] = {"output", "failed_file", "invalid_file", "dropped_file"};
     for (int i = 0; i < 4; i++) {
         struct sg_str path = i ? r->result.others[i] : r->result.path;

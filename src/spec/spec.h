@@ -28,17 +28,22 @@ struct sg_hook_spec {
 
 /* --- models ---------------------------------------------------------------------------------------------------------- */
 
-enum sg_model_type { SG_MODEL_VLLM, SG_MODEL_OPENAI, SG_MODEL_LLAMA };
+enum sg_model_type { SG_MODEL_VLLM, SG_MODEL_OPENAI, SG_MODEL_AZURE_OPENAI, SG_MODEL_LLAMA };
+
+enum sg_load_balancing { SG_LEAST_REQUESTS, SG_ROUND_ROBIN };
 
 /* One entry of the merged models.yaml, with the node's `model:` map over it. */
 struct sg_model_spec {
     struct sg_str alias; /* key in models.yaml */
     struct sg_mark mark; /* of the node's model */
     enum sg_model_type type;
-    struct sg_str wire_name; /* `model` of the request body: model_serving_name (vllm), else model, else alias */
+    struct sg_str wire_name; /* `model` of the request body: model_serving_name (vllm), else model, else alias; at Azure
+                              * also the deployment */
     struct sg_str *urls;     /* as configured, e.g. http://h:8000/v1 */
     struct sg_str *tokens;   /* parallel to urls; empty text: none */
+    struct sg_str *api_versions; /* azure_openai: parallel to urls; empty text: none */
     size_t n_urls;
+    enum sg_load_balancing load_balancing; /* between several urls */
     struct sg_json parameters;     /* object; spread into the request body, extra_body merged at its top level */
     struct sg_json extra_headers;  /* object of texts */
     uint32_t timeout_ms;           /* of one attempt */
