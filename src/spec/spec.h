@@ -55,7 +55,7 @@ struct sg_model_spec {
 
 /* --- graph ------------------------------------------------------------------------------------------------------------- */
 
-enum sg_node_kind { SG_NODE_LLM, SG_NODE_SAMPLER, SG_NODE_LAMBDA, SG_NODE_SUBGRAPH, SG_NODE_CONNECTOR };
+enum sg_node_kind { SG_NODE_LLM, SG_NODE_MULTI_LLM, SG_NODE_SAMPLER, SG_NODE_LAMBDA, SG_NODE_SUBGRAPH, SG_NODE_CONNECTOR };
 
 struct sg_prompt_part {
     struct sg_name text; /* a template */
@@ -67,6 +67,14 @@ struct sg_prompt_message {
     struct sg_prompt_part *parts; /* one when not a list */
     size_t n_parts;
     struct sg_str tool_call_id; /* tool */
+};
+
+/* How a multi_llm node asks its models: all at once, one a visit, or one after the other until one answers. */
+enum sg_strategy { SG_ENSEMBLE, SG_BALANCE, SG_FALLBACK };
+
+struct sg_child_spec {
+    struct sg_name label;
+    struct sg_model_spec *model; /* NULL in an idle node */
 };
 
 struct sg_attribute_spec {
@@ -86,13 +94,18 @@ struct sg_node_spec {
     size_t n_output_keys;
     struct sg_json config; /* the whole node map, for lambdas */
 
-    /* llm */
+    /* llm; all but `model` also multi_llm, for each of its children */
     struct sg_model_spec *model; /* NULL in an idle node */
     struct sg_prompt_message *prompt;
     size_t n_prompt;
     struct sg_name input_key;  /* messages */
     struct sg_str output_role; /* assistant */
     struct sg_hook_spec pre_process, post_process;
+    /* multi_llm */
+    enum sg_strategy strategy;
+    struct sg_child_spec *children;
+    size_t n_children;
+    struct sg_hook_spec combine; /* ensemble: {label: what its child returned} to an update */
     /* sampler */
     struct sg_attribute_spec *attributes;
     size_t n_attributes;
