@@ -205,8 +205,8 @@ static void on_completion(struct sg_call *c, int status, const struct sg_complet
     sg_task_go(t, NEXT);
 }
 
-/* What an earlier life of the run left of this call, or NULL. Rows are sorted by position. */
-static const struct sg_call_row *earlier_attempts(const struct task *t) {
+/* What an earlier life of the run left of this call in that state, or NULL. Rows are sorted by position. */
+static const struct sg_call_row *earlier(const struct task *t, enum sg_call_state state) {
     const struct sg_exec_options *o = &t->record->exec->o;
     uint32_t node = (uint32_t)(t->node - o->plan->nodes);
     size_t low = 0, high = o->n_again;
@@ -217,14 +217,19 @@ static const struct sg_call_row *earlier_attempts(const struct task *t) {
     }
     for (; low < o->n_again && o->again[low].position == t->record->position; low++) {
         const struct sg_call_row *row = &o->again[low];
-        if (row->node == node && row->visit == t->visit && row->ordinal == t->ordinal) return row;
+        bool same = row->node == node && row->visit == t->visit && row->ordinal == t->ordinal;
+        if (same && row->state == (int)state) return row;
     }
     return NULL;
 }
 
+bool sg_call_gave_up(const struct task *t) {
+    return earlier(t, SG_CALL_FAILED) != NULL;
+}
+
 enum verdict sg_step_call(struct task *t) {
     struct sg_exec *x = t->record->exec;
-    const struct sg_call_row *before = x->o.n_again ? earlier_attempts(t) : NULL;
+    const struct sg_call_row *before = earlier(t, SG_CALL_AGAIN);
     uint64_t now = sg_loop_now_ns(x->o.loop), due = before ? sg_output_loop_ns(x->o.output, before->not_before) : 0;
     t->call.model = x->o.models[t->model];
     t->call.request = make_request;

@@ -164,6 +164,7 @@ enum verdict sg_step_pre(struct task *t);   /* llm_steps.c */
 enum verdict sg_step_call(struct task *t);
 enum verdict sg_step_post(struct task *t);  /* sets the result */
 enum verdict sg_step_write(struct task *t); /* the result to updates */
+bool sg_call_gave_up(const struct task *t); /* its call used up its attempts in an earlier life of the run */
 /* One object, or null for none; else the task fails, naming `what`. */
 enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
                            const struct sg_json **out);

@@ -14,7 +14,10 @@ def rows(n):
 def asked(peer, data):
     """Head and body of the request that begins with `data`."""
     head, body = data.split(b"\r\n\r\n", 1)
-    length = int([h for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")][0].split(b":")[1])
+    lengths = [h for h in head.split(b"\r\n") if h.lower().startswith(b"content-length")]
+    if not lengths:
+        raise ConnectionError("the call was given up")
+    length = int(lengths[0].split(b":")[1])
     while len(body) < length:
         body += peer.recv(65536)
     return head.decode(), json.loads(body)

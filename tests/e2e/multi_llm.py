@@ -2,9 +2,12 @@
 """Nodes that ask several models: all at once, one a record, or the next one when one has failed."""
 import collections
 import json
+import threading
+import time
 
 from addresses import asked, refusal
 from lib import Mock, Server, Task, completion
+from resume import die, living, resume, wait_for
 
 GRAPH = """
     data_config:
@@ -165,3 +168,56 @@ def test_a_node_after_it_and_a_branch_see_what_it_wrote(folder):
         - {from: note, to: END}""")
     servers = [says(x) for x in "ABC"]
     assert task(folder, [s.url for s in servers], 1, text=text).run().expect(0).records()[0]["answer"] == "A!"
+
+
+# --- runs that are killed -------------------------------------------------------------------------------------------
+
+
+def test_a_resumed_fallback_does_not_ask_again_a_model_that_has_failed(folder):
+    counts, dead = collections.Counter(), threading.Event()
+
+    def last(_):
+        counts["b"] += 1
+        if not dead.is_set():
+            time.sleep(30)
+        return "B"
+
+    def first(_):
+        counts["a"] += 1
+        return refusal(500, {"message": "down"})
+
+    servers = [says(first), says(last), says("C")]
+    task(folder, [s.url for s in servers], 1, "strategy: fallback", retry_attempts=2)
+    with living(folder) as p:
+        wait_for(lambda: counts["b"] == 1, "the second model's call")
+        time.sleep(0.5)  # for the commit
+        die(p)
+    dead.set()
+    assert resume(folder).expect(0).records() == [{"id": 0, "answer": "B"}]
+    assert counts == {"a": 2, "b": 2}, counts
+
+
+def test_attempts_of_each_model_of_an_ensemble_go_on_after_a_kill(folder):
+    """Three attempts each, the last two far apart: the one that had answered starts anew, the others do not."""
+    with Mock("--fail_rate", 1, "--fail_status", "503:1", "--retry_after", 3) as bad, Mock() as good:
+        task(folder, [bad.url, good.url, bad.url], 1, retry_attempts=3)
+        with living(folder) as p:
+            wait_for(lambda: bad.stats()["requests"] == 4, "two attempts of two models")
+            time.sleep(0.5)  # for the commit
+            die(p)
+        [f] = resume(folder).expect(3).failed()
+        assert f["attempts"] == 3, f
+        assert bad.stats()["requests"] in (5, 6), bad.stats()  # the first to fail cancels the other
+        assert good.stats()["requests"] == 2, good.stats()
+
+
+def test_a_balancing_node_asks_the_same_model_again_after_a_kill(folder):
+    with Mock("--latency_ms", 60) as mock:
+        urls = [mock.url] * 3
+        task(folder / "a", urls, 60, "strategy: balance").run("-n", 0, "-b", 4).expect(0)
+        task(folder / "b", urls, 60, "strategy: balance")
+        with living(folder / "b", "-n", 0, "-b", 4) as p:
+            wait_for(lambda: mock.stats()["requests"] > 90, "half of the calls")
+            die(p)
+        resume(folder / "b").expect(0)
+    assert (folder / "a/output.json").read_bytes() == (folder / "b/output.json").read_bytes()
