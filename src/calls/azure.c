@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chat completions as Azure OpenAI serves them. The bodies are OpenAI's; what differs is
  *
- * the address:   https://NAME.openai.azure.com                              the usual one; the deployment is `model`
+ * the address:   https://NAME.openai.azure.com[/openai]                     the usual one; the deployment is `model`
  *                .../openai/deployments/DEPLOYMENT[/chat/completions]       as the portal shows it; its deployment counts
  *                .../openai/v1                                              the API without versions
  *                (of the first two the request goes to
@@ -27,15 +27,21 @@ static struct sg_str path_segment(struct sg_arena *a, struct sg_str s) {
     return out;
 }
 
+static struct sg_str without_end(struct sg_str s, struct sg_str end) {
+    return sg_str_ends(s, end) ? (struct sg_str){s.p, s.n - end.n} : s;
+}
+
+/* No version: the API without versions. */
 static struct sg_str url(struct sg_arena *a, const struct sg_model_spec *m, size_t i) {
     struct sg_str base = m->urls[i], version = m->api_versions[i];
     while (base.n && base.p[base.n - 1] == '/') base.n--;
-    bool full = sg_str_ends(base, SG_STR("/chat/completions"));
-    if (!full && !version.n) return sg_str_join(a, base, SG_STR("/chat/completions"));
-    if (!full && !memmem(base.p, base.n, DEPLOYMENTS, sizeof DEPLOYMENTS - 1))
+    base = without_end(base, SG_STR("/chat/completions"));
+    if (!version.n) return sg_str_join(a, base, SG_STR("/chat/completions"));
+    if (!memmem(base.p, base.n, DEPLOYMENTS, sizeof DEPLOYMENTS - 1)) {
+        base = without_end(base, SG_STR("/openai"));
         base = sg_str_printf(a, "%.*s" DEPLOYMENTS "%.*s", SG_ARG(base), SG_ARG(path_segment(a, m->wire_name)));
-    return sg_str_printf(a, "%.*s%s%s%.*s", SG_ARG(base), full ? "" : "/chat/completions",
-                         version.n ? "?api-version=" : "", SG_ARG(version));
+    }
+    return sg_str_printf(a, "%.*s/chat/completions?api-version=%.*s", SG_ARG(base), SG_ARG(version));
 }
 
 static void headers(struct sg_buf *out, const struct sg_model_spec *m, struct sg_str token) {

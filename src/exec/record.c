@@ -22,12 +22,15 @@ static struct sg_str task_name(const struct task *t) {
 
 enum verdict sg_task_fail_err(struct task *t, int code, const struct sg_err *err) {
     struct record *r = t->record;
-    struct sg_err *to = &r->err;
+    if (t->parent) { /* what that means is its parent's to say */
+        t->failure = sg_alloc(&r->arena, sizeof *t->failure);
+        *t->failure = *err;
+        t->failure->code = code;
+        return FAIL;
+    }
     if (r->failing) return FAIL; /* the first one counts */
-    if (t->parent) t->failure = to = sg_alloc(&r->arena, sizeof *to);
-    *to = *err;
-    to->code = code;
-    if (t->parent) return FAIL;
+    r->err = *err;
+    r->err.code = code;
     r->err_node = task_name(t);
     r->failed_attempts = t->failed_attempts;
     return FAIL;

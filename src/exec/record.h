@@ -63,17 +63,19 @@ struct task {
     };
     bool hook_waits, call_waits;
     enum verdict (*on_result)(struct task *t, const struct sg_json *results); /* of the hook that waits */
-    struct sg_json completion;                                                /* llm: the message that came back */
-    int model;                    /* llm: number in the plan */
-    const struct sg_json *result; /* llm: the object that the node returns, or NULL */
-    uint32_t ordinal;             /* llm: of the call, within the visit */
-    uint32_t failed_attempts;     /* llm: of the call, when it failed */
-    struct task *parent;          /* of a child, which is no task of the step: its parent stands for it */
-    const struct sg_err *failure; /* of a child */
-    struct task *children;        /* in the record's arena */
+    const struct sg_json **mapped;                                            /* output: transformed fields */
+    /* llm, and the children of multi_llm */
+    int model;                    /* number in the plan */
+    uint32_t ordinal;             /* of the call, within the visit */
+    uint32_t failed_attempts;     /* of the call, when it failed */
+    struct sg_json completion;    /* the message that came back */
+    const struct sg_json *result; /* the object that the node returns, or NULL */
+    /* A child is no task of the step: its parent stands for it. */
+    struct task *parent;
+    struct sg_err *failure; /* of a child */
+    struct task *children;  /* in the record's arena */
     size_t n_children;
     uint32_t pending_children; /* started, not ended */
-    const struct sg_json **mapped;                                            /* output: transformed fields */
 };
 
 struct record {

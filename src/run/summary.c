@@ -76,11 +76,18 @@ static void print_paths(struct run *r, struct sg_buf *b) {
 
 #define U(x) ((unsigned long long)(x))
 
-/* Of this life of the run; only where there is a choice. */
-static void print_addresses(const struct sg_calls_address *a, struct sg_buf *b) {
-    for (bool several = a && a->next; several && a; a = a->next)
-        sg_buf_printf(b, "address  %.*s (%.*s): %llu answered, %llu failed\n", SG_ARG(a->url), SG_ARG(a->model),
-                      U(a->answered), U(a->failed));
+static bool is_one_of_several(const struct sg_calls_address *all, const struct sg_calls_address *a) {
+    for (; all; all = all->next)
+        if (all != a && sg_str_eq(all->model, a->model)) return true;
+    return false;
+}
+
+/* Of this life of the run; only where a model has a choice. */
+static void print_addresses(const struct sg_calls_address *all, struct sg_buf *b) {
+    for (const struct sg_calls_address *a = all; a; a = a->next)
+        if (is_one_of_several(all, a))
+            sg_buf_printf(b, "address  %.*s (%.*s): %llu answered, %llu failed\n", SG_ARG(a->url), SG_ARG(a->model),
+                          U(a->answered), U(a->failed));
 }
 
 static void print_summary(struct run *r, const struct sg_exec_figures *e, const struct sg_calls_figures *c,

@@ -123,9 +123,8 @@ void sg_check_limits(struct sg_diags *d, uint32_t in_flight, const struct sg_pla
                     "lower -b, or raise the hard limit (ulimit -Hn, limits.conf)",
                     "-b %u needs %llu open files, and the hard limit here is %llu", in_flight,
                     (unsigned long long)calls + FILES_BESIDE, (unsigned long long)files);
-    if (calls > ports)
+    if (in_flight > ports)
         sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE,
                     "lower -b, give the model several URLs, or widen net.ipv4.ip_local_port_range",
-                    "-b %u needs %llu outgoing ports, and there are %llu", in_flight, (unsigned long long)calls,
-                    (unsigned long long)ports);
+                    "-b %u needs as many outgoing ports, and there are %llu", in_flight, (unsigned long long)ports);
 }

@@ -32,6 +32,7 @@ static void test_an_address_becomes_that_of_the_deployment(void **state) {
     (void)state;
     assert_url("http://h", "gpt-4o", "2024-10-21",
                "http://h/openai/deployments/gpt-4o/chat/completions?api-version=2024-10-21");
+    assert_url("http://h/openai/", "d", "1", "http://h/openai/deployments/d/chat/completions?api-version=1");
     assert_url("http://h/", "a b/c", "v-1", "http://h/openai/deployments/a%20b%2Fc/chat/completions?api-version=v-1");
 }
 
