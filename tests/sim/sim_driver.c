@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #define MAX_ROWS 512
+#define ENOUGH_ATTEMPTS 60 /* for faults that end */
 #define MAX_REQUESTS 16384
 #define HOURS 3
 #define MEMORY_BYTES ((size_t)96 << 20)
@@ -384,7 +385,7 @@ static const struct sg_sim_program programs[] = {
 static void draw_endpoints(struct scenario *c, struct sg_rng *r) {
     c->endpoints = 1 + (unsigned)below(r, 2);
     c->in_turn = chance(r, 0.5);
-    c->attempts = c->kind == LASTING ? 1 + (unsigned)below(r, 4) : 60;
+    c->attempts = c->kind == LASTING ? 1 + (unsigned)below(r, 4) : ENOUGH_ATTEMPTS;
     c->mock = (struct sg_mock_options){.latency_ms = spread(r, 1, 500),
                                        .latency_sigma = chance(r, 0.5) ? 0.5 * sg_rng_unit(r) : 0,
                                        .capacity = chance(r, 0.3) ? 4 + (uint32_t)below(r, 60) : 0,
@@ -462,6 +463,12 @@ static void draw_scenario(struct scenario *c, uint64_t seed) {
     draw_endpoints(c, &r);
     c->world = (struct sg_sim_options){
         .seed = seed, .programs = programs, .n_programs = sizeof programs / sizeof *programs, .latency_ms = 1};
+}
+
+/* Whatever kind was drawn. */
+static void make_killed(struct scenario *c) {
+    c->kind = KILLED;
+    c->attempts = ENOUGH_ATTEMPTS;
 }
 
 static void add_disturbance(struct scenario *c) {
@@ -990,7 +997,7 @@ static bool test_seed(const struct options *o, uint64_t seed) {
     failure[0] = '\0';
     probe->found = false;
     draw_scenario(&now.scenario, seed);
-    if (o->lives) now.scenario.kind = KILLED;
+    if (o->lives) make_killed(&now.scenario);
     bool fine = now.scenario.kind == LASTING || undisturbed(&events);
     if (fine) {
         add_disturbance(&now.scenario);
@@ -1037,7 +1044,7 @@ static void sweep(const struct options *o, uint64_t seed, uint64_t *passed, uint
     bool over = false;
     failure[0] = '\0';
     draw_scenario(&now.scenario, seed);
-    now.scenario.kind = KILLED;
+    make_killed(&now.scenario);
     now.scenario.rows = 20;
     bool fine = undisturbed(&events);
     *failed += !fine;
