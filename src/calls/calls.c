@@ -106,7 +106,13 @@ static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, s
         rc = add_header(&b, s->extra_headers.members[k].key, &s->extra_headers.members[k].value, err);
     t->headers = sg_str_dup(&c->arena, sg_buf_view(&b));
     sg_buf_fini(&b);
-    t->endpoint = sg_http_endpoint(c->http, &t->url);
+    struct sg_tls_trust trust = {.unchecked = s->tls.unchecked,
+                                 .ca = s->tls.ca,
+                                 .cert = s->tls.cert,
+                                 .system_file = s->tls.system_file,
+                                 .system_dir = s->tls.system_dir};
+    t->endpoint = sg_http_endpoint(c->http, &t->url, &trust);
+    if (!t->endpoint && rc == 0) rc = sg_fail(err, SG_E_LIMIT, "no thread can be started: see ulimit -u");
     return rc;
 }
 

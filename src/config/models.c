@@ -327,8 +327,13 @@ static const char *bad_authority(struct sg_str s) {
     return s.p[end] == ':' && port >= 1 && port <= 65535 ? NULL : "its port is no number from 1 to 65535";
 }
 
+static bool is_https(struct sg_str url) {
+    return sg_str_starts(url, SG_STR("https://"));
+}
+
 static struct sg_str authority_of(struct sg_str url) {
-    struct sg_str rest = {url.p + 7, url.n - 7};
+    size_t scheme = is_https(url) ? sizeof "https://" - 1 : sizeof "http://" - 1;
+    struct sg_str rest = {url.p + scheme, url.n - scheme};
     rest.n = sg_str_find(rest, '/', 0);
     return rest;
 }
@@ -336,7 +341,7 @@ static struct sg_str authority_of(struct sg_str url) {
 static const char *bad_url(struct sg_str url) {
     if (url.n == 0) return "it is empty";
     if (has_control(url) || sg_str_find(url, ' ', 0) < url.n) return "it holds blanks or control characters";
-    if (!sg_str_starts(url, SG_STR("http://"))) return "it must begin with http://";
+    if (!is_https(url) && !sg_str_starts(url, SG_STR("http://"))) return "it must begin with http:// or https://";
     if (sg_str_find(url, '?', 0) < url.n || sg_str_find(url, '#', 0) < url.n)
         return "it must be a base address, without ? or #";
     return bad_authority(authority_of(url));
@@ -351,10 +356,6 @@ static void check_url(struct model *m, struct sg_str url, struct sg_mark mark) {
     struct sg_cfg *c = m->c;
     struct sg_str path = key_path(m, "url");
     if (mark.line == 0) mark = m->mark;
-    if (sg_str_starts(url, SG_STR("https://"))) {
-        sg_cfg_not_yet(c, mark, path, 3, sg_str_printf(c->a, "https (of model `%.*s`)", SG_ARG(m->alias)).p);
-        return;
-    }
     const char *why = bad_url(url);
     if (why)
         sg_error_at(c->d, mark, path, "an address looks like http://localhost:8000/v1",
@@ -465,9 +466,10 @@ static void set_tokens(struct model *m) {
         s->tokens[i] = n == 1 ? given[0].text : i < n ? given[i].text : SG_STR_NONE;
 }
 
+/* A token for https does not go over plain http to the same host. */
 static bool same_origin(struct sg_str a, struct sg_str b) {
     b = without_version(b);
-    if (bad_url(a) || bad_url(b)) return false;
+    if (bad_url(a) || bad_url(b) || is_https(a) != is_https(b)) return false;
     struct sg_str x = authority_of(a), y = authority_of(b);
     return x.n == y.n && strncasecmp(x.p, y.p, x.n) == 0;
 }
@@ -599,6 +601,7 @@ static void fill(struct model *m) {
     set_urls(m);
     set_tokens(m);
     bind_tokens(m);
+    sg_models_set_tls(m->c, m->merged, m->spec, m->path);
 }
 
 struct sg_model_spec *sg_models_resolve(struct sg_cfg *c, const struct sg_yaml *node_model, struct sg_mark mark,

@@ -249,9 +249,13 @@ static void finish(struct sg_conn *k, const struct sg_http1 *h, bool clean) {
 }
 
 static void on_ended(struct sg_conn *k, bool broken) {
+    const struct sg_err *words = sg_stream_error(k->stream);
     struct sg_err err;
     if (!k->x) {
         lose_with(k, SG_E_RESET, "");
+    } else if (broken && words) {
+        err = *words;
+        lose(k, &err);
     } else if (broken || !k->partial) {
         lose_with(k, SG_E_RESET, broken ? "the connection was reset" : "the connection ended before the reply");
     } else {
@@ -270,6 +274,14 @@ static void keep_partial(struct sg_conn *k) {
     k->partial = sg_xmalloc(sizeof *k->partial);
     *k->partial = c->reply;
     c->reply = fresh_parser(c);
+}
+
+/* A TLS server's alert for a request that was no TLS record (RFC 8446 5.1, 6) is a likely mistake, and will not pass. */
+static void lose_for(struct sg_conn *k, const char *p, size_t n, struct sg_err *err) {
+    const struct sg_endpoint *ep = k->ep;
+    if (n > 1 && p[0] == 0x15 && p[1] == 0x03 && !ep->peer)
+        sg_fail(err, SG_E_TLS, "%.*s:%u speaks TLS: write https:// in the url", SG_ARG(ep->host), ep->port);
+    lose(k, err);
 }
 
 /* Bytes on an idle connection are no reply to anything: its server may have said good-bye, and it is not used again. */
@@ -295,7 +307,7 @@ static void on_data(void *ud, const char *p, size_t n, int status) {
     else if (rc == 0)
         keep_partial(k);
     else
-        lose(k, &err);
+        lose_for(k, p, n, &err);
 }
 
 const struct sg_stream_events sg_conn_events = {.on_open = sg_conn_on_open, .on_data = on_data, .on_room = on_room};
@@ -369,6 +381,7 @@ int sg_http_open(struct sg_loop *l, const struct sg_http_limits *limits, struct 
     c->loop = l;
     if (limits) c->limits = *limits;
     if (!c->limits.connecting) c->limits.connecting = 256;
+    if (!c->limits.connect_ms) c->limits.connect_ms = 10000;
     if (!c->limits.idle_ms) c->limits.idle_ms = 55000;
     if (!c->limits.head_bytes) c->limits.head_bytes = 64 * 1024;
     if (!c->limits.reply_bytes) c->limits.reply_bytes = (uint64_t)64 << 20;
@@ -385,6 +398,8 @@ static void forget_all(struct sg_exchanges *q) {
 
 static void on_freed(struct sg_later *d) {
     struct sg_http_client *c = d->ud;
+    for (struct sg_endpoint *ep = c->endpoints; ep; ep = ep->next) sg_tls_peer_close(ep->peer);
+    for (struct sg_secure *s = c->secure; s; s = s->next) sg_tls_close(s->tls);
     sg_arena_fini(&c->arena);
     sg_buf_fini(&c->send);
     sg_http1_fini(&c->reply);
@@ -405,17 +420,25 @@ void sg_http_close(struct sg_http_client *c) {
         }
     }
     forget_all(&c->failing);
+    sg_worker_close(c->worker);
     c->freed = (struct sg_later){.run = on_freed, .ud = c};
     sg_later(c->loop, &c->freed);
 }
 
-struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url) {
+struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url, const struct sg_tls_trust *trust) {
+    struct sg_secure *secure = NULL;
+    if (sg_url_is_https(url)) {
+        secure = sg_pool_secure(c, trust ? trust : &(struct sg_tls_trust){0});
+        if (!secure) return NULL;
+    }
     for (struct sg_endpoint *ep = c->endpoints; ep; ep = ep->next)
-        if (ep->port == url->port && sg_str_eq(ep->host, url->host)) return ep;
+        if (ep->port == url->port && ep->secure == secure && sg_str_eq(ep->host, url->host)) return ep;
     struct sg_endpoint *ep = SG_NEW(&c->arena, struct sg_endpoint);
     ep->client = c;
     ep->host = sg_str_dup(&c->arena, url->host);
     ep->port = url->port;
+    ep->secure = secure;
+    if (secure) ep->peer = sg_tls_peer_open(secure->tls, ep->host, ep->port);
     ep->next = c->endpoints;
     c->endpoints = ep;
     return ep;
@@ -423,4 +446,9 @@ struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_u
 
 void sg_http_figures(const struct sg_http_client *c, struct sg_http_figures *out) {
     *out = c->figures;
+    for (const struct sg_secure *s = c->secure; s; s = s->next) {
+        struct sg_tls_figures f = sg_tls_figures(s->tls);
+        out->handshakes += f.handshakes;
+        out->resumed += f.resumed;
+    }
 }

@@ -8,7 +8,7 @@
 #define SG_NET_HTTP_POOL_H
 
 #include "net/http1_parse.h"
-#include "net/net.h"
+#include "net/tls.h"
 
 #define SG_HTTP_ADDRESSES 8
 
@@ -27,6 +27,15 @@ struct sg_http_client {
     struct sg_exchanges failing;
     struct sg_http_figures figures;
     struct sg_later freed;
+    struct sg_worker *worker;     /* that reads certificates; NULL: no https endpoint yet */
+    struct sg_secure *secure;     /* what was read, an entry for each trust */
+};
+
+struct sg_secure {
+    struct sg_http_client *client;
+    struct sg_secure *next;
+    struct sg_tls_trust trust;
+    struct sg_tls *tls;
 };
 
 struct sg_conn;
@@ -36,6 +45,8 @@ struct sg_endpoint {
     struct sg_endpoint *next;
     struct sg_str host;
     uint16_t port;
+    struct sg_secure *secure; /* NULL: plain HTTP */
+    struct sg_tls_peer *peer;
 
     struct sg_exchanges fresh, waiting;
     struct sg_conn *all;
@@ -77,6 +88,8 @@ struct sg_conn {
 
 /* Starts connects for what waits, as far as the window allows. */
 void sg_pool_connect(struct sg_endpoint *ep);
+/* The same trust gives the same; NULL: no thread could be started to read certificates. */
+struct sg_secure *sg_pool_secure(struct sg_http_client *c, const struct sg_tls_trust *trust);
 /* The idle connection to use, or NULL. */
 struct sg_conn *sg_pool_take(struct sg_endpoint *ep);
 void sg_pool_park(struct sg_conn *k);

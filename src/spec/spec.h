@@ -32,6 +32,14 @@ enum sg_model_type { SG_MODEL_VLLM, SG_MODEL_OPENAI, SG_MODEL_AZURE_OPENAI, SG_M
 
 enum sg_load_balancing { SG_LEAST_REQUESTS, SG_ROUND_ROBIN };
 
+/* Of https: whom to trust, and what to show. Paths of PEM files. */
+struct sg_tls_spec {
+    bool unchecked;          /* ssl_verify: false */
+    struct sg_str ca;        /* file or folder of authorities in place of the system's; empty: the system's */
+    struct sg_str cert;      /* certificate and key of this client; empty: none */
+    struct sg_str system_file, system_dir; /* SSL_CERT_FILE, SSL_CERT_DIR; empty: not set */
+};
+
 /* One entry of the merged models.yaml, with the node's `model:` map over it. */
 struct sg_model_spec {
     struct sg_str alias; /* key in models.yaml */
@@ -44,6 +52,7 @@ struct sg_model_spec {
     struct sg_str *api_versions; /* azure_openai: parallel to urls; empty text: none */
     size_t n_urls;
     enum sg_load_balancing load_balancing; /* between several urls */
+    struct sg_tls_spec tls;
     struct sg_json parameters;     /* object; spread into the request body, extra_body merged at its top level */
     struct sg_json extra_headers;  /* object of texts */
     uint32_t timeout_ms;           /* of one attempt */

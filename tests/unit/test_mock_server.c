@@ -89,7 +89,7 @@ static void start(struct asked *a, const char *path, const char *question) {
     assert_int_equal(sg_url_parse(&arena, text, &a->url, NULL), 0);
     a->get = question == NULL;
     a->question = sg_str(question);
-    a->x.endpoint = sg_http_endpoint(client, &a->url);
+    a->x.endpoint = sg_http_endpoint(client, &a->url, NULL);
     a->x.write = write_request;
     a->x.on_done = on_done;
     a->x.ud = a;
