@@ -63,21 +63,30 @@ static int trust_file(struct sg_tls *t, const char *path, size_t *n, struct sg_e
 struct folder {
     struct sg_tls *tls;
     const char *path;
+    bool hashed; /* take the names that OpenSSL's rehash makes, else others */
     size_t n;
 };
+
+/* 5ad8a5d6.0 */
+static bool is_hash(struct sg_str name) {
+    size_t digits = strspn(name.p, "0123456789abcdef"), dot = sg_str_find(name, '.', 0);
+    return digits == 8 && dot == 8 && name.n > 9 && strspn(name.p + 9, "0123456789") == name.n - 9;
+}
 
 static void trust_name(void *ud, const char *name) {
     struct folder *f = ud;
     struct sg_str s = sg_str(name);
-    bool hashed = s.n >= 10 && strspn(name, "0123456789abcdef") == 8 && name[8] == '.' && strspn(name + 9, "0123456789") == s.n - 9;
-    if (!hashed && !sg_str_ends(s, SG_STR(".pem")) && !sg_str_ends(s, SG_STR(".crt"))) return;
+    bool other = sg_str_ends(s, SG_STR(".pem")) || sg_str_ends(s, SG_STR(".crt"));
+    if (!(f->hashed ? is_hash(s) : other)) return;
     trust_file(f->tls, sg_str_printf(&f->tls->arena, "%s/%s", f->path, name).p, &f->n, NULL);
 }
 
-/* What is no certificate is passed over. */
+/* What is no certificate is passed over. In a folder with hashes the other names are the same certificates again. */
 static int trust_folder(struct sg_tls *t, const char *path, size_t *n, struct sg_err *err) {
-    struct folder f = {t, path, 0};
+    struct folder f = {t, path, true, 0};
     int rc = sg_os->list(path, trust_name, &f);
+    f.hashed = false;
+    if (rc == 0 && f.n == 0) rc = sg_os->list(path, trust_name, &f);
     *n += f.n;
     return rc ? sg_fail_sys(err, SG_E_TLS, -rc, "cannot look into %s", path) : 0;
 }
