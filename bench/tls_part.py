@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part `tls` of bench/run: what https costs, in CPU against wrk and in memory.
+"""The part `tls` of bench/run: what https costs, in CPU against wrk and in memory, and over HTTP/2.
 
 CPU is that of whole runs, handshakes included, as with plain HTTP. wrk does not look at certificates; the engine does. The
 certificates are made for each run by tests/certificates.sh."""
@@ -19,7 +19,7 @@ QUICK = {"records": 60000, "memory": 10000, "rounds": 2, "trials": 1}
 
 PLAIN = "listen 127.0.0.1:${port} backlog=65535;"
 TLS = """
-        listen 127.0.0.1:${tls_port} ssl backlog=65535;
+        listen 127.0.0.1:${tls_port} ssl ${http2} backlog=65535;
         ssl_certificate ${dir}/certificates/good.pem;
         ssl_certificate_key ${dir}/certificates/good.key;
         ssl_protocols TLSv1.2 TLSv1.3;"""
@@ -43,7 +43,7 @@ def authority(work):
 
 
 @contextlib.contextmanager
-def nginx_tls(work):
+def nginx_tls(work, http2=False):
     """bench/nginx.conf with a second port that speaks TLS; its counters stay at the first one."""
     port, tls_port = free_port(), free_port()
     text = (ROOT / "bench/nginx.conf").read_text()
@@ -52,7 +52,7 @@ def nginx_tls(work):
     config = os.path.join(work, "nginx-tls.conf")
     with open(config, "w") as f:
         f.write(string.Template(text.replace(PLAIN, PLAIN + TLS)).substitute(
-            port=port, tls_port=tls_port, dir=work, connections=raise_files() - 100, reply=completion()))
+            port=port, tls_port=tls_port, http2="http2" if http2 else "", dir=work, connections=raise_files() - 100, reply=completion()))
     with server(["nginx", "-e", os.path.join(work, "nginx.log"), "-p", work, "-c", config], work) as process:
         endpoint = Endpoint(f"https://127.0.0.1:{tls_port}/v1", process)
         endpoint.base = f"http://127.0.0.1:{port}"
@@ -104,6 +104,26 @@ def cost(b, size):
     b.figure(f"https: CPU a call / wrk, {CONNECTIONS:,} connections", 1.5, statistics.median(ratios), " x", 2)
 
 
+def http2(b, size):
+    """Rounds of both, as values of different minutes cannot be compared."""
+    b.table("https: HTTP/2 against HTTP/1.1 on nginx", "in flight", "records", "HTTP/1.1 us", "HTTP/2 us", "median ratio",
+            "HTTP/2 connections", "peak RSS MB")
+    for level in (CONNECTIONS, 5000):
+        pairs = []
+        for _ in range(size["trials"]):
+            with nginx_tls(b.work) as endpoint:
+                one = engine(b.work, endpoint, size["records"], level, is_mock=False)
+            with nginx_tls(b.work, http2=True) as endpoint:
+                pairs.append((one, engine(b.work, endpoint, size["records"], level, is_mock=False)))
+        two, ratio = [t for _, t in pairs], statistics.median(t.cpu_us / o.cpu_us for o, t in pairs)
+        b.row(f"{level:,}", f"{size['records']:,}", spread([o.cpu_us for o, _ in pairs]), spread([t.cpu_us for t in two]),
+              f"**{ratio:.2f}**", spread([t.connections for t in two], 0), spread([t.rss for t in two]))
+        b.keep("http2", in_flight=level, rounds=[{"http1_us": o.cpu_us, "http2_us": t.cpu_us, "connections": t.connections,
+                                                  "rss": t.rss} for o, t in pairs])
+        b.figure(f"HTTP/2: CPU a call / HTTP/1.1, {level:,} in flight", 1.0, ratio, " x", 2)
+    b.figure("HTTP/2: connections, 5,000 in flight", 64, max(t.connections for t in two), "", 0)
+
+
 def memory(b, size, folder):
     b.table("https: memory, 5,000 in flight", "records", "peak RSS MB", "most in flight")
     with mock_tls(b.work, folder, "--latency_ms", LATENCY_S * 1000) as endpoint:
@@ -117,4 +137,5 @@ def part_tls(b):
     size = QUICK if b.sizes["trials"] == 1 else FULL
     with authority(b.work) as folder:
         cost(b, size)
+        http2(b, size)
         memory(b, size, folder)

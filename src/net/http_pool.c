@@ -8,8 +8,8 @@
  *
  * Names are looked up again after a minute, the old addresses serving meanwhile.
  *
- * A handshake of TLS belongs to connecting: it has a place in the window, the same time-out, and another address after it was
- * cut. A certificate that is refused ends the exchange: the other addresses are the same server's. */
+ * A handshake of TLS belongs to connecting: it has a place in the window and the same time-out. One that fails ends the
+ * exchange: the other addresses are the same server's, and where asking again is of use, that takes the next one. */
 #include "net/http_pool.h"
 
 #include <errno.h>
@@ -19,6 +19,7 @@
 #define RESOLVED_FOR SG_MS(60000)
 #define ADDRESS_BAD_FOR SG_MS(5000)
 #define SHORTAGE_FOR SG_MS(100)
+#define PROBES 4 /* connections that are made before it is known what they speak */
 
 static uint64_t now_of(const struct sg_endpoint *ep) {
     return sg_loop_now_ns(ep->client->loop);
@@ -57,6 +58,7 @@ void sg_pool_close(struct sg_conn *k) {
         ep->connecting--;
     }
     sg_timer_stop(ep->client->loop, &k->timer);
+    if (k->h2) sg_http2_close(k->h2);
     sg_stream_close(k->stream);
     if (k->partial) sg_http1_fini(k->partial);
     free(k->partial);
@@ -67,12 +69,14 @@ void sg_pool_close(struct sg_conn *k) {
 /* --- idle ones --------------------------------------------------------------------------------------------------------- */
 
 static bool is_old(const struct sg_conn *k) {
+    if (k->h2 && sg_http2_active(k->h2)) return false;
     return now_of(k->ep) - k->since_ns > SG_MS(k->ep->client->limits.idle_ms);
 }
 
 void sg_pool_park(struct sg_conn *k) {
     struct sg_endpoint *ep = k->ep;
     k->since_ns = now_of(ep);
+    if (k->h2 && (k->is_idle || sg_http2_room(k->h2) == 0)) return;
     k->is_idle = true;
     k->older = ep->idle;
     *(ep->idle ? &ep->idle->newer : &ep->oldest_idle) = k;
@@ -83,7 +87,11 @@ void sg_pool_park(struct sg_conn *k) {
 struct sg_conn *sg_pool_take(struct sg_endpoint *ep) {
     while (ep->idle && is_old(ep->idle)) sg_pool_close(ep->idle);
     struct sg_conn *k = ep->idle;
-    if (k) take_out_of_idle(k);
+    while (k && k->h2 && sg_http2_room(k->h2) == 0) { /* it was said good-bye to */
+        take_out_of_idle(k);
+        k = ep->idle;
+    }
+    if (k && !(k->h2 && sg_http2_room(k->h2) > 1)) take_out_of_idle(k);
     return k;
 }
 
@@ -186,14 +194,15 @@ static void try_connect(struct sg_conn *k, struct sg_err *why) {
 
 static void connect_failed(struct sg_conn *k, struct sg_err *why) {
     struct sg_endpoint *ep = k->ep;
-    ep->bad_until_ns[k->address] = now_of(ep) + ADDRESS_BAD_FOR;
     sg_timer_stop(ep->client->loop, &k->timer);
     sg_stream_close(k->stream);
     k->stream = NULL;
-    if (why->code == SG_E_TLS)
-        give_up(k, why);
-    else
+    if (why->code == SG_E_CONNECT) {
+        ep->bad_until_ns[k->address] = now_of(ep) + ADDRESS_BAD_FOR;
         try_connect(k, why);
+    } else {
+        give_up(k, why);
+    }
     sg_pool_connect(ep);
 }
 
@@ -220,6 +229,15 @@ static void why_not_open(const struct sg_conn *k, struct sg_err *err) {
         *err = *words;
 }
 
+static void agree_on_protocol(struct sg_conn *k) {
+    struct sg_endpoint *ep = k->ep;
+    struct sg_http_client *c = ep->client;
+    ep->asked_protocol = true;
+    if (sg_tls_is_http2(k->stream))
+        k->h2 = sg_http2_open(c->loop, &c->limits, ep->streams, k->stream, &sg_conn_http2_events, k);
+    ep->streams = k->h2 ? sg_http2_streams(k->h2) : 0;
+}
+
 void sg_conn_on_open(void *ud, int status) {
     struct sg_conn *k = ud;
     struct sg_endpoint *ep = k->ep;
@@ -236,6 +254,7 @@ void sg_conn_on_open(void *ud, int status) {
     ep->bad_until_ns[k->address] = 0;
     ep->client->figures.open++;
     ep->client->figures.connections_opened++;
+    if (ep->peer) agree_on_protocol(k);
     sg_conn_serve(k);
     sg_pool_connect(ep);
 }
@@ -249,10 +268,17 @@ static bool may_connect(struct sg_endpoint *ep) {
     return rc == 0;
 }
 
-void sg_pool_connect(struct sg_endpoint *ep) {
+/* Is there more to do than the connections that are being made can take? */
+static bool wants_connection(const struct sg_endpoint *ep) {
     uint32_t window = ep->client->limits.connecting;
+    if (ep->peer && !ep->asked_protocol && window > PROBES) window = PROBES;
+    uint32_t streams = ep->streams ? ep->streams : 1;
+    return ep->connecting < window && (uint64_t)ep->connecting * streams < ep->fresh.n + ep->waiting.n;
+}
+
+void sg_pool_connect(struct sg_endpoint *ep) {
     if (!may_connect(ep)) return;
-    while (ep->connecting < window && ep->connecting < ep->fresh.n + ep->waiting.n) {
+    while (wants_connection(ep)) {
         if (ep->shortage && ep->open + ep->connecting && now_of(ep) < ep->shortage_until_ns) return;
         resolve_when_due(ep);
         if (ep->n_addresses == 0) return;

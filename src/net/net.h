@@ -2,8 +2,9 @@
 /* net: requests to model endpoints over the loop.
  *
  * The interface speaks of exchanges (one request, one reply), not of connections: HTTP/1.1 gives each exchange a connection
- * of its pool (RFC 9112), HTTP/2 will give it a stream. What it hides: name resolution, connecting (a bounded number at a
- * time), TLS, keep-alive pools, parsing, limits, the silent second try when an idle connection turns out closed.
+ * of its pool (RFC 9112), HTTP/2, where a TLS server offers it, a stream of one (RFC 9113). What it hides: name resolution,
+ * connecting (a bounded number at a time), TLS, keep-alive pools, parsing, limits, the silent second try when an idle
+ * connection turns out closed.
  *
  * Memory: an exchange is the caller's storage from sg_exchange_start until its one callback. The request's bytes are
  * asked for when a connection is ready to take them, so waiting costs nothing; what the socket does not take at once is

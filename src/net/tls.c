@@ -390,6 +390,13 @@ struct sg_stream *sg_tls_accept(struct sg_tls *tls, struct sg_stream *under) {
     return &t->base;
 }
 
+bool sg_tls_is_http2(const struct sg_stream *s) {
+    const unsigned char *name;
+    unsigned n;
+    SSL_get0_alpn_selected(((const struct sg_tls_stream *)s)->ssl, &name, &n);
+    return n == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 bool sg_tls_shaking_hands(const struct sg_stream *s) {
     return ((const struct sg_tls_stream *)s)->state == SG_TLS_HANDSHAKE;
 }

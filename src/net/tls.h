@@ -45,6 +45,9 @@ struct sg_stream *sg_tls_accept(struct sg_tls *t, struct sg_stream *under);
 /* Of a stream that sg_tls_connect made: the connection stands, and the handshake is not over. */
 bool sg_tls_shaking_hands(const struct sg_stream *s);
 
+/* Was HTTP/2 agreed on (ALPN)? Of an open stream. */
+bool sg_tls_is_http2(const struct sg_stream *s);
+
 struct sg_tls_figures {
     uint64_t handshakes, resumed; /* finished ones, and those of them that went on with an earlier session */
 };

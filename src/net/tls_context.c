@@ -179,8 +179,10 @@ static int on_session(SSL *ssl, SSL_SESSION *session) {
     return 1; /* ours now */
 }
 
-/* What is spoken over the connection: in order of preference, each with its length. HTTP/2 would be "\x02h2" before it. */
-static const unsigned char PROTOCOLS[] = "\x08http/1.1";
+/* What may be spoken over the connection: in order of preference, each with its length. Our server knows the last one. */
+static const unsigned char PROTOCOLS[] = "\x02h2\x08http/1.1";
+#define SERVED (PROTOCOLS + 3)
+#define SERVED_N (sizeof PROTOCOLS - 1 - 3)
 
 static void set_up_client(SSL_CTX *ctx, bool unchecked) {
     SSL_CTX_set_verify(ctx, unchecked ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, unchecked ? NULL : sg_tls_on_verify);
@@ -195,7 +197,7 @@ static int on_offer(SSL *ssl, const unsigned char **out, unsigned char *n, const
                     void *ud) {
     (void)ssl, (void)ud;
     unsigned char *chosen;
-    if (SSL_select_next_proto(&chosen, n, PROTOCOLS, sizeof PROTOCOLS - 1, offer, offer_n) != OPENSSL_NPN_NEGOTIATED)
+    if (SSL_select_next_proto(&chosen, n, SERVED, SERVED_N, offer, offer_n) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_NOACK;
     *out = chosen;
     return SSL_TLSEXT_ERR_OK;

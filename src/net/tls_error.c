@@ -121,6 +121,13 @@ static void place_of(const struct sg_tls_stream *t, char out[300]) {
         snprintf(out, 300, "the client");
 }
 
+/* An alert that the other side sent (RFC 8446 6.2): of this client's certificate, which TLS 1.3 looks at after we began. */
+static bool is_about_certificates(int reason) {
+    int alert = reason - SSL_AD_REASON_OFFSET;
+    return (alert >= SSL_AD_BAD_CERTIFICATE && alert <= SSL_AD_CERTIFICATE_UNKNOWN) || alert == SSL_AD_UNKNOWN_CA ||
+           alert == SSL_AD_ACCESS_DENIED;
+}
+
 int sg_tls_explain(const struct sg_tls_stream *t, struct sg_err *err) {
     char place[300];
     int reason = ERR_GET_REASON(ERR_peek_error());
@@ -141,10 +148,10 @@ int sg_tls_explain(const struct sg_tls_stream *t, struct sg_err *err) {
                        place);
     case SSL_R_TLSV1_ALERT_INTERNAL_ERROR:
     case SSL_R_TLSV1_ALERT_USER_CANCELLED:
-        return sg_fail(err, SG_E_CONNECT, "%s broke the TLS handshake off: %s", place, sg_tls_reason());
+        return sg_fail(err, SG_E_RESET, "TLS was broken off by the other side: %s", sg_tls_reason());
     default:
-        return sg_fail(err, t->state == SG_TLS_OPEN ? SG_E_PROTOCOL : SG_E_TLS, "TLS with %s failed: %s", place,
-                       sg_tls_reason());
+        return sg_fail(err, t->state != SG_TLS_OPEN || is_about_certificates(reason) ? SG_E_TLS : SG_E_PROTOCOL,
+                       "TLS with %s failed: %s", place, sg_tls_reason());
     }
 }
 
