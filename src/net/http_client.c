@@ -233,13 +233,13 @@ static bool send_request(struct sg_conn *k, struct sg_exchange *x) {
     return true;
 }
 
+/* Over HTTP/1.1 the connection may be gone when its request was sent. */
 void sg_conn_serve(struct sg_conn *k) {
-    bool more = !k->h2 || sg_http2_room(k->h2);
-    for (struct sg_exchange *x; more && (x = first_in_line(k->ep, k->reused)) != NULL;) {
+    bool takes_many = k->h2 != NULL;
+    for (struct sg_exchange *x; (x = first_in_line(k->ep, k->reused)) != NULL;) {
+        if (takes_many && sg_http2_room(k->h2) == 0) break;
         dequeue(x);
-        bool sent = send_request(k, x);
-        if (sent && !k->h2) return;
-        more = !k->h2 || sg_http2_room(k->h2);
+        if (send_request(k, x) && !takes_many) return;
     }
     sg_pool_park(k);
 }
