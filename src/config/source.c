@@ -73,9 +73,6 @@ static struct sg_glob match_some(struct sg_cfg *c, const struct place *at, struc
         sg_error_at(c->d, at->node->mark, at->path,
                     "patterns start in the working directory, or else in the task's folder",
                     "no file matches %.*s", SG_ARG(pattern));
-    else
-        sg_cfg_origin(c, "%.*s: %zu of them, %.*s to %.*s", SG_ARG(at->path), found.n, SG_ARG(found.paths[0]),
-                      SG_ARG(found.paths[found.n - 1]));
     return found;
 }
 
@@ -159,15 +156,19 @@ static void read_files(struct sg_cfg *c, const struct sg_yaml *map, const struct
     const struct sg_yaml *shard = sg_cfg_get(map, "shard", SG_YAML_MAP);
     struct sg_str name = at->node->text;
     struct sg_glob found = {0};
+    bool plain = !(shard && shard->n) && is_plain_name(c, name);
     out->path = sg_str_dup(c->a, name);
     if (shard && shard->n) {
         found = shards(c, at, shard, sg_cfg_key(c, path, SG_STR("shard")));
-    } else if (!is_plain_name(c, name)) {
+    } else if (!plain) {
         found = match_some(c, at, name);
     } else {
         out->path = sg_cfg_file(c, name, at->node->mark, at->path);
         *SG_PUSH(c->a, found.paths, found.n, found.cap) = out->path;
     }
+    if (!plain && found.n)
+        sg_cfg_origin(c, "%.*s: %.*s to %.*s (%zu)", SG_ARG(at->path), SG_ARG(found.paths[0]),
+                      SG_ARG(found.paths[found.n - 1]), found.n);
     set_files(c, at, &found, out);
 }
 
