@@ -192,11 +192,16 @@ static enum sg_csv_type type_in(const struct sg_csv_layout *l, struct sg_str nam
     return SG_CSV_TEXT;
 }
 
-/* The sample is waited for, also of a pipe: types must not depend on how fast it is written. */
+/* The sample is waited for, also of a pipe: types must not depend on how fast it is written. Where a packed file is damaged, the
+ * sample ends, and the rows before that place are read. */
 static enum sg_split fill_window(struct sg_splitter *s, enum sg_patience patience, struct sg_err *err) {
-    enum sg_split got = sg_splitter_begin(s, patience, err);
-    while (got == SG_SPLIT_GOT && sg_splitter_left(s).n < SAMPLE) got = sg_input_more(s, patience, err);
-    return got == SG_SPLIT_ENDED ? SG_SPLIT_GOT : got;
+    struct sg_err why = {0};
+    enum sg_split got = sg_splitter_begin(s, patience, &why);
+    bool begun = got == SG_SPLIT_GOT;
+    while (got == SG_SPLIT_GOT && sg_splitter_left(s).n < SAMPLE) got = sg_input_more(s, patience, &why);
+    bool damaged = got == SG_SPLIT_BROKEN && begun && why.code == SG_E_SYNTAX;
+    if (got == SG_SPLIT_BROKEN && err) *err = why;
+    return got == SG_SPLIT_ENDED || damaged ? SG_SPLIT_GOT : got;
 }
 
 enum sg_split sg_csv_layout(struct sg_splitter *s, struct sg_arena *a, const struct sg_csv_layout *like,

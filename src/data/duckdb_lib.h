@@ -63,6 +63,7 @@ enum duckdb_type_number {
     X(void, disconnect, (duckdb_ref * connection))                                                                   \
     X(void, close, (duckdb_ref * database))                                                                          \
     X(void, free, (void *p))                                                                                         \
+    X(int, query, (duckdb_ref connection, const char *query, struct duckdb_answer *out))                             \
     X(int, prepare, (duckdb_ref connection, const char *query, duckdb_ref *out))                                     \
     X(const char *, prepare_error, (duckdb_ref statement))                                                           \
     X(void, destroy_prepare, (duckdb_ref * statement))                                                               \

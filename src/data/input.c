@@ -88,7 +88,7 @@ enum sg_split sg_input_more(struct sg_splitter *s, enum sg_patience patience, st
         ssize_t got = read_more(in, &told, err);
         if (got == -EAGAIN && in->waits) continue;
         if (got < 0) {
-            in->ended = true;
+            in->ended = !told; /* a packed file that is damaged says so again */
             if (!told) {
                 sg_fail_sys(err, SG_E_IO, (int)-got, "%.*s: byte %llu: read failed", SG_ARG(s->name),
                             (unsigned long long)(in->offset + (in->end - in->at)));

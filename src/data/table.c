@@ -59,6 +59,8 @@ static int open_database(struct sg_table *t, struct sg_err *err) {
     int rc = configure(lib, &config);
     if (rc == 0) rc = lib->open_ext(NULL, &t->database, config, &why);
     if (rc == 0) rc = lib->connect(t->database, &t->connection);
+    /* What is worked out ahead of us is lost when the file turns out to be damaged. */
+    if (rc == 0) rc = lib->query(t->connection, "SET streaming_buffer_size = '256KB'", NULL);
     if (rc != 0) failed(t, "DuckDB does not start", why, err);
     if (why) lib->free(why);
     lib->destroy_config(&config);

@@ -18,6 +18,7 @@ struct sg_unpacker {
     size_t at, end;  /* block[at] to block[end] is not unpacked yet */
     bool ended;      /* of the packed file */
     bool inside;     /* of a member */
+    struct sg_err failed; /* what is damaged stays so: told again each time */
     z_stream z;
     ZSTD_DStream *zstd;
     char block[BLOCK];
@@ -39,9 +40,11 @@ void sg_unpacker_close(struct sg_unpacker *u) {
     free(u);
 }
 
-static int fail(const struct sg_unpacker *u, const char *why, struct sg_err *err) {
-    return sg_fail(err, SG_E_SYNTAX, "%.*s: byte %llu of the packed file: %s", SG_ARG(u->name),
-                   (unsigned long long)(u->offset - (u->end - u->at)), why);
+static int fail(struct sg_unpacker *u, const char *why, struct sg_err *err) {
+    int rc = sg_fail(&u->failed, SG_E_SYNTAX, "%.*s: byte %llu of the packed file: %s", SG_ARG(u->name),
+                     (unsigned long long)(u->offset - (u->end - u->at)), why);
+    if (err) *err = u->failed;
+    return rc;
 }
 
 static int refill(struct sg_unpacker *u, struct sg_err *err) {
@@ -64,14 +67,15 @@ static ssize_t inflate_some(struct sg_unpacker *u, void *to, size_t n, struct sg
     u->z.next_out = to;
     u->z.avail_out = (unsigned)n;
     int rc = inflate(&u->z, Z_NO_FLUSH);
+    size_t made = n - u->z.avail_out;
     u->at = u->end - u->z.avail_in;
     if (rc == Z_STREAM_END) {
         u->inside = false;
         inflateReset(&u->z);
-    } else if (rc != Z_OK && rc != Z_BUF_ERROR) {
+    } else if (rc != Z_OK && rc != Z_BUF_ERROR && made == 0) { /* else it says so again, behind what it made */
         return fail(u, u->z.msg ? u->z.msg : "damaged", err);
     }
-    return (ssize_t)(n - u->z.avail_out);
+    return (ssize_t)made;
 }
 
 static ssize_t zstd_some(struct sg_unpacker *u, void *to, size_t n, struct sg_err *err) {
@@ -86,6 +90,10 @@ static ssize_t zstd_some(struct sg_unpacker *u, void *to, size_t n, struct sg_er
 
 ssize_t sg_unpack(struct sg_unpacker *u, void *to, size_t n, struct sg_err *err) {
     if (n > UINT32_MAX) n = UINT32_MAX; /* zlib counts so */
+    if (u->failed.code) {
+        if (err) *err = u->failed;
+        return u->failed.code;
+    }
     for (;;) {
         int rc = refill(u, err);
         if (rc < 0) return rc;
