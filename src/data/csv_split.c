@@ -79,6 +79,12 @@ static enum sg_split take_unclosed(struct sg_splitter *s, struct sg_piece *out) 
     return take_bad(s, "the quote that opens here is not closed", s->quote_at, out);
 }
 
+/* What closes a field lines below, with text behind it, is the opening quote of another one. */
+static enum sg_split take_misquoted(struct sg_splitter *s, size_t at, struct sg_piece *out) {
+    if (sg_str_find(sg_splitter_left(s), '\n', 0) < at) return take_unclosed(s, out);
+    return take_bad(s, "text stands behind the quote that closes a field", at, out);
+}
+
 static void drop_long_row(struct sg_splitter *s) {
     size_t n = sg_splitter_left(s).n;
     if (!s->skipping && n <= s->limit) return;
@@ -104,8 +110,7 @@ enum sg_split sg_csv_next(struct sg_splitter *s, enum sg_patience patience, stru
     while (got == SG_SPLIT_GOT) {
         size_t n;
         enum scan found = scan(s, &n);
-        if (found == SCAN_BAD && !s->skipping)
-            return take_bad(s, "text stands behind the quote that closes a field", n, out);
+        if (found == SCAN_BAD && !s->skipping) return take_misquoted(s, n, out);
         if (found == SCAN_BAD) {
             s->state = PLAIN;
             continue;

@@ -92,7 +92,7 @@ def test_bad_rows_of_a_csv_fail_alone_with_their_line(folder):
     assert [r["a"] for r in plain(run)] == [1, 5, 8, 10]
     assert [(f["line"], f["position"]) for f in run.failed()] == [(3, 1), (4, 2), (5, 3), (7, 5), (8, 6), (11, 8)]
     wrong = [f["message"] for f in run.failed()]
-    for part, message in zip(["has 1 value, the header names 2", "has 3 values", "behind the quote", "behind the quote", "not UTF-8",
+    for part, message in zip(["has 1 value, the header names 2", "has 3 values", "is not closed", "behind the quote", "not UTF-8",
                               "is not closed"], wrong):
         assert part in message and "a.csv:" in message, (part, message)
 
