@@ -186,7 +186,7 @@ def test_a_torn_packed_file_stops_behind_the_rows_before(folder):
         done = part(folder / name)
         # gzip notices damage some bytes behind it, where what stands there means nothing any more.
         assert done[:3000] == [*range(3000)] and len(done) < 30000, (name, len(done))
-    says(read(folder / "no", "a.jsonl.gz", b"no gzip").expect(1), "a.jsonl.gz: byte 0")
+    says(read(folder / "no", "a.jsonl.gz", b"no gzip").expect(1), "a.jsonl.gz: byte 2 of the packed file")
 
 
 def test_patterns_and_shards_read_files_in_the_order_of_their_names(folder):
