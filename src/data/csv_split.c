@@ -12,34 +12,38 @@ enum { FIELD, PLAIN, QUOTED, CLOSING }; /* before a field; in a plain one; insid
 
 enum scan { SCAN_END, SCAN_MORE, SCAN_BAD };
 
+/* Most bytes stand in plain fields and inside quotes, where only few end what they are in. */
+static size_t pass(const struct sg_splitter *s, int state, struct sg_str t, size_t i) {
+    if (state == QUOTED) return sg_str_find(t, '"', i);
+    while (state == PLAIN && i < t.n && t.p[i] != '\n' && t.p[i] != s->separator) i++;
+    return i;
+}
+
 /* Looks at the window from `scanned` on; *n: where the row ends, or what is wrong stands. */
 static enum scan scan(struct sg_splitter *s, size_t *n) {
     struct sg_str t = sg_splitter_left(s);
-    int state = s->state;
-    size_t i = s->scanned;
     enum scan found = SCAN_MORE;
-    for (; i < t.n && found == SCAN_MORE; i++) {
+    size_t i = pass(s, s->state, t, s->scanned);
+    while (i < t.n) {
         char c = t.p[i];
-        if (state == QUOTED) {
-            i = sg_str_find(t, '"', i);
-            if (i == t.n) break;
-            state = CLOSING;
+        if (s->state == QUOTED) {
+            s->state = CLOSING;
         } else if (c == '\n') {
             found = SCAN_END;
-            break;
+            break; /* before it */
         } else if (c == s->separator) {
-            state = FIELD;
-        } else if (c == '"' && state != PLAIN) {
-            if (state == FIELD) s->quote_at = i;
-            state = QUOTED;
-        } else if (state == CLOSING && c != '\r') {
+            s->state = FIELD;
+        } else if (c == '"' && s->state != PLAIN) {
+            if (s->state == FIELD) s->quote_at = i;
+            s->state = QUOTED;
+        } else if (s->state == CLOSING && c != '\r') {
             found = SCAN_BAD;
             break;
-        } else if (state == FIELD) {
-            state = PLAIN;
+        } else if (s->state == FIELD) {
+            s->state = PLAIN;
         }
+        i = pass(s, s->state, t, i + 1);
     }
-    s->state = state;
     s->scanned = *n = i;
     return found;
 }
