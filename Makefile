@@ -5,7 +5,7 @@ export JOBS ?= $(shell nproc)
 export WERROR
 
 .DEFAULT_GOAL := build
-.PHONY: build deps demo check test full bench asan tsan arch tidy format clean distclean help
+.PHONY: build deps test-deps demo check test full bench asan tsan arch tidy format clean distclean help
 
 build: deps ## build build/sygra, after fetching what is missing (the default)
 	@scripts/build release all
@@ -15,17 +15,20 @@ deps: ## install missing system packages (as root) and fetch libraries and the d
 	@scripts/packages
 	@scripts/fetch
 
+test-deps:
+	@scripts/packages test
+
 demo: ## install, build, and run a first task on the embedded model
 	@scripts/demo
 
 check: asan ## quick tests: unit tests and architecture, in a minute, before every commit
 	@scripts/test check
 
-test: build asan ## install, build, and run the tests that CI runs
+test: test-deps build asan ## install, build, and run the tests that CI runs
 	@scripts/test test
 
 full: build asan ## all tests, with the long ones and an installation in a fresh system
-	@scripts/packages full
+	@scripts/packages test full
 	@scripts/test full
 
 bench: build ## measure speed and memory against the limits in bench/README.md

@@ -27,6 +27,7 @@ struct sg_option {
     enum sg_option_kind kind;
     const char *value; /* how help names it, NULL for flags */
     const char *help;
+    const char *choices; /* words that the value must be one of, separated by blanks; NULL: anything of its kind */
 };
 
 #define SG_MAX_OPTIONS 32
@@ -56,6 +57,9 @@ const char *sg_arg_text(const struct sg_args *a, size_t option, const char *fall
 uint64_t sg_arg_number(const struct sg_args *a, size_t option, uint64_t fallback);
 double sg_arg_real(const struct sg_args *a, size_t option, double fallback);
 bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback);
+
+/* What may hold secrets, to stdout. */
+void sg_print_redacted(struct sg_str text);
 
 void sg_print_help(const struct sg_verb *verb, FILE *to);
 

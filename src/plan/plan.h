@@ -157,5 +157,9 @@ struct sg_str sg_plan_wire_name(struct sg_arena *a, struct sg_str name);
 /* For people, and for machines. */
 void sg_plan_print(const struct sg_plan *p, struct sg_buf *out);
 void sg_plan_json(const struct sg_plan *p, struct sg_buf *out);
+/* Pictures: for Graphviz, for Mermaid (Markdown pages draw it), and drawn by ourselves. `name` is the picture's title. */
+void sg_plan_dot(const struct sg_plan *p, struct sg_str name, struct sg_buf *out);
+void sg_plan_mermaid(const struct sg_plan *p, struct sg_str name, struct sg_buf *out);
+int sg_plan_svg(const struct sg_plan *p, struct sg_str name, struct sg_buf *out, struct sg_err *err);
 
 #endif
