@@ -143,6 +143,11 @@ bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback) {
     return a->values[option] ? is_on(a->values[option]) : fallback;
 }
 
+bool sg_wants_colour(void) {
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(1) && (!no || !*no) && term && strcmp(term, "dumb") != 0;
+}
+
 void sg_print_redacted(struct sg_str text) {
     struct sg_buf clean = SG_BUF_INIT(0);
     sg_redact(&clean, text);

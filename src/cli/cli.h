@@ -48,7 +48,7 @@ struct sg_verb {
 };
 
 extern const struct sg_verb sg_verb_run, sg_verb_resume, sg_verb_retry, sg_verb_status, sg_verb_records, sg_verb_check, sg_verb_graph,
-    sg_verb_fsck, sg_verb_mock;
+    sg_verb_fsck, sg_verb_mock, sg_verb_preview;
 
 /* Reports what is wrong on stderr and returns false. */
 bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, char **argv);
@@ -58,6 +58,8 @@ uint64_t sg_arg_number(const struct sg_args *a, size_t option, uint64_t fallback
 double sg_arg_real(const struct sg_args *a, size_t option, double fallback);
 bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback);
 
+/* On a terminal, unless NO_COLOR is set (no-color.org) or the terminal has none. */
+bool sg_wants_colour(void);
 /* What may hold secrets, to stdout. */
 void sg_print_redacted(struct sg_str text);
 

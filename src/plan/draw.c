@@ -89,11 +89,12 @@ static struct sg_str program_text(const struct sg_plan *p, int hook) {
 
 static void describe_model(struct sg_arena *a, const struct sg_plan *p, const struct sg_plan_node *n, struct sg_box *b) {
     struct sg_str kind = sg_plan_kind_name(n);
-    b->lines[0] = kind;
-    if (n->model >= 0) {
-        struct sg_str model = sg_str_printf(a, "%.*s: %.*s", SG_ARG(kind), SG_ARG(p->models[n->model]->alias));
-        b->lines[0] = sg_text_short(a, model, SHORT);
-    }
+    struct sg_str text = sg_str_printf(a, "%.*s:", SG_ARG(kind));
+    if (n->model >= 0) text = sg_str_printf(a, "%.*s %.*s", SG_ARG(text), SG_ARG(p->models[n->model]->alias));
+    for (size_t i = 0; i < n->n_children; i++)
+        text = sg_str_printf(a, "%.*s%s %.*s", SG_ARG(text), i ? "," : "",
+                             SG_ARG(p->models[n->children[i].model]->alias));
+    b->lines[0] = sg_text_short(a, text, SHORT);
     if (n->pre_hook >= 0 && n->post_hook >= 0) b->lines[1] = SG_STR("pre_process, post_process");
     else if (n->pre_hook >= 0) b->lines[1] = SG_STR("pre_process");
     else if (n->post_hook >= 0) b->lines[1] = SG_STR("post_process");

@@ -81,4 +81,17 @@ void sg_check_limits(struct sg_diags *d, uint32_t in_flight, const struct sg_pla
 
 int sg_run(const struct sg_run_options *o);
 
+/* `sygra preview`: a few records, one after the other, shown step by step on stdout; nothing is written. */
+struct sg_preview_options {
+    struct sg_config_options config;
+    const char *exe;
+    uint64_t num_records, start_index;
+    bool has_seed;
+    uint64_t seed;
+    bool json;   /* events as JSON Lines */
+    bool full;   /* long values are not cut */
+    bool colour; /* for a terminal */
+};
+int sg_run_preview(const struct sg_preview_options *o);
+
 #endif

@@ -60,3 +60,170 @@ def test_a_picture_shows_models_conditions_and_labels_without_colour(folder):
     assert {"START", "END", "ask", "llm: echo", "count", "more"} <= set(texts), texts
     titles = ["".join(t.itertext()) for t in root.iter("{http://www.w3.org/2000/svg}title")]
     assert any(t.startswith("if if .n < 2") for t in titles), titles
+
+
+# --- preview ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_tells_all_that_happens_in_order(folder):
+    with Mock() as mock:
+        Task(folder, BRANCHES, mock.url, ROWS)
+        events = events_of(sygra("preview", folder, "-n", 1, "--json"))
+    kinds = [(e["event"], e.get("node")) for e in events]
+    assert kinds == [("record", None), ("node", "count"), ("condition", "count"), ("node_end", "count"), ("node", "count"),
+                     ("condition", "count"), ("node_end", "count"), ("node", "ask"), ("request", "ask"), ("reply", "ask"),
+                     ("node_end", "ask"), ("record_end", None)], kinds
+    by_kind = {e["event"]: e for e in events}  # the last of each
+    assert by_kind["node"]["state"]["n"] == 2 and by_kind["node"]["state"]["q"] == "hello"
+    assert by_kind["request"]["messages"] == [{"role": "system", "content": "be brief"}, {"role": "user", "content": "say hello 2"}]
+    assert by_kind["reply"]["text"] == "say hello 2" and by_kind["reply"]["completion_tokens"] > 0
+    assert by_kind["reply"]["latency_s"] >= 0 and by_kind["reply"]["model"] == "echo"
+    assert by_kind["condition"]["results"] == ["ask"] and by_kind["condition"]["to"] == ["ask"]
+    assert by_kind["node_end"]["updates"] == {"answer": "say hello 2"}
+    assert by_kind["record_end"]["outcome"] == "ok" and by_kind["record_end"]["output"] == {"answer": "say hello 2", "n": 2}
+
+
+def test_a_preview_leaves_nothing_behind(folder):
+    with Mock() as mock:
+        Task(folder, BRANCHES, mock.url, [{"q": str(i)} for i in range(5)])
+        before = sorted(p.name for p in folder.iterdir())
+        shown = sygra("preview", folder, "-n", 2, "-si", 1)
+        assert mock.stats()["answered"] == 2, mock.stats()
+    assert sorted(p.name for p in folder.iterdir()) == before
+    assert "record 1, line 2" in shown.stdout and "record 2, line 3" in shown.stdout and "record 3" not in shown.stdout
+
+
+def test_a_preview_for_people_shows_what_changed_and_where_conditions_lead(folder):
+    with Mock() as mock:
+        Task(folder, BRANCHES, mock.url, ROWS)
+        out = sygra("preview", folder).stdout
+    for text in ("+ n  1", "~ n  1 -> 2", '= "more" -> count', "user      say hello 2", '+ answer  "say hello 2"', "ok  {"):
+        assert text in out, f"{text}\n{out}"
+    assert "\033" not in out
+
+
+def test_messages_are_shown_as_the_state_has_them_after_the_node(folder):
+    graph = """
+        graph_config:
+          nodes:
+            one: {node_type: llm, model: {name: echo}, prompt: [{user: "one"}]}
+            two: {node_type: llm, model: {name: echo}, prompt: [{user: "two"}]}
+          edges: [{from: START, to: one}, {from: one, to: two}]
+        """
+    with Mock() as mock:
+        Task(folder, graph, mock.url)
+        events = events_of(sygra("preview", folder, "-n", 1, "--json"))
+    ends = [e["updates"]["messages"] for e in events if e["event"] == "node_end"]
+    assert [len(messages) for messages in ends] == [1, 2], ends
+
+
+def test_long_values_are_cut_in_the_middle_with_their_size(folder):
+    with Mock() as mock:
+        Task(folder, BRANCHES, mock.url, [{"q": "begin" + "x" * 5000 + "end"}])
+        cut = sygra("preview", folder).stdout
+        full = sygra("preview", folder, "--full").stdout
+    assert "bytes in all" in cut and "begin" in cut and "end" in cut and "x" * 1000 not in cut
+    assert "x" * 5000 in full and "bytes in all" not in full
+
+
+def test_a_failed_record_shows_where_and_why(folder):
+    def answer(peer, data):
+        peer.sendall(b'HTTP/1.1 400 Bad\r\nContent-Length: 32\r\n\r\n{"error": {"message": "no way"}}')
+
+    server = Server(answer)
+    Task(folder, line(), server.url, [{"id": 1, "q": "a"}, {"id": 2}])
+    shown = sygra("preview", folder, status=3)
+    assert "failed at ask, status: model m answered 400: no way" in shown.stdout, shown.stdout
+    assert "failed at ask, missing" in shown.stdout and "'q'" in shown.stdout, shown.stdout
+    ends = [e for e in events_of(sygra("preview", folder, "--json", status=3)) if e["event"] == "record_end"]
+    assert [(e["outcome"], e["node"], e["error"]) for e in ends] == [("failed", "ask", "status"), ("failed", "ask", "missing")]
+    server.close()
+
+
+def test_a_row_that_cannot_be_read_is_shown_as_failed(folder):
+    task = Task(folder, BRANCHES, rows=ROWS)
+    task.write("data.jsonl", "{torn\n")
+    shown = sygra("preview", folder, status=3)
+    assert "data.jsonl:1" in shown.stdout, shown.stdout
+
+
+def test_attempts_are_told_apart(folder):
+    replies = [b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 0\r\n\r\n", completion("fine")]
+
+    def answer(peer, data):
+        peer.sendall(replies.pop(0))
+
+    server = Server(answer)
+    Task(folder, line(), server.url, [{"id": 1, "q": "a"}])
+    events = events_of(sygra("preview", folder, "--json"))
+    calls = [(e["event"], e["attempt"]) for e in events if e["event"] in ("request", "again", "reply")]
+    assert calls == [("request", 1), ("again", 1), ("request", 2), ("reply", 2)], calls
+    server.close()
+
+
+def test_siblings_of_a_failed_node_are_given_up(folder):
+    graph = """
+        graph_config:
+          nodes:
+            bad: {node_type: lambda, lambda: {jq: "error(\\"broken\\")"}, output_keys: x}
+            slow: {node_type: llm, model: {name: m}, prompt: [{user: "hi"}], output_keys: y}
+          edges: [{from: START, to: [bad, slow]}]
+        """
+    with Mock("--latency_ms", 5000) as mock:
+        Task(folder, graph, mock.url)
+        out = sygra("preview", folder, "-n", 1, status=3).stdout
+    assert "given up, since another node failed" in out and "failed at bad, hook" in out, out
+
+
+def test_secrets_never_reach_a_preview(folder):
+    with Mock() as mock:
+        Task(folder, line("echo"), mock.url, [{"id": 1, "q": SECRET + "x" * 3000}])
+        env = {"SYGRA_ECHO_TOKEN": SECRET}
+        for args in ((), ("--json",), ("--full",)):
+            assert SECRET[:12] not in sygra("preview", folder, *args, env=env).stdout, args
+
+
+def test_control_characters_of_a_reply_do_not_reach_the_terminal(folder):
+    server = Server(lambda peer, data: peer.sendall(completion("a\033[31mred\x07 \u009b1m")))
+    Task(folder, line(), server.url, [{"id": 1, "q": "a"}])
+    out = sygra("preview", folder).stdout
+    assert "\033" not in out and "\x07" not in out and "\u009b" not in out and "\\x1b[31mred" in out, out
+    server.close()
+
+
+def test_an_interrupted_preview_shows_what_it_waited_for(folder):
+    with Mock("--latency_ms", 60000) as mock:
+        Task(folder, BRANCHES, mock.url, ROWS)
+        process = subprocess.Popen([BIN, "preview", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENV)
+        while mock.stats()["requests"] == 0:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, (process.returncode, err)
+    assert "user      say hello 2" in out and "interrupted" in out, out
+
+
+def on_terminal(env, *args):
+    main, side = pty.openpty()
+    process = subprocess.Popen([BIN, *map(str, args)], stdout=side, stderr=subprocess.DEVNULL, env={**ENV, "TERM": "xterm", **env})
+    os.close(side)
+    data = b""
+    while select.select([main], [], [], 60)[0]:
+        try:
+            more = os.read(main, 65536)
+        except OSError:  # the terminal is closed
+            break
+        if not more:
+            break
+        data += more
+    os.close(main)
+    assert process.wait(timeout=20) == 0
+    return data
+
+
+def test_colour_is_for_terminals_that_want_it(folder):
+    with Mock() as mock:
+        Task(folder, BRANCHES, mock.url, ROWS)
+        assert b"\033[1m" in on_terminal({}, "preview", folder)
+        for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+            assert b"\033" not in on_terminal(env, "preview", folder), env
