@@ -48,7 +48,7 @@ struct sg_verb {
 };
 
 extern const struct sg_verb sg_verb_run, sg_verb_resume, sg_verb_retry, sg_verb_status, sg_verb_records, sg_verb_check, sg_verb_graph,
-    sg_verb_fsck, sg_verb_mock, sg_verb_preview;
+    sg_verb_fsck, sg_verb_mock, sg_verb_preview, sg_verb_models;
 
 /* Reports what is wrong on stderr and returns false. */
 bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, char **argv);

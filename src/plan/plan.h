@@ -149,6 +149,8 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
 int sg_plan_key(const struct sg_plan *p, struct sg_str name);
 /* "llm", "lambda", ... */
 struct sg_str sg_plan_kind_name(const struct sg_plan_node *n);
+/* "vllm", "openai", ... */
+struct sg_str sg_plan_model_type(const struct sg_model_spec *m);
 const struct sg_plan_node *sg_plan_node(const struct sg_plan *p, struct sg_str name);
 
 /* A node's name as the API takes it for a message's `name`: letters, digits, _ and -, 64 at most. */

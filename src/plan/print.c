@@ -19,6 +19,10 @@ struct sg_str sg_plan_kind_name(const struct sg_plan_node *n) {
     return sg_str(kind_names[n->kind]);
 }
 
+struct sg_str sg_plan_model_type(const struct sg_model_spec *m) {
+    return sg_str(model_names[m->type]);
+}
+
 /* --- JSON ----------------------------------------------------------------------------------------------------------------- */
 
 static void key(struct sg_buf *b, const char *name) {

@@ -94,4 +94,12 @@ struct sg_preview_options {
 };
 int sg_run_preview(const struct sg_preview_options *o);
 
+/* `sygra models`: the models of a task, on stdout, and whether they answer. */
+struct sg_models_options {
+    struct sg_config_options config;
+    bool ping, generate; /* generate: one real call each, of a few tokens */
+    bool json;           /* a line for each model */
+};
+int sg_run_models(const struct sg_models_options *o);
+
 #endif

@@ -227,3 +227,100 @@ def test_colour_is_for_terminals_that_want_it(folder):
         assert b"\033[1m" in on_terminal({}, "preview", folder)
         for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
             assert b"\033" not in on_terminal(env, "preview", folder), env
+
+
+# --- models -------------------------------------------------------------------------------------------------------------
+
+
+def test_models_are_listed_with_their_nodes_and_without_their_tokens(folder):
+    Task(folder, BRANCHES, "http://127.0.0.1:9/v1", ROWS)
+    done = sygra("models", folder, "--no_ping", env={"SYGRA_ECHO_TOKEN": SECRET})
+    for text in ("echo (vllm)", "models.yaml", "nodes     ask", "http://127.0.0.1:9/v1", "token     set, from the environment (SYGRA_ECHO_TOKEN)"):
+        assert text in done.stdout, f"{text}\n{done.stdout}"
+    assert SECRET not in done.stdout + done.stderr and "ping" not in done.stdout
+    [model] = events_of(sygra("models", folder, "--no_ping", "--json", env={"SYGRA_ECHO_TOKEN": SECRET}))
+    assert model["nodes"] == ["ask"] and model["addresses"] == [{"url": "http://127.0.0.1:9/v1", "token": True}], model
+
+
+def test_a_ping_asks_for_the_list_of_models_and_pays_nothing(folder):
+    asked = []
+
+    def answer(peer, data):
+        asked.append(data)
+        body = b'{"data": [{"id": "big"}, {"id": "echo"}]}'
+        peer.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body))
+
+    server = Server(answer)
+    Task(folder, BRANCHES, server.url, ROWS)
+    [model] = events_of(sygra("models", folder, "--json", env={"SYGRA_ECHO_TOKEN": SECRET}))
+    assert model["addresses"][0]["ok"] and model["addresses"][0]["list"] == "listed", model
+    assert len(asked) == 1 and asked[0].startswith(b"GET /v1/models HTTP/1.1\r\n"), asked
+    assert b"Authorization: Bearer " + SECRET.encode() in asked[0] and b"Content-Length" not in asked[0], asked
+    server.close()
+
+
+def test_a_model_that_is_not_in_the_list_is_told_with_those_that_are(folder):
+    with Mock() as mock:
+        Task(folder, BRANCHES, mock.url, ROWS)
+        out = sygra("models", folder).stdout
+    assert "`echo` is not in its list of models (mock)" in out, out
+
+
+def test_each_failure_of_a_ping_says_what_to_do(folder):
+    def refuse(status):
+        return Server(lambda peer, data: peer.sendall(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status))
+
+    servers = [refuse(401), refuse(500), Server(lambda peer, data: peer.sendall(b"SSH-2.0-x\r\n\r\n"))]
+    urls = ["http://127.0.0.1:9/v1", "http://no.such.host.invalid/v1", *(s.url for s in servers)]
+    Task(folder, BRANCHES, urls, ROWS)
+    out = sygra("models", folder, status=1).stdout
+    for text in ("is a server running there?", "it wants a token", "it answered 500", "is it the right port?"):
+        assert text in out, f"{text}\n{out}"
+    assert out.count("FAILED") == 5, out
+    [model] = events_of(sygra("models", folder, "--json", status=1))
+    assert [a["error"] for a in model["addresses"]] == ["connect", "resolve", "status", "status", "protocol"], model
+    for server in servers:
+        server.close()
+
+
+def test_an_endpoint_without_a_list_answers_all_the_same(folder):
+    server = Server(lambda peer, data: peer.sendall(b"HTTP/1.1 404 No\r\nContent-Length: 0\r\n\r\n"))
+    Task(folder, BRANCHES, server.url, ROWS)
+    assert "has no list of models" in sygra("models", folder).stdout
+    server.close()
+
+
+def test_generate_makes_one_small_call(folder):
+    with Mock("--log", folder / "log") as mock:
+        Task(folder, BRANCHES, mock.url, ROWS, model={"parameters": {"max_tokens": 4000, "temperature": 0.5}})
+        [model] = events_of(sygra("models", folder, "--generate", "--json"))
+        assert model["generate"]["ok"] and model["generate"]["text"] == "Say hello.", model
+        assert mock.stats()["answered"] == 1, mock.stats()
+
+
+def test_generate_shows_why_a_call_fails(folder):
+    with Mock("--fail_rate", 1, "--fail_status", "429:1") as mock:
+        Task(folder, BRANCHES, mock.url, ROWS)
+        out = sygra("models", folder, "--generate", status=1).stdout
+    assert "generate  FAILED" in out and "429" in out, out
+
+
+def test_an_embedded_model_is_looked_at_without_loading_it(folder):
+    graph = line("smollm2").replace("{name: smollm2}", "{name: tiny, model_type: llama, model_path: tiny.gguf}")
+    task = Task(folder, graph, rows=ROWS)
+    good = b"GGUF" + (3).to_bytes(4, "little") + (7).to_bytes(8, "little") + (1).to_bytes(8, "little")
+    for data, status, text in ((good, 0, "7 tensors"), (b"GGUF", 1, "less than 24 bytes"), (b"PK\3\4" + good, 1, "no GGUF file"),
+                               (good[:4] + (9).to_bytes(4, "little") + good[8:], 1, "version 9"),
+                               (good[:8] + bytes(16), 1, "no tensors")):
+        task.write("tiny.gguf", data)
+        out = sygra("models", folder, status=status).stdout
+        assert text in out and "tiny.gguf" in out, f"{text}\n{out}"
+
+
+def test_a_task_without_models_has_none_to_ask(folder):
+    Task(folder, """
+        graph_config:
+          nodes: {a: {node_type: lambda, lambda: {jq: "{x: 1}"}, output_keys: x}}
+          edges: [{from: START, to: a}]
+        """)
+    assert "calls no model" in sygra("models", folder).stdout
