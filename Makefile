@@ -5,7 +5,7 @@ export JOBS ?= $(shell nproc)
 export WERROR
 
 .DEFAULT_GOAL := build
-.PHONY: build deps test-deps demo check test full bench asan tsan arch tidy format clean distclean help
+.PHONY: build deps test-deps demo check test full bench asan tsan arch tidy format man clean distclean help
 
 build: deps ## build build/sygra, after fetching what is missing (the default)
 	@scripts/build release all
@@ -52,8 +52,11 @@ format: ## format src and tests with clang-format (where it is installed)
 	@command -v clang-format >/dev/null || { echo "clang-format is not installed"; exit 1; }
 	@find src tests include -name '*.[ch]' -print0 2>/dev/null | xargs -0 -r clang-format -i
 
+man: build ## write the man pages into build/man
+	@build/sygra man --output_dir build/man/man1
+
 clean: ## remove what was built; what was fetched stays
-	@rm -rf build/release build/asan build/tsan build/demo build/test-logs build/sygra
+	@rm -rf build/release build/asan build/tsan build/demo build/man build/test-logs build/sygra
 
 distclean: ## remove build/ altogether (the cache in the home stays)
 	@rm -rf build

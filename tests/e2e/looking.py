@@ -324,3 +324,76 @@ def test_a_task_without_models_has_none_to_ask(folder):
           edges: [{from: START, to: a}]
         """)
     assert "calls no model" in sygra("models", folder).stdout
+
+
+# --- completion and man pages -------------------------------------------------------------------------------------------
+
+
+def complete_in_bash(folder, *words):
+    """What bash's own machinery is told for the last of the words."""
+    script = """
+        source "$1"; shift
+        [[ $(complete -p sygra) == "complete -F _sygra sygra" ]] || exit 9
+        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${#COMP_LINE}
+        _sygra sygra "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        printf '%s\\n' "${COMPREPLY[@]}"
+        """
+    done = subprocess.run(["bash", "-c", script, "bash", str(folder / "completion"), *words], capture_output=True, text=True,
+                          timeout=60, cwd=folder, env=ENV)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    return sorted(done.stdout.split("\n")[:-1]) if done.stdout.strip() else []
+
+
+def test_bash_completes_verbs_options_values_and_folders(folder):
+    (folder / "completion").write_text(sygra("completion", "bash").stdout)
+    (folder / "my task").mkdir()
+    (folder / "mine.yaml").write_text("")
+
+    def check(*words):
+        return complete_in_bash(folder, "sygra", *words)
+
+    assert check("re") == ["records", "resume", "retry"]
+    assert {"run", "graph", "preview", "models", "--version"} <= set(check(""))
+    assert check("graph", "--fo") == ["--format"]
+    assert check("graph", "--format", "") == ["dot", "json", "mermaid", "svg", "text"]
+    assert check("graph", "-f", "s") == ["svg"]
+    assert check("graph", "--format", "=", "m") == ["mermaid"]  # as bash splits --format=m
+    assert check("run", "x", "--durability", "") == ["1s", "commit", "exit"]
+    assert check("run", "x", "--keep", "o") == ["outputs"]
+    assert check("run", "x", "--output_with_ts", "") == ["False", "True"]
+    assert check("run", "my") == ["my task"]
+    assert check("resume", "m") == ["my task"]
+    assert check("graph", "--models", "m") == ["mine.yaml", "my task"]
+    assert check("run", "-n", "") == []
+    assert check("man", "gr") == ["graph"]
+    assert check("completion", "") == ["bash", "fish", "zsh"]
+    assert "--quality" not in check("run", "--")  # not yet supported
+
+
+def test_every_option_of_help_is_completed_and_in_the_man_page(folder):
+    (folder / "completion").write_text(sygra("completion", "bash").stdout)
+    for verb in complete_in_bash(folder, "sygra", ""):
+        if verb.startswith("-"):
+            continue
+        shown = sygra(verb, "--help").stdout
+        options = {w.strip(",") for text in shown.splitlines() if text.startswith("  -") for w in text.split() if w.startswith("--")}
+        later = {w for text in shown.splitlines() if "(not yet supported)" in text for w in text.split() if w.startswith("--")}
+        assert set(complete_in_bash(folder, "sygra", verb, "--")) == (options - later) | {"--help"}, verb
+        page = sygra("man", verb).stdout.replace("\\-", "-")
+        assert all(f"\\fB{option}\\fR" in page for option in options), verb
+
+
+def test_man_pages_have_no_mistakes(folder):
+    sygra("man", "--output_dir", folder / "man1")
+    pages = sorted((folder / "man1").iterdir())
+    assert {"sygra.1", "sygra-run.1", "sygra-graph.1"} <= {p.name for p in pages}
+    for page in pages:
+        done = subprocess.run(["groff", "-man", "-ww", "-Tutf8", "-P-cbou", str(page)], capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0 and not done.stderr, f"{page.name}: {done.stderr}"
+        assert "NAME" in done.stdout and "OPTIONS" in done.stdout or page.name == "sygra.1", done.stdout
+    assert sygra("man", "run").stdout == (folder / "man1/sygra-run.1").read_text()
+
+
+def test_man_and_completion_refuse_what_is_not_there(folder):
+    assert "there is no verb `runn`" in sygra("man", "runn", status=2).stderr
+    assert "which shell?" in sygra("completion", "tcsh", status=2).stderr
