@@ -69,7 +69,9 @@ static const char bash_head[] =
     "    COMPREPLY=()\n"
     "    # --format=svg comes as three words\n"
     "    if [[ $cur == '=' ]]; then cur=\n"
-    "    elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n";
+    "    elif [[ $prev == '=' ]]; then prev=${COMP_WORDS[COMP_CWORD-2]}; fi\n"
+    "    # a hyphen is the same as the underscore\n"
+    "    if [[ $prev == --?* ]]; then prev=${prev#--} prev=--${prev//-/_}; fi\n";
 
 static void bash_follow(struct sg_buf *b, enum follow f, const char *words) {
     if (f == FOLLOW_NOTHING) SG_BUF_LIT(b, "return ;;\n");

@@ -134,8 +134,19 @@ struct making {
     const int *joins; /* of joins */
 };
 
+/* Two conditions may use the same key. */
+static bool has_label(struct sg_str all, struct sg_str label) {
+    for (size_t at = 0; at + label.n <= all.n; at++) {
+        bool starts = at == 0 || (at > 1 && memcmp(all.p + at - 2, ", ", 2) == 0);
+        bool ends = at + label.n == all.n || all.p[at + label.n] == ',';
+        if (starts && ends && memcmp(all.p + at, label.p, label.n) == 0) return true;
+    }
+    return false;
+}
+
 static void add_label(struct sg_arena *a, struct sg_arrow *to, struct sg_str label) {
-    const char *comma = to->label.n && label.n ? ", " : "";
+    if (label.n == 0 || has_label(to->label, label)) return;
+    const char *comma = to->label.n ? ", " : "";
     struct sg_str both = sg_str_printf(a, "%.*s%s%.*s", SG_ARG(to->label), comma, SG_ARG(label));
     to->label = sg_text_short(a, both, LABEL);
 }

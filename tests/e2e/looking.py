@@ -361,6 +361,7 @@ def test_bash_completes_verbs_options_values_and_folders(folder):
     assert check("run", "x", "--durability", "") == ["1s", "commit", "exit"]
     assert check("run", "x", "--keep", "o") == ["outputs"]
     assert check("run", "x", "--output_with_ts", "") == ["False", "True"]
+    assert check("run", "x", "--output-with-ts", "T") == ["True"]
     assert check("run", "my") == ["my task"]
     assert check("resume", "m") == ["my task"]
     assert check("graph", "--models", "m") == ["mine.yaml", "my task"]
