@@ -11,7 +11,9 @@ struct sg_preview_node {
     uint32_t visit;
     struct sg_json state; /* that it sees */
     struct sg_buf text;
-    uint32_t attempt; /* whose request is shown: a lost connection makes it twice */
+    /* Whose request is shown: a lost connection makes it twice. */
+    const struct sg_model_spec *model;
+    uint32_t attempt;
     struct sg_preview_node *next;
 };
 

@@ -160,8 +160,9 @@ static void show_message(struct sg_preview *v, struct sg_buf *b, const struct sg
 }
 
 static void show_request(struct sg_preview *v, struct sg_preview_node *n, const struct sg_exec_event *e) {
-    if (n->attempt == e->attempt) return;
+    if (n->attempt == e->attempt && n->model == e->model) return;
     n->attempt = e->attempt;
+    n->model = e->model;
     sg_buf_printf(&n->text, "    request   %.*s", SG_ARG(e->model->alias));
     if (e->attempt > 1) {
         sg_buf_printf(&n->text, ", attempt %u, the same messages\n", e->attempt);
@@ -171,13 +172,18 @@ static void show_request(struct sg_preview *v, struct sg_preview_node *n, const 
     for (uint32_t i = 0; i < e->value->n; i++) show_message(v, &n->text, &e->value->items[i]);
 }
 
+/* Its model is named by the error. */
+static void show_no_reply(struct sg_preview *v, struct sg_buf *b, const struct sg_exec_event *e) {
+    show_error(v, b, "    no reply  ", e->err);
+}
+
 static void show_reply(struct sg_preview *v, struct sg_buf *b, const struct sg_exec_event *e) {
     if (!e->reply) {
-        show_error(v, b, "    no reply: ", e->err);
+        show_no_reply(v, b, e);
         return;
     }
     const struct sg_usage *u = &e->reply->usage;
-    sg_buf_printf(b, "    reply     %.3f s", (double)e->time_ns / 1e9);
+    sg_buf_printf(b, "    reply     %.*s, %.3f s", SG_ARG(e->model->alias), (double)e->time_ns / 1e9);
     if (u->known)
         sg_buf_printf(b, ", %llu tokens in, %llu out", (unsigned long long)u->prompt_tokens,
                       (unsigned long long)u->completion_tokens);
@@ -192,7 +198,7 @@ static void show_reply(struct sg_preview *v, struct sg_buf *b, const struct sg_e
 }
 
 static void show_again(struct sg_preview *v, struct sg_buf *b, const struct sg_exec_event *e) {
-    show_error(v, b, "    no reply: ", e->err);
+    show_no_reply(v, b, e);
     sg_buf_printf(b, "    again in  %.1f s\n", (double)e->time_ns / 1e9);
 }
 
