@@ -261,15 +261,23 @@ static void end_record(struct sg_preview *v, const struct sg_exec_event *e) {
     sg_buf_ch(b, '\n');
 }
 
+/* A node that is alone in its step need not be waited for. By its first answer all nodes of the step have begun. */
+static void show_alone(struct sg_preview *v) {
+    struct sg_preview_node *n = v->nodes;
+    if (!n || n->next) return;
+    sg_buf_str(&v->out, sg_buf_view(&n->text));
+    sg_buf_reset(&n->text, SIZE_MAX);
+}
+
 void sg_preview_text(struct sg_preview *v, const struct sg_exec_event *e) {
     struct sg_preview_node *n = find_node(v, e);
     struct sg_buf *b = n ? &n->text : &v->out; /* START has no node */
     if (e->kind == SG_EXEC_RECORD) begin_record(v, e);
     if (e->kind == SG_EXEC_NODE) begin_node(v, e);
     if (e->kind == SG_EXEC_CALL) show_request(v, n, e);
-    if (e->kind == SG_EXEC_AGAIN) show_again(v, b, e);
-    if (e->kind == SG_EXEC_REPLY) show_reply(v, b, e);
-    if (e->kind == SG_EXEC_ROUTE) show_route(v, b, e);
+    if (e->kind == SG_EXEC_AGAIN) show_again(v, b, e), show_alone(v);
+    if (e->kind == SG_EXEC_REPLY) show_reply(v, b, e), show_alone(v);
+    if (e->kind == SG_EXEC_ROUTE) show_route(v, b, e), show_alone(v);
     if (e->kind == SG_EXEC_NODE_END) end_node(v, e);
     if (e->kind == SG_EXEC_RECORD_END) end_record(v, e);
 }

@@ -161,6 +161,21 @@ def test_attempts_are_told_apart(folder):
     server.close()
 
 
+def test_what_is_waited_for_is_shown_at_once(folder):
+    server = Server(lambda peer, data: peer.sendall(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nRetry-After: 100\r\n\r\n"))
+    Task(folder, line(), server.url, [{"id": 1, "q": "a"}])
+    process = subprocess.Popen([BIN, "preview", str(folder)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=ENV)
+    shown = ""
+    while "again in" not in shown:  # long before the second attempt
+        text = process.stdout.readline()
+        assert text, shown
+        shown += text
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and "user      say a" in shown and "interrupted" in rest, shown + rest
+    server.close()
+
+
 def test_siblings_of_a_failed_node_are_given_up(folder):
     graph = """
         graph_config:
