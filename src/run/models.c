@@ -42,8 +42,11 @@ static void add_use(struct models *m, const struct sg_plan_node *n, int model) {
 
 static void collect(struct models *m) {
     const struct sg_plan *p = m->task.plan;
-    for (size_t i = 0; i < p->n_nodes; i++)
-        if (p->nodes[i].kind == SG_NODE_LLM) add_use(m, &p->nodes[i], p->nodes[i].model);
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        const struct sg_plan_node *n = &p->nodes[i];
+        if (n->kind == SG_NODE_LLM) add_use(m, n, n->model);
+        for (size_t k = 0; k < n->n_children; k++) add_use(m, n, n->children[k].model);
+    }
     for (size_t i = 0; i < m->n; i++) /* they stay where they are from here on */
         for (size_t k = 0; k < m->probes[i].n_addresses; k++) m->probes[i].addresses[k].probe = &m->probes[i];
 }
