@@ -77,6 +77,14 @@ static void take_out(struct list *l, struct stream *s) {
     *(s->next ? &s->next->prev : &l->tail) = s->prev;
 }
 
+static struct stream *pop(struct list *l) {
+    struct stream *s = l->head;
+    if (!s) return NULL;
+    l->head = s->next;
+    *(s->next ? &s->next->prev : &l->tail) = NULL;
+    return s;
+}
+
 static void end_stream(struct stream *s, uint32_t error) {
     if (s->is_ended) return;
     take_out(&s->h->active, s);
@@ -367,9 +375,8 @@ static void tell(struct sg_http2 *h, struct stream *s) {
 }
 
 static void free_http2(struct sg_http2 *h) {
-    struct list *lists[] = {&h->ended, &h->active};
-    for (size_t i = 0; i < 2; i++)
-        for (struct stream *s; (s = lists[i]->head) != NULL; free_stream(s)) take_out(lists[i], s);
+    for (struct stream *s; (s = pop(&h->ended)) != NULL;) free_stream(s);
+    for (struct stream *s; (s = pop(&h->active)) != NULL;) free_stream(s);
     nghttp2_session_del(h->session);
     free(h->unsent);
     free(h);
@@ -378,10 +385,7 @@ static void free_http2(struct sg_http2 *h) {
 /* False: it was closed. */
 static bool tell_all(struct sg_http2 *h) {
     h->in_event = true;
-    for (struct stream *s; !h->closed && (s = h->ended.head) != NULL; free_stream(s)) {
-        take_out(&h->ended, s);
-        tell(h, s);
-    }
+    for (struct stream *s; !h->closed && (s = pop(&h->ended)) != NULL; free_stream(s)) tell(h, s);
     h->in_event = false;
     if (!h->closed) return true;
     free_http2(h);

@@ -513,6 +513,8 @@ static void test_a_server_needs_a_key_that_fits(void **state) {
     struct sg_err err;
     assert_int_equal(sg_tls_open_server(loop, in_folder("good.pem"), in_folder("ca.key"), &t, &err), SG_E_TLS);
     assert_non_null(strstr(err.text, "does not belong to the certificate"));
+    assert_int_equal(sg_tls_open_server(loop, in_folder("good.pem"), in_folder("locked.key"), &t, &err), SG_E_TLS);
+    assert_non_null(strstr(err.text, "it must not have a pass phrase"));
 }
 
 static int make_certificates(void **state) {
@@ -521,7 +523,8 @@ static int make_certificates(void **state) {
     if (!mkdtemp(folder)) return -1;
     snprintf(command, sizeof command,
              "tests/certificates.sh %s && cd %s && mkdir authorities && cp ca.pem authorities/ && echo x >authorities/x.pem && "
-             "(echo '-----BEGIN CERTIFICATE-----'; echo AAAA; echo '-----END CERTIFICATE-----') >broken.pem",
+             "(echo '-----BEGIN CERTIFICATE-----'; echo AAAA; echo '-----END CERTIFICATE-----') >broken.pem && "
+             "openssl pkey -in good.key -aes256 -passout pass:secret -out locked.key",
              folder, folder);
     return system(command);
 }
