@@ -307,7 +307,10 @@ static int on_body(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *ud) {
     struct sg_http2 *h = ud;
-    if (frame->hd.type == NGHTTP2_GOAWAY) h->going = true, h->served = frame->goaway.last_stream_id > 0;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        h->going = true;
+        h->served = frame->goaway.last_stream_id > 0;
+    }
     if (frame->hd.type == NGHTTP2_SETTINGS) h->settled = true;
     bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
     struct stream *s = may_end ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;

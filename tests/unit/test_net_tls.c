@@ -366,6 +366,17 @@ static void test_a_handshake_that_is_cut_may_be_tried_again(void **state) {
     assert_true(sg_error_retryable(a.status));
 }
 
+/* localhost has two addresses, and nobody listens at the other one. */
+static void test_what_went_wrong_at_one_address_is_not_hidden_by_the_next(void **state) {
+    (void)state;
+    serve(ANSWER, "expired", "localhost");
+    for (int i = 0; i < 4; i++) {
+        struct asked a = ask_and_wait();
+        assert_says(&a, SG_E_TLS, "expired on 2020-01-01");
+    }
+    assert_int_equal(server.accepted, 4);
+}
+
 static void test_a_handshake_has_a_time_out(void **state) {
     (void)state;
     serve(SILENT, NULL, "127.0.0.1");
@@ -551,6 +562,7 @@ int main(void) {
         T(test_a_server_that_ends_after_a_whole_reply_does_no_harm),
         T(test_a_server_that_closes_as_we_send_goes_unnoticed),
         T(test_a_handshake_that_is_cut_may_be_tried_again),
+        T(test_what_went_wrong_at_one_address_is_not_hidden_by_the_next),
         T(test_a_handshake_has_a_time_out),
         T(test_a_handshake_can_be_cancelled),
         T(test_a_server_without_tls_is_named),
