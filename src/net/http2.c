@@ -341,6 +341,7 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
 static void tell_reply(struct sg_http2 *h, struct stream *s) {
     struct sg_str after = sg_str(s->retry_after), after_ms = sg_str(s->retry_after_ms);
     bool waits = after.n || after_ms.n;
+    if (!s->x->sent_ns) s->x->sent_ns = s->began_ns; /* a reply that did not wait for the request's end */
     struct sg_http_reply reply = {
         .status = s->status,
         .body = sg_buf_view(&s->in),
