@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* place: where what scripts/fetch brought is looked for at run time: libraries that are opened on first use, models.
  *
- * `make` fetches into <checkout>/build/deps, and every variant's folder has a link `deps` to it beside the program; an
- * installed program has its files below ../lib and ../share; scripts/fetch also keeps each item in the cache, under a name
- * with its version; SYGRA_HOME is a folder like build/deps.
- * Thread: loop (it reads the environment). Memory: paths live in the arena. */
+ * `make` fetches into <checkout>/build/deps, and every variant's folder has a link `deps` to it beside the program;
+ * an installed program has its files below ../lib and ../share; scripts/fetch also keeps each item in the cache,
+ * under a name with its version; SYGRA_HOME is a folder like build/deps.
+ * Memory: paths live in the arena.   Thread: loop (it reads the environment). */
 #ifndef SG_BASE_PLACE_H
 #define SG_BASE_PLACE_H
 

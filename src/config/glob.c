@@ -19,7 +19,8 @@ struct names {
 
 static void on_name(void *ud, const char *name) {
     struct names *l = ud;
-    if (fnmatch(l->pattern, name, FNM_PERIOD) == 0) *SG_PUSH(l->a, l->at, l->n, l->cap) = sg_str_dup(l->a, sg_str(name));
+    if (fnmatch(l->pattern, name, FNM_PERIOD) == 0)
+        *SG_PUSH(l->a, l->at, l->n, l->cap) = sg_str_dup(l->a, sg_str(name));
 }
 
 static void add_file(struct sg_arena *a, struct sg_str path, struct sg_glob *out) {
@@ -33,7 +34,8 @@ static void add_file(struct sg_arena *a, struct sg_str path, struct sg_glob *out
 static void expand(struct sg_arena *a, struct sg_str base, struct sg_str pattern, struct sg_glob *out) {
     size_t slash = sg_str_find(pattern, '/', 0);
     struct sg_str part = sg_str_dup(a, (struct sg_str){pattern.p, slash});
-    struct sg_str rest = slash < pattern.n ? (struct sg_str){pattern.p + slash + 1, pattern.n - slash - 1} : SG_STR_NONE;
+    struct sg_str rest =
+        slash < pattern.n ? (struct sg_str){pattern.p + slash + 1, pattern.n - slash - 1} : SG_STR_NONE;
     struct names found = {.a = a, .pattern = part.p};
     if (sg_glob_is_pattern(part)) sg_os->list(base.n ? base.p : ".", on_name, &found);
     else *SG_PUSH(a, found.at, found.n, found.cap) = part;
@@ -50,7 +52,8 @@ static int by_bytes(const void *a, const void *b) {
 
 void sg_glob_add(struct sg_arena *a, struct sg_str folder, struct sg_str pattern, struct sg_glob *out) {
     bool absolute = pattern.n && pattern.p[0] == '/';
-    if (folder.n && !absolute) folder = sg_str_join(a, folder, sg_str_ends(folder, SG_STR("/")) ? SG_STR("") : SG_STR("/"));
+    if (folder.n && !absolute)
+        folder = sg_str_join(a, folder, sg_str_ends(folder, SG_STR("/")) ? SG_STR("") : SG_STR("/"));
     expand(a, absolute ? SG_STR("") : folder, pattern, out);
     if (out->n > 1) qsort(out->paths, out->n, sizeof *out->paths, by_bytes);
 }

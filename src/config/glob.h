@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* glob: names of files with *, ? and [...] in them (fnmatch's rules; `*` stops at a slash and at a leading dot) become the files
- * that there are. Private to config. */
+/* glob: names of files with *, ? and [...] in them (fnmatch's rules; `*` stops at a slash and at a leading dot)
+ * become the files that there are. Private to config. */
 #ifndef SG_CONFIG_GLOB_H
 #define SG_CONFIG_GLOB_H
 

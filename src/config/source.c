@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Files. `file_path` is a file, or a pattern (data/part-*.parquet) whose files are read in the order of their names, as one
- * sequence of rows. A file whose own name has brackets or stars in it is that file.
+/* Files. `file_path` is a file, or a pattern (data/part-*.parquet) whose files are read in the order of their names,
+ * as one sequence of rows. A file whose own name has brackets or stars in it is that file.
  *
- * With `shard`, the files are those in the folder of `file_path` whose names are `regex` (a pattern, by the reference's name),
- * then anything, then a suffix: that of `file_path` when it has one, else any. `index` picks some of the sorted ones.
+ * With `shard`, the files are those in the folder of `file_path` whose names are `regex` (a pattern, by the
+ * reference's name), then anything, then a suffix: that of `file_path` when it has one, else any. `index` picks some
+ * of the sorted ones.
  *
  * The suffix says what a file holds, as in the reference; file_format does not. */
 #include "config/source.h"
@@ -17,10 +18,12 @@ static const struct suffix {
     enum sg_format format;
     bool may_be_packed;
 } suffixes[] = {
-    {".jsonl", SG_FORMAT_LINES, true}, {".json", SG_FORMAT_ARRAY, true},        {".csv", SG_FORMAT_CSV, true},
+    {".jsonl", SG_FORMAT_LINES, true}, {".json", SG_FORMAT_ARRAY, true},       {".csv", SG_FORMAT_CSV, true},
     {".tsv", SG_FORMAT_TSV, true},     {".parquet", SG_FORMAT_PARQUET, false},
 };
-#define KNOWN_SUFFIXES "it can be .jsonl (an object a line), .json (an array of objects), .csv, .tsv, each also with .gz or .zst, or .parquet"
+#define KNOWN_SUFFIXES                                                                                               \
+    "it can be .jsonl (an object a line), .json (an array of objects), .csv, .tsv, each also with .gz or .zst, or "  \
+    ".parquet"
 
 static struct sg_str without(struct sg_str name, const char *end) {
     return (struct sg_str){name.p, name.n - strlen(end)};
@@ -71,8 +74,8 @@ static struct sg_glob match_some(struct sg_cfg *c, const struct place *at, struc
                     SG_GLOB_MAX, SG_ARG(pattern));
     else if (!found.n)
         sg_error_at(c->d, at->node->mark, at->path,
-                    "patterns start in the working directory, or else in the task's folder",
-                    "no file matches %.*s", SG_ARG(pattern));
+                    "patterns start in the working directory, or else in the task's folder", "no file matches %.*s",
+                    SG_ARG(pattern));
     return found;
 }
 
@@ -80,7 +83,8 @@ static struct sg_glob match_some(struct sg_cfg *c, const struct place *at, struc
 
 static struct sg_str folder_of(struct sg_cfg *c, struct sg_str file) {
     struct sg_file_info info;
-    struct sg_str here = sg_str_dup(c->a, file), there = sg_str_printf(c->a, "%.*s/%.*s", SG_ARG(c->folder), SG_ARG(file));
+    struct sg_str here = sg_str_dup(c->a, file),
+                  there = sg_str_printf(c->a, "%.*s/%.*s", SG_ARG(c->folder), SG_ARG(file));
     bool is_folder = (is_there(here, &info) || is_there(there, &info)) && info.is_dir;
     size_t n = file.n;
     while (!is_folder && n && file.p[n - 1] != '/') n--;
@@ -111,8 +115,7 @@ static void pick(struct sg_cfg *c, const struct sg_yaml *index, struct sg_str pa
         if (!fine)
             sg_error_at(c->d, index->items[i]->mark, sg_cfg_item(c, path, i), "files are counted from 0, by name",
                         "files that match: %zu; none has the number %s", found->n, sg_cfg_show(c, index->items[i]));
-        else
-            picked[n++] = found->paths[at];
+        else picked[n++] = found->paths[at];
     }
     found->paths = picked;
     found->n = n;
@@ -128,8 +131,8 @@ static struct sg_glob shards(struct sg_cfg *c, const struct place *at, const str
     size_t matched = found.n;
     keep_known(&found, at->node->text);
     if (matched && !found.n)
-        sg_error_at(c->d, at->node->mark, at->path, KNOWN_SUFFIXES, "of the files that match %.*s none has a fitting suffix",
-                    SG_ARG(pattern));
+        sg_error_at(c->d, at->node->mark, at->path, KNOWN_SUFFIXES,
+                    "of the files that match %.*s none has a fitting suffix", SG_ARG(pattern));
     const struct sg_yaml *index = sg_cfg_get(shard, "index", SG_YAML_LIST);
     if (index && index->n && found.n) pick(c, index, sg_cfg_key(c, path, SG_STR("index")), &found);
     return found;
@@ -137,13 +140,14 @@ static struct sg_glob shards(struct sg_cfg *c, const struct place *at, const str
 
 /* --- disk ------------------------------------------------------------------------------------------------------- */
 
-static void set_files(struct sg_cfg *c, const struct place *at, const struct sg_glob *found, struct sg_source_spec *out) {
+static void set_files(struct sg_cfg *c, const struct place *at, const struct sg_glob *found,
+                      struct sg_source_spec *out) {
     struct sg_data_file *files = SG_NEW_N(c->a, struct sg_data_file, found->n);
     for (size_t i = 0; i < found->n; i++) {
         files[i].path = found->paths[i];
         if (!read_suffix(found->paths[i], &files[i])) {
-            sg_error_at(c->d, at->node->mark, at->path, KNOWN_SUFFIXES, "the suffix of %.*s says nothing about its format",
-                        SG_ARG(found->paths[i]));
+            sg_error_at(c->d, at->node->mark, at->path, KNOWN_SUFFIXES,
+                        "the suffix of %.*s says nothing about its format", SG_ARG(found->paths[i]));
             return;
         }
     }
@@ -186,7 +190,8 @@ static void read_disk(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mar
     out->encoding = SG_STR("utf-8");
     check_encoding(c, sg_cfg_get(map, "encoding", SG_YAML_TEXT), sg_cfg_key(c, path, SG_STR("encoding")));
     out->fields = sg_cfg_names(c, sg_yaml_get(map, "fields"), &out->n_fields);
-    if (!sg_cfg_require(c, map, mark, path, "file_path", "name a file: data.jsonl, data.csv, parts/*.parquet")) return;
+    if (!sg_cfg_require(c, map, mark, path, "file_path", "name a file: data.jsonl, data.csv, parts/*.parquet"))
+        return;
     struct place at = {sg_cfg_get(map, "file_path", SG_YAML_TEXT), sg_cfg_key(c, path, SG_STR("file_path"))};
     if (!at.node) return;
     out->mark = at.node->mark;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* column: one column of a source, read whole before the first record. Rows are made one at a time, and only the value stays. */
+/* column: one column of a source, read whole before the first record. Rows are made one at a time, and only the
+ * value stays. */
 #include "data/feed.h"
 
 #include <stdlib.h>
@@ -49,8 +50,8 @@ static int take_value(struct load *l, const struct sg_row *row, struct sg_err *e
     *SG_PUSH(&l->c->arena, l->values, l->n, l->cap) = sg_json_copy(&l->c->arena, value);
     add_crc(l, value);
     if (l->c->arena.held - l->held_before <= SG_COLUMN_BYTES) return 0;
-    return sg_fail(err, SG_E_LIMIT, "%.*s: column `%.*s` is drawn from, and takes more than %zu MB", SG_ARG(l->spec->source->path),
-                   SG_ARG(l->spec->name), SG_COLUMN_BYTES >> 20);
+    return sg_fail(err, SG_E_LIMIT, "%.*s: column `%.*s` is drawn from, and takes more than %zu MB",
+                   SG_ARG(l->spec->source->path), SG_ARG(l->spec->name), SG_COLUMN_BYTES >> 20);
 }
 
 static int read_rows(struct load *l, struct sg_err *err) {

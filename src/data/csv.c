@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* csv: header, types, rows.
  *
- * The first row names the columns. An empty name becomes "Unnamed: <number>", a name that was there before gets ".1", ".2" at
- * its end: what users know from pandas.
+ * The first row names the columns. An empty name becomes "Unnamed: <number>", a name that was there before gets ".1",
+ * ".2" at its end: what users know from pandas.
  *
- * A value is a number when it is written as JSON writes one and, without fraction and exponent, fits 64 bits: 7, -0.50, 1e-5.
- * So leading zeros (00712), signs of plus, and long strings of digits (an account's number) are texts, and keep all that they
- * were. A column is of numbers when all values of the sample are (or are empty), of booleans when all are true or false, else
- * of texts. Empty values are null. In a column of numbers or booleans so are the words for it (NA, NaN, null, ...); in a column
- * of texts they are texts: there are people called Null, and Namibia is NA. What comes behind the sample and does not fit its
- * column's type stays a text.
+ * A value is a number when it is written as JSON writes one and, without fraction and exponent, fits 64 bits: 7,
+ * -0.50, 1e-5. So leading zeros (00712), signs of plus, and long strings of digits (an account's number) are texts,
+ * and keep all that they were. A column is of numbers when all values of the sample are (or are empty), of booleans
+ * when all are true or false, else of texts. Empty values are null. In a column of numbers or booleans so are the
+ * words for it (NA, NaN, null, ...); in a column of texts they are texts: there are people called Null, and Namibia
+ * is NA. What comes behind the sample and does not fit its column's type stays a text.
  *
- * The types of a source are those of its first file: a column means the same in all of them, whatever values each has. */
+ * The types of a source are those of its first file: a column means the same in all of them, whatever values each
+ * has. */
 #include "data/csv.h"
 
 #include <stdio.h>
@@ -126,7 +127,8 @@ static bool is_taken(const struct sg_csv_column *columns, size_t n, struct sg_st
     return false;
 }
 
-static struct sg_str column_name(struct sg_arena *a, const struct sg_csv_column *before, size_t n, struct sg_str name) {
+static struct sg_str column_name(struct sg_arena *a, const struct sg_csv_column *before, size_t n,
+                                 struct sg_str name) {
     if (name.n == 0) name = sg_str_printf(a, "Unnamed: %zu", n);
     struct sg_str unique = name;
     for (unsigned i = 1; is_taken(before, n, unique); i++) unique = sg_str_printf(a, "%.*s.%u", SG_ARG(name), i);
@@ -192,8 +194,8 @@ static enum sg_csv_type type_in(const struct sg_csv_layout *l, struct sg_str nam
     return SG_CSV_TEXT;
 }
 
-/* The sample is waited for, also of a pipe: types must not depend on how fast it is written. Where a packed file is damaged, the
- * sample ends, and the rows before that place are read. */
+/* The sample is waited for, also of a pipe: types must not depend on how fast it is written. Where a packed file is
+ * damaged, the sample ends, and the rows before that place are read. */
 static enum sg_split fill_window(struct sg_splitter *s, enum sg_patience patience, struct sg_err *err) {
     struct sg_err why = {0};
     enum sg_split got = sg_splitter_begin(s, patience, &why);
@@ -235,8 +237,8 @@ static struct sg_json value_of(enum sg_csv_type type, struct sg_str s) {
 static void fail_count(const struct sg_row_maker *m, const struct sg_csv_layout *l, const struct sg_piece *piece,
                        size_t got, struct sg_row *out) {
     char why[96];
-    snprintf(why, sizeof why, "the row has %zu value%s, the header names %zu column%s", got, got == 1 ? "" : "s", l->n,
-             l->n == 1 ? "" : "s");
+    snprintf(why, sizeof why, "the row has %zu value%s, the header names %zu column%s", got, got == 1 ? "" : "s",
+             l->n, l->n == 1 ? "" : "s");
     sg_row_fail(m, piece, 0, SG_E_SYNTAX, why, out);
 }
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* csv_split: one row a line, except inside quotes (RFC 4180).
  *
- * A field that begins with a quote ends with one; two in a row are one quote of the text. A quote anywhere else is a byte like
- * any other. Lines end in LF or CRLF; empty lines are no rows.
+ * A field that begins with a quote ends with one; two in a row are one quote of the text. A quote anywhere else is a
+ * byte like any other. Lines end in LF or CRLF; empty lines are no rows.
  *
- * Wrong quotes cost one line: where a quoted field is followed by neither separator nor line end, or is never closed, the row
- * is taken to be its first line, which fails, and reading goes on behind it. Otherwise one stray quote would swallow the file. */
+ * Wrong quotes cost one line: where a quoted field is followed by neither separator nor line end, or is never closed,
+ * the row is taken to be its first line, which fails, and reading goes on behind it. Otherwise one stray quote would
+ * swallow the file. */
 #include "data/split.h"
 
 enum { FIELD, PLAIN, QUOTED, CLOSING }; /* before a field; in a plain one; inside quotes; behind a quote there */
@@ -109,7 +110,8 @@ static enum sg_split take_last(struct sg_splitter *s, struct sg_piece *out) {
     return take(s, n, n, out) ? SG_SPLIT_GOT : SG_SPLIT_ENDED;
 }
 
-enum sg_split sg_csv_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out, struct sg_err *err) {
+enum sg_split sg_csv_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
+                          struct sg_err *err) {
     enum sg_split got = sg_splitter_begin(s, patience, err);
     while (got == SG_SPLIT_GOT) {
         size_t n;

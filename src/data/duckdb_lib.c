@@ -50,8 +50,8 @@ static int nothing_found(const struct sg_places *at, struct sg_str why, struct s
     if (why.n) return sg_fail(err, SG_E_UNSUPPORTED, "DuckDB cannot be used: %.*s; %s", SG_ARG(why), advice);
     struct sg_buf tried = SG_BUF_INIT(SG_ERR_TEXT);
     for (size_t i = 0; i < at->n; i++) sg_buf_printf(&tried, "%s%s", i ? ", " : "", at->at[i]);
-    int rc = sg_fail(err, SG_E_MISSING, "Parquet files are read by DuckDB, which is not there: %s; tried %.*s", advice,
-                     SG_ARG(sg_buf_view(&tried)));
+    int rc = sg_fail(err, SG_E_MISSING, "Parquet files are read by DuckDB, which is not there: %s; tried %.*s",
+                     advice, SG_ARG(sg_buf_view(&tried)));
     sg_buf_fini(&tried);
     return rc;
 }

@@ -100,7 +100,7 @@ enum duckdb_type_number {
 
 /* The library's functions, without their prefix: lib->fetch_chunk(...). */
 struct sg_duckdb {
-#define SG_X(result, name, parameters) result(*name) parameters;
+#define SG_X(result, name, parameters) result(*name) parameters; /* NOLINT(bugprone-macro-parentheses) */
     SG_DUCKDB_TABLE(SG_X)
 #undef SG_X
 };

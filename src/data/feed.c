@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* feed: which splitter, and which maker of rows, a file has; the way from one file to the next; what tells two inputs apart.
+/* feed: which splitter, and which maker of rows, a file has; the way from one file to the next; what tells two inputs
+ * apart.
  *
  * What is read is noted over all files as if they were one: bytes are counted on, the checksum goes on. */
 #include "data/duckdb_lib.h"
@@ -43,7 +44,8 @@ static int prepare_to_wait(struct sg_feed *f, struct sg_err *err) {
         return sg_fail(err, SG_E_UNSUPPORTED, "%s: is a pipe, and %s files are read from disk", file->path.p,
                        file->packing ? "packed" : "Parquet");
     }
-    if (f->n_files > 1) return sg_fail(err, SG_E_UNSUPPORTED, "%s: is a pipe, which cannot be one of several files", file->path.p);
+    if (f->n_files > 1)
+        return sg_fail(err, SG_E_UNSUPPORTED, "%s: is a pipe, which cannot be one of several files", file->path.p);
     if (f->wake < 0) f->wake = eventfd(0, EFD_CLOEXEC);
     return f->wake < 0 ? sg_fail_sys(err, SG_E_IO, errno, "no descriptor to stop a reader with") : 0;
 }
@@ -170,10 +172,15 @@ static enum sg_split next_of_file(struct sg_feed *f, enum sg_patience patience, 
     enum sg_split got = f->begun ? SG_SPLIT_GOT : begin(f, patience, err);
     if (got != SG_SPLIT_GOT) return got;
     switch (file_of(f)->format) {
-    case SG_FORMAT_LINES: return sg_lines_next(&f->splitter, patience, out, err);
-    case SG_FORMAT_ARRAY: return sg_array_next(&f->splitter, patience, out, err);
-    case SG_FORMAT_PARQUET: *out = (struct sg_piece){0}; return sg_table_next(f->table, err);
-    default: return sg_csv_next(&f->splitter, patience, out, err);
+    case SG_FORMAT_LINES:
+        return sg_lines_next(&f->splitter, patience, out, err);
+    case SG_FORMAT_ARRAY:
+        return sg_array_next(&f->splitter, patience, out, err);
+    case SG_FORMAT_PARQUET:
+        *out = (struct sg_piece){0};
+        return sg_table_next(f->table, err);
+    default:
+        return sg_csv_next(&f->splitter, patience, out, err);
     }
 }
 
@@ -194,9 +201,14 @@ enum sg_split sg_feed_next(struct sg_feed *f, enum sg_patience patience, struct 
 void sg_feed_row(const struct sg_feed *f, const struct sg_piece *piece, uint64_t position, struct sg_row *out) {
     switch (file_of(f)->format) {
     case SG_FORMAT_LINES:
-    case SG_FORMAT_ARRAY: sg_row_make(&f->maker, piece, position, out); break;
-    case SG_FORMAT_PARQUET: sg_table_row(f->table, &f->maker, position, out); break;
-    default: sg_csv_row(&f->maker, &f->layout, piece, position, out);
+    case SG_FORMAT_ARRAY:
+        sg_row_make(&f->maker, piece, position, out);
+        break;
+    case SG_FORMAT_PARQUET:
+        sg_table_row(f->table, &f->maker, position, out);
+        break;
+    default:
+        sg_csv_row(&f->maker, &f->layout, piece, position, out);
     }
 }
 
@@ -221,8 +233,8 @@ void sg_feed_looks(const struct sg_feed *f, struct sg_run_source *out) {
 }
 
 /* The next bytes of a file, packed or not; 0 at its end. */
-static ssize_t next_bytes(const struct sg_data_file *file, int fd, struct sg_unpacker *u, void *to, size_t n, uint64_t at,
-                          struct sg_err *err) {
+static ssize_t next_bytes(const struct sg_data_file *file, int fd, struct sg_unpacker *u, void *to, size_t n,
+                          uint64_t at, struct sg_err *err) {
     ssize_t got = u ? sg_unpack(u, to, n, err) : sg_os->pread(fd, to, n, at);
     if (got < 0 && !u) sg_fail_sys(err, SG_E_IO, (int)-got, "%s: read failed", file->path.p);
     return got < 0 ? SG_E_IO : got;
@@ -265,7 +277,8 @@ static int add_file(const struct sg_data_file *file, uint64_t *left, uint32_t *c
     return rc;
 }
 
-int sg_feed_compare(const struct sg_feed *f, uint64_t bytes, uint32_t crc, const atomic_bool *stop, struct sg_err *err) {
+int sg_feed_compare(const struct sg_feed *f, uint64_t bytes, uint32_t crc, const atomic_bool *stop,
+                    struct sg_err *err) {
     uint64_t left = bytes;
     uint32_t is = 0;
     int rc = 0;

@@ -39,7 +39,7 @@ struct batch {
 
 struct reader {
     struct sg_feed feed;
-    bool from_file; /* else there is no feed but its maker */
+    bool from_file;    /* else there is no feed but its maker */
     uint64_t position; /* of the next row */
     uint64_t start, end;
     const struct sg_range *finished; /* those that end behind `position` */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table: one file, one query, whose answer is streamed: DuckDB works while a chunk is fetched, and on this thread.
  *
- * The file's name stands in the query as text, since the columns must be known before it runs. In it a quote is doubled, and
- * what DuckDB would take for a pattern is put in brackets: the name means one file. Columns in folder names (hive) are none. */
+ * The file's name stands in the query as text, since the columns must be known before it runs. In it a quote is
+ * doubled, and what DuckDB would take for a pattern is put in brackets: the name means one file. Columns in folder
+ * names (hive) are none. */
 #include "data/table.h"
 #include "data/table_value.h"
 
@@ -32,7 +33,8 @@ struct sg_table {
 static int failed(const struct sg_table *t, const char *doing, const char *why, struct sg_err *err) {
     struct sg_str text = sg_str(why ? why : "no reason given");
     text.n = sg_str_find(text, '\n', 0);
-    return sg_fail(err, SG_E_SYNTAX, "%.*s: %s: %.*s", SG_ARG(t->name), doing, (int)(text.n < 300 ? text.n : 300), text.p);
+    return sg_fail(err, SG_E_SYNTAX, "%.*s: %s: %.*s", SG_ARG(t->name), doing, (int)(text.n < 300 ? text.n : 300),
+                   text.p);
 }
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
@@ -100,7 +102,9 @@ static int prepare(struct sg_table *t, const char *path, const struct column *co
     sg_buf_ch(&query, '\0');
     t->lib->destroy_prepare(&t->statement);
     int rc = query.failed ? SG_E_LIMIT : t->lib->prepare(t->connection, query.p, &t->statement);
-    if (rc != 0) rc = failed(t, "cannot be read", query.failed ? "too many columns" : t->lib->prepare_error(t->statement), err);
+    if (rc != 0)
+        rc =
+            failed(t, "cannot be read", query.failed ? "too many columns" : t->lib->prepare_error(t->statement), err);
     sg_buf_fini(&query);
     return rc;
 }
@@ -112,9 +116,10 @@ static int read_column(struct sg_table *t, uint64_t i, struct column *out, struc
     bool fine = sg_table_type(lib, &t->arena, type, &out->type, &what);
     lib->destroy_logical_type(&type);
     if (fine) return 0;
-    return sg_fail(err, SG_E_UNSUPPORTED,
-                   "%.*s: column `%.*s` is, or holds, %s, which JSON has no form for; name the columns you want in `fields`",
-                   SG_ARG(t->name), SG_ARG(out->name), what);
+    return sg_fail(
+        err, SG_E_UNSUPPORTED,
+        "%.*s: column `%.*s` is, or holds, %s, which JSON has no form for; name the columns you want in `fields`",
+        SG_ARG(t->name), SG_ARG(out->name), what);
 }
 
 static int read_columns(struct sg_table *t, const struct sg_row_maker *m, struct sg_err *err) {
@@ -218,9 +223,8 @@ void sg_table_row(const struct sg_table *t, const struct sg_row_maker *m, uint64
     struct sg_member *members = SG_NEW_N(&out->arena, struct sg_member, t->n_columns);
     for (size_t i = 0; i < t->n_columns; i++) {
         const struct column *c = &t->columns[i];
-        members[i] = (struct sg_member){
-            sg_str_dup(&out->arena, c->name),
-            sg_table_value(t->lib, &out->arena, &c->type, t->vectors[i], t->row - 1)};
+        members[i] = (struct sg_member){sg_str_dup(&out->arena, c->name),
+                                        sg_table_value(t->lib, &out->arena, &c->type, t->vectors[i], t->row - 1)};
     }
     struct sg_json row = sg_json_object(members, t->n_columns);
     sg_row_finish(m, &row, out);

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table: the rows of a Parquet file, in order, through DuckDB. Private to data.
  *
- * Rows are fetched in chunks of 2,048 and made into JSON one by one: those that are passed over are not made. DuckDB runs on
- * the calling thread only, in 256 MB, and loads and installs no extension.
+ * Rows are fetched in chunks of 2,048 and made into JSON one by one: those that are passed over are not made. DuckDB
+ * runs on the calling thread only, in 256 MB, and loads and installs no extension.
  * Memory: a table is the caller's until close; rows have arenas of their own.   Thread: one at a time.
- * Errors: SG_E_MISSING (no DuckDB), SG_E_SYNTAX (no Parquet, torn, damaged), SG_E_UNSUPPORTED (a type that JSON has no form
- * for); each names the file. */
+ * Errors: SG_E_MISSING (no DuckDB), SG_E_SYNTAX (no Parquet, torn, damaged), SG_E_UNSUPPORTED (a type that JSON has no
+ * form for); each names the file. */
 #ifndef SG_DATA_TABLE_H
 #define SG_DATA_TABLE_H
 

@@ -3,7 +3,8 @@
  *
  *   integers of any size, DECIMAL           number, every digit of it: 12.50 stays 12.50
  *   FLOAT, DOUBLE                           number, the shortest text that reads back; NaN and infinities are null
- *   DATE, TIME, TIMESTAMP                   "2024-02-29", "12:30:00", "2024-02-29T12:30:00.25"; with time zone: UTC, "+00:00"
+ *   DATE, TIME                              "2024-02-29", "12:30:00"
+ *   TIMESTAMP                               "2024-02-29T12:30:00.25"; with a time zone in UTC, "+00:00" behind it
  *   INTERVAL                                ISO 8601 duration: "P1M2DT3.5S"
  *   UUID                                    text
  *   LIST, ARRAY; STRUCT; MAP                array; object; object whose keys are the keys' texts
@@ -23,13 +24,20 @@
 
 static const char *refused_name(int id) {
     switch (id) {
-    case DUCKDB_BLOB: return "BLOB (bytes)";
-    case 28: return "UNION";
-    case 29: return "BIT";
-    case 30: return "TIME WITH TIME ZONE";
-    case 40: return "GEOMETRY";
-    case 41: return "VARIANT";
-    default: return "a type that is not known here";
+    case DUCKDB_BLOB:
+        return "BLOB (bytes)";
+    case 28:
+        return "UNION";
+    case 29:
+        return "BIT";
+    case 30:
+        return "TIME WITH TIME ZONE";
+    case 40:
+        return "GEOMETRY";
+    case 41:
+        return "VARIANT";
+    default:
+        return "a type that is not known here";
     }
 }
 
@@ -77,7 +85,8 @@ static bool read_list(const struct sg_duckdb *lib, struct sg_arena *a, duckdb_re
                read_child(lib, a, lib->map_type_value_type(type), depth, &of[1], what);
     }
     if (out->id == DUCKDB_ARRAY) out->length = lib->array_type_array_size(type);
-    return read_child(lib, a, out->id == DUCKDB_ARRAY ? lib->array_type_child_type(type) : lib->list_type_child_type(type),
+    return read_child(lib, a,
+                      out->id == DUCKDB_ARRAY ? lib->array_type_child_type(type) : lib->list_type_child_type(type),
                       depth, of, what);
 }
 
@@ -87,15 +96,18 @@ static bool read_type(const struct sg_duckdb *lib, struct sg_arena *a, duckdb_re
     *what = depth > MAX_DEPTH ? "a type nested too deep" : refused_name(out->id);
     if (depth > MAX_DEPTH || !is_known(out->id)) return false;
     switch (out->id) {
-    case DUCKDB_STRUCT: return read_struct(lib, a, type, depth, out, what);
+    case DUCKDB_STRUCT:
+        return read_struct(lib, a, type, depth, out, what);
     case DUCKDB_LIST:
     case DUCKDB_ARRAY:
-    case DUCKDB_MAP: return read_list(lib, a, type, depth, out, what);
+    case DUCKDB_MAP:
+        return read_list(lib, a, type, depth, out, what);
     case DUCKDB_DECIMAL:
         out->scale = lib->decimal_scale(type);
         out->stored = lib->decimal_internal_type(type);
         return true;
-    default: return true;
+    default:
+        return true;
     }
 }
 
@@ -145,21 +157,31 @@ static struct sg_json single(struct sg_arena *a, float v) {
         float back;
         if (sscanf(text, "%f", &back) == 1 && back == v) break;
     }
-    if (!strpbrk(text, ".e")) strcat(text, ".0");
-    return number(a, sg_str(text));
+    const char *end = strpbrk(text, ".e") ? "" : ".0"; /* a float in Python's eyes, too */
+    struct sg_str whole = sg_str_printf(a, "%s%s", text, end);
+    return (struct sg_json){.type = SG_JSON_NUMBER, .n = (uint32_t)whole.n, .text = whole.p};
 }
 
 static wide integer_at(int type, const void *data, uint64_t row) {
     switch (type) {
-    case DUCKDB_TINYINT: return ((const int8_t *)data)[row];
-    case DUCKDB_SMALLINT: return ((const int16_t *)data)[row];
-    case DUCKDB_INTEGER: return ((const int32_t *)data)[row];
-    case DUCKDB_BIGINT: return ((const int64_t *)data)[row];
-    case DUCKDB_UTINYINT: return ((const uint8_t *)data)[row];
-    case DUCKDB_USMALLINT: return ((const uint16_t *)data)[row];
-    case DUCKDB_UINTEGER: return ((const uint32_t *)data)[row];
-    case DUCKDB_UBIGINT: return ((const uint64_t *)data)[row];
-    default: return (wide)wide_at(data, row);
+    case DUCKDB_TINYINT:
+        return ((const int8_t *)data)[row];
+    case DUCKDB_SMALLINT:
+        return ((const int16_t *)data)[row];
+    case DUCKDB_INTEGER:
+        return ((const int32_t *)data)[row];
+    case DUCKDB_BIGINT:
+        return ((const int64_t *)data)[row];
+    case DUCKDB_UTINYINT:
+        return ((const uint8_t *)data)[row];
+    case DUCKDB_USMALLINT:
+        return ((const uint16_t *)data)[row];
+    case DUCKDB_UINTEGER:
+        return ((const uint32_t *)data)[row];
+    case DUCKDB_UBIGINT:
+        return ((const uint64_t *)data)[row];
+    default:
+        return (wide)wide_at(data, row);
     }
 }
 
@@ -248,15 +270,32 @@ static struct sg_json made_text(struct sg_arena *a, int type, const void *data, 
     struct sg_buf b = SG_BUF_INIT(256);
     const int64_t *times = data;
     switch (type) {
-    case DUCKDB_DATE: put_date(&b, ((const int32_t *)data)[row]); break;
-    case DUCKDB_TIME: put_time(&b, times[row] / US_PER_S, times[row] % US_PER_S, 6); break;
-    case DUCKDB_TIMESTAMP: put_timestamp(&b, times[row], US_PER_S, 6); break;
-    case DUCKDB_TIMESTAMP_S: put_timestamp(&b, times[row], 1, 0); break;
-    case DUCKDB_TIMESTAMP_MS: put_timestamp(&b, times[row], 1000, 3); break;
-    case DUCKDB_TIMESTAMP_NS: put_timestamp(&b, times[row], 1000 * US_PER_S, 9); break;
-    case DUCKDB_INTERVAL: put_interval(&b, (const struct interval *)data + row); break;
-    case DUCKDB_UUID: put_uuid(&b, data, row); break;
-    default: put_timestamp(&b, times[row], US_PER_S, 6), SG_BUF_LIT(&b, "+00:00"); /* TIMESTAMP_TZ */
+    case DUCKDB_DATE:
+        put_date(&b, ((const int32_t *)data)[row]);
+        break;
+    case DUCKDB_TIME:
+        put_time(&b, times[row] / US_PER_S, times[row] % US_PER_S, 6);
+        break;
+    case DUCKDB_TIMESTAMP:
+        put_timestamp(&b, times[row], US_PER_S, 6);
+        break;
+    case DUCKDB_TIMESTAMP_S:
+        put_timestamp(&b, times[row], 1, 0);
+        break;
+    case DUCKDB_TIMESTAMP_MS:
+        put_timestamp(&b, times[row], 1000, 3);
+        break;
+    case DUCKDB_TIMESTAMP_NS:
+        put_timestamp(&b, times[row], 1000 * US_PER_S, 9);
+        break;
+    case DUCKDB_INTERVAL:
+        put_interval(&b, (const struct interval *)data + row);
+        break;
+    case DUCKDB_UUID:
+        put_uuid(&b, data, row);
+        break;
+    default:
+        put_timestamp(&b, times[row], US_PER_S, 6), SG_BUF_LIT(&b, "+00:00"); /* TIMESTAMP_TZ */
     }
     struct sg_json v = sg_json_string(sg_str_dup(a, sg_buf_view(&b)));
     sg_buf_fini(&b);
@@ -298,7 +337,8 @@ static struct sg_json map_value(const struct sg_duckdb *lib, struct sg_arena *a,
     struct sg_member *members = SG_NEW_N(a, struct sg_member, at.length);
     for (uint64_t i = 0; i < at.length; i++) {
         struct sg_json key = sg_table_value(lib, a, &type->of[0], keys, at.offset + i);
-        members[i] = (struct sg_member){key_text(a, key), sg_table_value(lib, a, &type->of[1], values, at.offset + i)};
+        members[i] =
+            (struct sg_member){key_text(a, key), sg_table_value(lib, a, &type->of[1], values, at.offset + i)};
     }
     return sg_json_object(members, at.length);
 }
@@ -313,19 +353,29 @@ struct sg_json sg_table_value(const struct sg_duckdb *lib, struct sg_arena *a, c
     if (type->id == DUCKDB_SQLNULL || is_null(lib, vector, row)) return sg_json_null();
     const void *data = lib->vector_get_data(vector);
     switch (type->id) {
-    case DUCKDB_BOOLEAN: return sg_json_bool(((const bool *)data)[row]);
-    case DUCKDB_FLOAT: return single(a, ((const float *)data)[row]);
-    case DUCKDB_DOUBLE: return sg_json_double(a, ((const double *)data)[row]);
-    case DUCKDB_VARCHAR: return sg_json_string(sg_str_dup(a, text_at(data, row)));
-    case DUCKDB_DECIMAL: return signed_exact(a, integer_at(type->stored, data, row), type->scale);
-    case DUCKDB_UHUGEINT: return exact(a, false, wide_at(data, row), 0);
-    case DUCKDB_LIST: return list_value(lib, a, type, lib->list_vector_get_child(vector),
-                                        ((const struct list_entry *)data)[row]);
-    case DUCKDB_ARRAY: return list_value(lib, a, type, lib->array_vector_get_child(vector),
-                                         (struct list_entry){row * type->length, type->length});
-    case DUCKDB_STRUCT: return struct_value(lib, a, type, vector, row);
-    case DUCKDB_MAP: return map_value(lib, a, type, vector, ((const struct list_entry *)data)[row]);
-    default: break;
+    case DUCKDB_BOOLEAN:
+        return sg_json_bool(((const bool *)data)[row]);
+    case DUCKDB_FLOAT:
+        return single(a, ((const float *)data)[row]);
+    case DUCKDB_DOUBLE:
+        return sg_json_double(a, ((const double *)data)[row]);
+    case DUCKDB_VARCHAR:
+        return sg_json_string(sg_str_dup(a, text_at(data, row)));
+    case DUCKDB_DECIMAL:
+        return signed_exact(a, integer_at(type->stored, data, row), type->scale);
+    case DUCKDB_UHUGEINT:
+        return exact(a, false, wide_at(data, row), 0);
+    case DUCKDB_LIST:
+        return list_value(lib, a, type, lib->list_vector_get_child(vector), ((const struct list_entry *)data)[row]);
+    case DUCKDB_ARRAY:
+        return list_value(lib, a, type, lib->array_vector_get_child(vector),
+                          (struct list_entry){row * type->length, type->length});
+    case DUCKDB_STRUCT:
+        return struct_value(lib, a, type, vector, row);
+    case DUCKDB_MAP:
+        return map_value(lib, a, type, vector, ((const struct list_entry *)data)[row]);
+    default:
+        break;
     }
     bool is_integer = type->id <= DUCKDB_UBIGINT || type->id == DUCKDB_HUGEINT;
     return is_integer ? signed_exact(a, integer_at(type->id, data, row), 0) : made_text(a, type->id, data, row);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* unpack: zlib and libzstd behind one function. What a library calls the end of a member is none of the file: the next one
- * begins there, unless nothing follows. */
+/* unpack: zlib and libzstd behind one function. What a library calls the end of a member is none of the file: the
+ * next one begins there, unless nothing follows. */
 #include "data/unpack.h"
 
 #include <stdlib.h>
@@ -14,10 +14,10 @@ struct sg_unpacker {
     enum sg_packing packing;
     int fd;
     struct sg_str name;
-    uint64_t offset; /* of the packed bytes read so far */
-    size_t at, end;  /* block[at] to block[end] is not unpacked yet */
-    bool ended;      /* of the packed file */
-    bool inside;     /* of a member */
+    uint64_t offset;      /* of the packed bytes read so far */
+    size_t at, end;       /* block[at] to block[end] is not unpacked yet */
+    bool ended;           /* of the packed file */
+    bool inside;          /* of a member */
     struct sg_err failed; /* what is damaged stays so: told again each time */
     z_stream z;
     ZSTD_DStream *zstd;
@@ -27,8 +27,8 @@ struct sg_unpacker {
 struct sg_unpacker *sg_unpacker_open(enum sg_packing packing, int fd, struct sg_str name) {
     struct sg_unpacker *u = sg_xcalloc(1, sizeof *u);
     *u = (struct sg_unpacker){.packing = packing, .fd = fd, .name = name};
-    bool fine = packing == SG_PACKED_ZSTD ? (u->zstd = ZSTD_createDStream()) != NULL
-                                          : inflateInit2(&u->z, GZIP_ONLY) == Z_OK;
+    bool fine =
+        packing == SG_PACKED_ZSTD ? (u->zstd = ZSTD_createDStream()) != NULL : inflateInit2(&u->z, GZIP_ONLY) == Z_OK;
     SG_ASSERT(fine); /* both fail for want of memory only */
     return u;
 }
@@ -51,8 +51,8 @@ static int refill(struct sg_unpacker *u, struct sg_err *err) {
     if (u->at < u->end || u->ended) return 0;
     ssize_t got = sg_os->pread(u->fd, u->block, BLOCK, u->offset);
     if (got < 0) {
-        return sg_fail_sys(err, SG_E_IO, (int)-got, "%.*s: byte %llu of the packed file: read failed", SG_ARG(u->name),
-                           (unsigned long long)u->offset);
+        return sg_fail_sys(err, SG_E_IO, (int)-got, "%.*s: byte %llu of the packed file: read failed",
+                           SG_ARG(u->name), (unsigned long long)u->offset);
     }
     u->at = 0;
     u->end = (size_t)got;

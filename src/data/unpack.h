@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* unpack: the bytes of a gzip or Zstandard file, in order, in bounded memory. Private to data.
  *
- * Several members (gzip) or frames (zstd) one behind the other are one text. A window that zstd would need over 128 MB for is
- * refused.   Thread: one at a time.   Errors: SG_E_SYNTAX (damaged, or it ends too early), SG_E_IO, with the byte of the
- * packed file. */
+ * Several members (gzip) or frames (zstd) one behind the other are one text. A window that zstd would need over 128 MB
+ * for is refused.
+ * Thread: one at a time.
+ * Errors: SG_E_SYNTAX (damaged, or it ends too early), SG_E_IO, with the byte of the packed file. */
 #ifndef SG_DATA_UNPACK_H
 #define SG_DATA_UNPACK_H
 

@@ -21,9 +21,11 @@ static size_t pick(const struct sg_plan_attribute *a, double unit) {
 /* Draw i chooses the row; those behind all attributes' choose among several columns. */
 static const struct sg_json *draw_row(const struct task *t, const struct sg_draw_key *key, size_t i) {
     const struct sg_plan_attribute *a = &t->node->attributes[i];
-    size_t which = a->n_columns > 1 ? (size_t)(sg_draw_unit(key, t->node->n_attributes + i) * (double)a->n_columns) : 0;
+    size_t which =
+        a->n_columns > 1 ? (size_t)(sg_draw_unit(key, t->node->n_attributes + i) * (double)a->n_columns) : 0;
     const struct sg_column *c = sg_columns_get(t->record->exec->o.columns, (size_t)a->columns[which]);
-    uint64_t row = a->at_random ? (uint64_t)(sg_draw_unit(key, i) * (double)c->n) : (key->position + key->visit) % c->n;
+    uint64_t row =
+        a->at_random ? (uint64_t)(sg_draw_unit(key, i) * (double)c->n) : (key->position + key->visit) % c->n;
     return &c->values[row];
 }
 

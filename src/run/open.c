@@ -153,8 +153,10 @@ static int open_columns(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
     if (p->n_columns == 0) return 0;
     struct sg_column_spec *specs = SG_NEW_N(&r->task.arena, struct sg_column_spec, p->n_columns);
-    for (size_t i = 0; i < p->n_columns; i++) specs[i] = (struct sg_column_spec){p->columns[i].source, p->columns[i].name};
-    int rc = sg_columns_load(r->loop, specs, p->n_columns, r->o->config.exe_dir, on_columns_loaded, r, &r->columns, err);
+    for (size_t i = 0; i < p->n_columns; i++)
+        specs[i] = (struct sg_column_spec){p->columns[i].source, p->columns[i].name};
+    int rc =
+        sg_columns_load(r->loop, specs, p->n_columns, r->o->config.exe_dir, on_columns_loaded, r, &r->columns, err);
     if (rc == 0) rc = wait_for_step(r, err);
     return rc == 0 && r->resuming ? sg_run_same_columns(r, err) : rc;
 }
