@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 
-from measure import BIN, ENV, JOURNAL, ROOT, SEED, TASK, Call, Failed, get, mock, run
+from measure import BIN, ENV, ROOT, SEED, TASK, Call, Failed, get, mock, run
 
 ROWS = 1_000_000
 WANTED = 100
@@ -42,8 +42,8 @@ def one_run(b, endpoint, task, *more):
     out = os.path.join(b.work, "out")
     shutil.rmtree(out, ignore_errors=True)
     get(endpoint.base + "/__reset", "POST")
-    ran = run([BIN, "run", task, "-n", WANTED, "-b", WANTED, "-od", out, "-owt", "False", "--seed", SEED, "--json", *JOURNAL,
-               *more], b.work, {**ENV, "SYGRA_BENCH_URL": endpoint.url})
+    ran = run([BIN, "run", task, "-n", WANTED, "-b", WANTED, "-od", out, "-owt", "False", "--seed", SEED, "--json",
+               "--no-journal", *more], b.work, {**ENV, "SYGRA_BENCH_URL": endpoint.url})
     shutil.rmtree(out, ignore_errors=True)
     return Call(ran, WANTED, endpoint.stats())
 
