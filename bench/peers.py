@@ -74,7 +74,7 @@ with open("rows.jsonl") as f:
         row["tone"] = draw.choices(["formal", "casual", "serious", "playful"], [4, 3, 2, 1])[0]
         row["persona"] = draw.choice(["teacher", "student", "lawyer", "doctor"])
         rows.append(row)
-llm = Rephrase(model_name="bench", backend="openai", generation_params={"temperature": 0, "max_tokens": 500},
+llm = Rephrase(model_name="gpt-4o-mini", backend="openai", generation_params={"temperature": 0, "max_tokens": 500},
                backend_params={"base_url": url, "api_key": "EMPTY", "max_requests_per_minute": 10**7, "max_tokens_per_minute": 10**10,
                                "max_concurrent_requests": in_flight, "in_mtok_cost": 0, "out_mtok_cost": 0})
 answers = llm(rows)
@@ -145,7 +145,9 @@ def run_curator(work, url, count, in_flight):
     folder.mkdir()
     (folder / "rephrase.py").write_text(CURATOR_PROGRAM)
     os.symlink(os.path.join(work, "rows.jsonl"), folder / "rows.jsonl")
-    env = {**ENV, "CURATOR_CACHE_DIR": str(folder / "cache"), "TELEMETRY_ENABLED": "false", "CURATOR_VIEWER": "0", "HF_HUB_OFFLINE": "1",
+    # It counts tokens by a table that is fetched from the net, and that one of its dependencies brings along.
+    tokens = next(venv.glob("lib/python3*/site-packages/litellm/litellm_core_utils/tokenizers"))
+    env = {**ENV, "TIKTOKEN_CACHE_DIR": str(tokens), "CURATOR_CACHE_DIR": str(folder / "cache"), "TELEMETRY_ENABLED": "false", "CURATOR_VIEWER": "0", "HF_HUB_OFFLINE": "1",
            "LITELLM_LOCAL_MODEL_COST_MAP": "True", "OPENAI_API_KEY": "EMPTY"}
     ran = run([venv / "bin/python", "rephrase.py", url, in_flight, count], str(folder), env)
     return checked(ran, folder / "curator.jsonl", count, CURATOR)
