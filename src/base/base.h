@@ -12,6 +12,7 @@
 #include "base/os.h"
 #include "base/pytext.h"
 #include "base/redact.h"
+#include "base/screen.h"
 #include "base/str.h"
 
 #endif

@@ -22,6 +22,8 @@ struct target {
     struct sg_url url;
     struct sg_endpoint *endpoint;
     struct sg_str headers;
+    struct sg_str place; /* host:port, where a model has several; else empty */
+    uint32_t in_flight;
 };
 
 struct sg_calls_model {
@@ -32,6 +34,7 @@ struct sg_calls_model {
     uint32_t n_targets, next_target;
     int warned; /* the last code that was told to the user: each kind of trouble once in a row */
     struct sg_local *local;
+    uint32_t local_in_flight;
     struct sg_calls_model *next;
 };
 
@@ -96,6 +99,7 @@ static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, s
     t->headers = sg_str_dup(&c->arena, sg_buf_view(&b));
     sg_buf_fini(&b);
     t->endpoint = sg_http_endpoint(c->http, &t->url);
+    if (s->n_urls > 1) t->place = sg_str_printf(&c->arena, "%.*s:%u", SG_ARG(t->url.host), t->url.port);
     return rc;
 }
 
@@ -163,8 +167,17 @@ static void drop_scratch(struct sg_call *c) {
     c->scratch_ = NULL;
 }
 
+static void enter_flight(struct sg_call *c) {
+    struct sg_calls_figures *f = &c->model->calls->figures;
+    if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
+    if (c->state_ == EXCHANGE) c->model->targets[c->url_].in_flight++;
+    else c->model->local_in_flight++;
+}
+
 static void leave_flight(struct sg_call *c) {
     if (c->state_ == EXCHANGE || c->state_ == LOCAL) c->model->calls->figures.in_flight--;
+    if (c->state_ == EXCHANGE) c->model->targets[c->url_].in_flight--;
+    if (c->state_ == LOCAL) c->model->local_in_flight--;
     drop_scratch(c);
 }
 
@@ -174,8 +187,8 @@ static void finish(struct sg_call *c, int status, const struct sg_completion *do
     unlink_call(cs, c);
     *(status == 0 ? &cs->figures.ok : &cs->figures.failed) += 1;
     if (status != 0)
-        SG_LOG(call_failed, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempts", c->attempts),
-               SG_F_STR("error", sg_str(err->text)));
+        SG_LOG(call_failed, SG_F_STR("model", c->model->spec->alias), SG_F_INT("record", c->record),
+               SG_F_STR("node", c->node), SG_F_INT("attempt", c->attempts), SG_F_STR("error", sg_str(err->text)));
     c->on_done(c, status, done, err);
 }
 
@@ -214,10 +227,11 @@ static void fail_or_retry(struct sg_call *c, int status, int64_t retry_after_ms,
     }
     if (c->model->warned != status) {
         c->model->warned = status;
-        SG_LOG(call_trouble, SG_F_STR("error", sg_str(err->text)));
+        SG_LOG(call_trouble, SG_F_STR("error", sg_str(err->text)), SG_F_INT("record", c->record),
+               SG_F_STR("node", c->node), SG_F_INT("attempt", c->attempts));
     }
-    SG_LOG(call_retry, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempt", c->attempts),
-           SG_F_STR("error", sg_str(err->text)));
+    SG_LOG(call_retry, SG_F_STR("model", c->model->spec->alias), SG_F_INT("record", c->record),
+           SG_F_STR("node", c->node), SG_F_INT("attempt", c->attempts), SG_F_STR("error", sg_str(err->text)));
     cs->figures.retries++;
     uint64_t wait = backoff_ns(c, retry_after_ms);
     wait_for_attempt(c, wait);
@@ -331,6 +345,7 @@ static void start_exchange(struct sg_call *c) {
                                     .ud = c,
                                     .timeout_ms = m->spec->timeout_ms};
     c->state_ = EXCHANGE;
+    enter_flight(c);
     sg_exchange_start(&c->http_);
 }
 
@@ -387,6 +402,7 @@ static void start_local(struct sg_call *c) {
     *messages = r.messages;
     c->local_ = (struct sg_local_request){.messages = messages, .on_done = on_local, .ud = c};
     c->state_ = LOCAL;
+    enter_flight(c);
     if (rc != 0) {
         fail_or_retry(c, rc, -1, &err);
         return;
@@ -406,7 +422,6 @@ static void attempt(struct sg_call *c) {
     c->attempts++;
     c->started_ns = sg_loop_now_ns(cs->loop);
     f->attempts++;
-    if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
     if (c->model->provider) start_exchange(c);
     else start_local(c);
 }
@@ -451,4 +466,26 @@ void sg_call_cancel(struct sg_call *c) {
 
 void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out) {
     *out = c->figures;
+}
+
+static struct sg_calls_place local_place(const struct sg_calls_model *m) {
+    uint32_t limit = m->calls->options.deterministic ? 1 : m->spec->sequences ? m->spec->sequences : SG_LOCAL_SEQUENCES;
+    uint32_t busy = m->local_in_flight < limit ? m->local_in_flight : limit;
+    return (struct sg_calls_place){
+        .model = m->spec->alias, .in_flight = busy, .waiting = m->local_in_flight - busy, .limit = limit};
+}
+
+static struct sg_calls_place remote_place(const struct sg_calls_model *m, uint32_t i) {
+    const struct target *t = &m->targets[i];
+    return (struct sg_calls_place){.model = m->spec->alias, .host = t->place, .in_flight = t->in_flight};
+}
+
+size_t sg_calls_places(const struct sg_calls *c, struct sg_calls_place *out, size_t max) {
+    size_t n = 0;
+    for (const struct sg_calls_model *m = c->models; m; m = m->next) {
+        if (m->local && n++ < max) out[n - 1] = local_place(m);
+        for (uint32_t i = 0; i < m->n_targets; i++)
+            if (n++ < max) out[n - 1] = remote_place(m, i);
+    }
+    return n;
 }
