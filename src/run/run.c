@@ -94,10 +94,12 @@ static void start(struct run *r) {
 }
 
 static void print_error(const struct sg_err *err) {
-    struct sg_buf clean = SG_BUF_INIT(0);
+    struct sg_buf clean = SG_BUF_INIT(0), fit = SG_BUF_INIT(0);
     sg_redact(&clean, sg_str(err->text));
-    fprintf(stderr, "error: %.*s\n", (int)clean.n, clean.p);
+    sg_screen_text(&fit, sg_buf_view(&clean), SIZE_MAX, true);
+    fprintf(stderr, "error: %.*s\n", (int)fit.n, fit.p);
     sg_buf_fini(&clean);
+    sg_buf_fini(&fit);
 }
 
 static int run_loaded(struct run *r) {

@@ -104,8 +104,8 @@ static bool push(struct sg_terminal *t) {
     while (t->sent < t->picture.n && !t->gone) {
         ssize_t n = write(t->fd, t->picture.p + t->sent, t->picture.n - t->sent);
         if (n > 0) t->sent += (size_t)n;
-        else if (n < 0 && errno == EAGAIN) return false;
-        else if (n < 0 && errno != EINTR) t->gone = true;
+        else if (n == 0 || errno == EAGAIN) return false;
+        else if (errno != EINTR) t->gone = true;
     }
     sg_buf_reset(&t->picture, (size_t)1 << 20);
     t->sent = 0;
@@ -132,13 +132,14 @@ static void make_picture(struct sg_terminal *t, struct sg_str frame) {
     struct sg_buf *b = &t->picture;
     if (continued) t->drawn = 0;
     continued = 0;
+    bool erases = t->drawn > 0;
     SG_BUF_LIT(b, "\r");
-    if (t->drawn) sg_buf_printf(b, "\x1b[%zuA", t->drawn);
-    if (t->lines.n) SG_BUF_LIT(b, "\x1b[J");
+    if (erases) sg_buf_printf(b, "\x1b[%zuA", t->drawn);
+    if (erases && t->lines.n) SG_BUF_LIT(b, "\x1b[J");
     add_lines(b, sg_buf_view(&t->lines));
     if (t->left_out) sg_buf_printf(b, "%llu log lines were not shown\r\n", (unsigned long long)t->left_out);
     add_lines(b, frame);
-    SG_BUF_LIT(b, "\x1b[J");
+    if (erases) SG_BUF_LIT(b, "\x1b[J");
     t->drawn = count_lines(frame);
     t->left_out = 0;
     sg_buf_reset(&t->lines, MOST_LINES);
@@ -155,14 +156,14 @@ void sg_terminal_line(struct sg_terminal *t, struct sg_str line) {
 void sg_terminal_draw(struct sg_terminal *t, struct sg_str frame) {
     size_t columns, rows;
     if (!push(t)) return;
-    bool shown = in_foreground(t);
-    if (!shown) {
+    if (!in_foreground(t)) {
         frame = SG_STR_NONE;
         t->drawn = 0;
+        t->frame.n = 0;
     }
     sg_terminal_size(t->fd, &columns, &rows);
     bool same = sg_str_eq(frame, sg_buf_view(&t->frame)) && columns == t->columns && !continued;
-    if (same && t->lines.n == 0) return;
+    if (t->lines.n == 0 && (same || frame.n == 0)) return;
     t->columns = columns;
     make_picture(t, frame);
     push(t);

@@ -34,7 +34,12 @@ static void on_tick(struct sg_timer *t) {
 
 static void on_line(void *ud, enum sg_event ev, struct sg_str line) {
     struct run *r = ud;
-    if (ev != SG_EV_progress) sg_terminal_line(r->terminal, line);
+    if (ev == SG_EV_progress) return;
+    struct sg_buf fit = SG_BUF_INIT(0);
+    sg_screen_text(&fit, (struct sg_str){line.p, line.n - 1}, SIZE_MAX, sg_terminal_utf8());
+    sg_buf_ch(&fit, '\n');
+    sg_terminal_line(r->terminal, sg_buf_view(&fit));
+    sg_buf_fini(&fit);
 }
 
 /* --- lines ------------------------------------------------------------------------------------------------------ */

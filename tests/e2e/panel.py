@@ -4,13 +4,12 @@ import json
 import os
 import pathlib
 import re
-import signal
 import sqlite3
 import subprocess
 import sys
 import time
 
-from lib import BIN, ENV, Mock, Task, completion, line, Server
+from lib import BIN, ENV, Mock, Server, Task, line
 from screen import Terminal
 
 ASCII = {"LANG": "C", "NO_COLOR": "1"}
@@ -113,6 +112,7 @@ def test_an_error_text_of_an_endpoint_cannot_steer_the_terminal(folder):
         assert t.finish() == 3  # the screen knows no sequence of the text, and would have failed
         check_end(t.screen)
     assert b"\x1b[2J" not in t.bytes and b"\x1b]0" not in t.bytes and "\x9b".encode() not in t.bytes
+    assert "\u202e".encode() not in t.bytes  # which would turn the rest of the line around
     server.close()
 
 
@@ -186,6 +186,31 @@ def test_a_closed_terminal_stops_the_run_and_resume_loses_nothing(folder):
         done = subprocess.run([BIN, "resume", folder / "output.run"], capture_output=True, text=True, env=ENV, timeout=60)
         assert done.returncode == 0, done.stderr
         assert [r["id"] for r in json.loads((folder / "output.json").read_text())] == list(range(100))
+
+
+def test_in_the_background_nothing_is_drawn_over_the_shell(folder):
+    """A shell stops the run (Ctrl-Z), lets it go on behind its prompt, and takes it to the front again."""
+    with Mock("--latency_ms", 200) as mock:
+        Task(folder, line("echo"), mock.url, rows(80))
+        run = " ".join(map(str, command(folder, "-n", 80, "-b", 4)))
+        with Terminal(["sh", "-i"], env={"PS1": "prompt> ", "ENV": ""}) as t:
+            t.until(lambda text: "prompt>" in text)
+            os.write(t.master, f"{run}\n".encode())
+            t.until(drawn)
+            os.write(t.master, b"\x1a")
+            t.until(lambda text: "Stopped" in text)
+            os.write(t.master, b"bg; echo typed\n")
+            t.until(lambda text: "\ntyped" in text)
+            before = len(t.bytes)
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
+                t.read(0.1)
+            assert b"\x1b[K" not in t.bytes[before:], t.bytes[before:]
+            os.write(t.master, b"fg\n")
+            t.until(lambda text: "finished: 80 records" in text)
+            os.write(t.master, b"exit\n")
+            t.finish()
+            assert "\ntyped" in t.screen.text()  # what the shell showed is not drawn over
 
 
 def test_under_nohup_a_closed_terminal_is_no_matter(folder):
