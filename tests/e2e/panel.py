@@ -240,6 +240,19 @@ def test_a_terminal_that_takes_nothing_does_not_hold_up_the_run(folder):
     assert len(json.loads((folder / "output.json").read_text())) == 300
 
 
+def test_ctrl_s_holds_up_nothing_and_ctrl_q_shows_the_end(folder):
+    with Mock("--latency_ms", 50) as mock:
+        Task(folder, line("echo"), mock.url, rows(60))
+        with Terminal(command(folder, "-n", 60, "-b", 4)) as t:
+            t.until(drawn)
+            os.write(t.master, b"\x13")
+            wait_for(lambda: state_of(folder) == "finished")
+            assert "finished:" not in t.screen.text()
+            os.write(t.master, b"\x11")
+            assert t.finish() == 0
+            check_end(t.screen)
+
+
 def test_a_plain_terminal_gets_lines(folder):
     with Mock("--latency_ms", 100) as mock:
         Task(folder, line("echo"), mock.url, rows(20))
