@@ -17,7 +17,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define MOST_LINES ((size_t)64 << 10) /* bytes of log lines that are kept for a terminal that takes nothing */
+/* Bytes of log lines that are kept: of a fifth of a second, or for a terminal that takes nothing. */
+#define MOST_LINES ((size_t)256 << 10)
 
 struct sg_terminal {
     int fd;

@@ -116,6 +116,25 @@ def test_an_error_text_of_an_endpoint_cannot_steer_the_terminal(folder):
     server.close()
 
 
+def test_wide_and_combining_characters_are_measured_as_the_terminal_does(folder):
+    """A line that took more columns than thought would wrap, and leave a part of the panel behind."""
+    body = json.dumps({"error": {"message": "e\u0301" * 30 + "漢字" * 30 + "😀" * 10}}, ensure_ascii=False).encode()
+
+    def answer(peer, _):
+        time.sleep(0.2)
+        peer.sendall(b"HTTP/1.1 400 Bad\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+
+    server = Server(answer)
+    name = "한국어と漢字のe\u0301te\u0301という長い名前"
+    Task(folder / name, line("m"), server.url, rows(16))
+    for columns in (40, 41):
+        with Terminal(command(folder / name, "-n", 16, "-b", 2), columns, 30) as t:
+            t.until(lambda text: re.search(r"^  [3-9] x ask status: model m answered 400", text, re.M))
+            assert t.finish() == 3
+            check_end(t.screen)
+    server.close()
+
+
 def test_a_resize_in_the_middle_is_followed(folder):
     with Mock("--latency_ms", 100) as mock:
         Task(folder, line("echo"), mock.url, rows(200))
