@@ -364,6 +364,9 @@ def test_the_log_tells_of_all_lives(folder):
                 f.write('{"torn": ')
             done = subprocess.run([BIN, "resume", folder / "output.run", "-n", "0"], capture_output=True, env=ENV, timeout=60)
             assert done.returncode == 0
+        done = subprocess.run([BIN, "resume", folder / "output.run", "--json"], capture_output=True, env=ENV, timeout=60)
+        event = json.loads(done.stdout)
+        assert event["run"].endswith("output.run") and event["state"] == "finished"
         lives = []
         for text in log.read_text().splitlines():
             if text.startswith('{"ts"'):
