@@ -2,7 +2,10 @@
 /* One write takes a whole picture: up to the first line of the old frame, the new log lines, the new frame, what is left of
  * the old one erased. A line is erased just before it is written, all below it only when log lines come, so nothing flickers:
  *
- *   CR   ESC [ 4 A   ESC [ J log line CR LF ...   ESC [ K frame line CR LF ...   ESC [ J
+ *   CR   ESC [ 4 A   ESC [ J log line CR LF ...   ESC [ ? 7 l   ESC [ K frame line CR LF ...   ESC [ ? 7 h   ESC [ J
+ *
+ * Lines of the frame do not wrap (mode 7), so its height is known even when the terminal became narrower a moment ago, or takes
+ * a character for wider than we do.
  *
  * A picture that the terminal took in part is completed before the next one is made. After a stop by Ctrl-Z the shell has
  * written below the frame, so the next picture begins where the cursor is; in the background nothing is drawn at all. */
@@ -139,7 +142,11 @@ static void make_picture(struct sg_terminal *t, struct sg_str frame) {
     if (erases && t->lines.n) SG_BUF_LIT(b, "\x1b[J");
     add_lines(b, sg_buf_view(&t->lines));
     if (t->left_out) sg_buf_printf(b, "%llu log lines were not shown\r\n", (unsigned long long)t->left_out);
-    add_lines(b, frame);
+    if (frame.n) {
+        SG_BUF_LIT(b, "\x1b[?7l");
+        add_lines(b, frame);
+        SG_BUF_LIT(b, "\x1b[?7h");
+    }
     if (erases) SG_BUF_LIT(b, "\x1b[J");
     t->drawn = count_lines(frame);
     t->left_out = 0;

@@ -29,11 +29,12 @@ def drawn(text):
 
 
 def check_end(screen, status_word="finished"):
-    """The panel has gone, the summary stands below the log, the cursor is in the line behind it."""
+    """The panel has gone, and was never wider than the screen; the summary stands below the log, the cursor is behind it."""
     text = screen.text()
     assert not drawn(text) and "under way" not in text, text
     assert f"{status_word}:" in text, text
-    assert screen.cursor and screen.x == 0, (screen.x, screen.y)
+    assert screen.cut == 0, f"{screen.cut} characters of the panel had no room"
+    assert screen.cursor and screen.wraps and screen.x == 0, (screen.x, screen.y)
     assert all(line == "" for line in screen.lines()[screen.y:]), text
 
 
@@ -117,7 +118,6 @@ def test_an_error_text_of_an_endpoint_cannot_steer_the_terminal(folder):
 
 
 def test_wide_and_combining_characters_are_measured_as_the_terminal_does(folder):
-    """A line that took more columns than thought would wrap, and leave a part of the panel behind."""
     body = json.dumps({"error": {"message": "e\u0301" * 30 + "漢字" * 30 + "😀" * 10}}, ensure_ascii=False).encode()
 
     def answer(peer, _):

@@ -34,7 +34,8 @@ class Screen:
         self.history = []
         self.x = self.y = 0
         self.style = ""
-        self.cursor = True
+        self.cursor = self.wraps = True
+        self.cut = 0  # characters that had no room in a line that does not wrap
         self.rest = ""
 
     def blank(self):
@@ -73,8 +74,8 @@ class Screen:
     def control(self, private, numbers, what):
         n = int(numbers) if numbers.isdigit() else 1
         if private:
-            assert numbers == "25" and what in "hl", f"an unknown mode: {numbers}{what}"
-            self.cursor = what == "h"
+            assert numbers in ("7", "25") and what in "hl", f"an unknown mode: {numbers}{what}"
+            setattr(self, "wraps" if numbers == "7" else "cursor", what == "h")
         elif what == "A":
             self.y = max(0, self.y - n)
         elif what == "K":
@@ -112,7 +113,10 @@ class Screen:
             x = max(0, self.x - 1)
             self.rows[self.y][x] = (self.rows[self.y][x][0] + c, self.rows[self.y][x][1])
             return
-        if self.x + w > self.columns:
+        if self.x + w > self.columns and not self.wraps:
+            self.cut += 1
+            self.x = self.columns - w
+        elif self.x + w > self.columns:
             self.x = 0
             self.line_feed()
         self.rows[self.y][self.x] = (c, self.style)
@@ -148,8 +152,12 @@ class Terminal:
         fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def resize(self, columns, rows):
-        self.screen.resize(columns, rows)
+        """Between two pictures, so that none is on its way that was made for another width."""
+        assert self.read(10), "it ended"
+        while select.select([self.master], [], [], 0.03)[0]:
+            self.read(0)
         self.size(columns, rows)
+        self.screen.resize(columns, rows)
 
     def read(self, seconds):
         """Whatever comes within that time; false when the other side is closed."""
