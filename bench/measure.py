@@ -3,6 +3,7 @@
 
 All servers listen on 127.0.0.1. A process started here ends with its context, or with the bench at the latest.
 """
+import collections
 import contextlib
 import json
 import os
@@ -20,14 +21,13 @@ import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = os.path.abspath(os.environ.get("BIN", ROOT / "build/sygra"))
-TASK = ROOT / "bench/tasks/rephrase"
+TASKS = ROOT / "bench/tasks"
+TASK = TASKS / "rephrase"
 ENV = {k: v for k, v in os.environ.items() if not k.startswith("SYGRA_") and not k.lower().endswith("_proxy")}
 ENV["PATH"] += ":/usr/sbin:/sbin"
 
 ROW_BYTES = 2000
 REPLY_BYTES = 2000
-# The figures are those without journal; SYGRA_BENCH_JOURNAL=1 measures with it.
-JOURNAL = [] if os.environ.get("SYGRA_BENCH_JOURNAL") else ["--no-journal"]
 SEED = "1"  # of the sampler's draws: every trial sends the same requests
 
 
@@ -157,8 +157,8 @@ class Log:
 
 
 @contextlib.contextmanager
-def mock(work, *options):
-    command = [BIN, "mock", "--port", 0, "--reply_bytes", REPLY_BYTES, *options]
+def mock(work, *options, reply_bytes=REPLY_BYTES):
+    command = [BIN, "mock", "--port", 0, "--reply_bytes", reply_bytes, *options]
     with server(command, work) as process:
         url = process.stdout.readline().strip()
         if not url.startswith("http://"):
@@ -229,6 +229,8 @@ class Call:
         self.cpu_us = ran.cpu / records * 1e6
         self.per_s = records / ran.wall
         self.in_flight = s.get("max_in_flight", self.summary["peak_calls_in_flight"])
+        self.lag_p50, self.lag_p99 = self.summary["commit_lag_p50_ms"], self.summary["commit_lag_p99_ms"]
+        self.held_back, self.sync_max = self.summary["held_back_ms"], self.summary["sync_max_ms"]
         self.first_ms = (s["first_request_ns"] - ran.started_ns) / 1e6 if s.get("first_request_ns") else None
 
 
@@ -237,8 +239,8 @@ def output_lines(path):
         return sum(block.count(b"\n") for block in iter(lambda: f.read(1 << 20), b""))
 
 
-def engine(work, endpoint, records, in_flight, is_mock=True):
-    """`sygra run` over the first `records` rows of work/rows.jsonl."""
+def engine(work, endpoint, records, in_flight, is_mock=True, journal=False):
+    """`sygra run` over the first `records` rows of work/rows.jsonl; with `journal`, into a run folder as by default."""
     out = os.path.join(work, "out")
     shutil.rmtree(out, ignore_errors=True)
     before = 0 if is_mock else endpoint.accepted()
@@ -246,7 +248,7 @@ def engine(work, endpoint, records, in_flight, is_mock=True):
         get(endpoint.base + "/__reset", "POST")
     env = {**ENV, "SYGRA_BENCH_URL": endpoint.url}
     ran = run([BIN, "run", TASK, "-n", records, "-b", in_flight, "-od", out, "-owt", "False", "--seed", SEED, "--json",
-               *JOURNAL], work, env)
+               *([] if journal else ["--no-journal"])], work, env)
     call = Call(ran, records, endpoint.stats() if is_mock else None)
     call.connections = endpoint.stats()["max_connections"] if is_mock else endpoint.accepted() - before - 1
     path = os.path.join(work, call.summary["output"])
@@ -255,6 +257,104 @@ def engine(work, endpoint, records, in_flight, is_mock=True):
         raise Failed(f"{lines} of {records} records are in the output")
     shutil.rmtree(out, ignore_errors=True)
     return call
+
+
+# --- runs that are killed, and runs without end ---------------------------------------------------------------------
+
+
+def folder_mb(path):
+    """What its files take; some may go meanwhile."""
+    total = 0
+    for name in pathlib.Path(path).rglob("*"):
+        with contextlib.suppress(OSError):
+            total += name.stat().st_size
+    return total / 1e6
+
+
+def killed_run(work, endpoint, finished):
+    """A run over work/short.jsonl that is killed once so many records are in its output. Returns (folder, seconds)."""
+    out = os.path.join(work, "killed")
+    started = time.monotonic()
+    process = subprocess.Popen([BIN, "run", str(TASKS / "short"), "-n", "0", "-b", "1000", "-od", out, "-owt", "False", "--json"],
+                               cwd=work, env={**ENV, "SYGRA_BENCH_URL": endpoint.url}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lines, at = 0, 0
+    while lines < finished:
+        if process.poll() is not None:
+            raise Failed(f"sygra run ended by itself, with {process.returncode}, after {lines} records")
+        time.sleep(0.02)
+        with contextlib.suppress(OSError), open(os.path.join(out, "output.part"), "rb") as f:
+            if f.read(1) != b"{":  # an array still
+                continue
+            f.seek(at)
+            for block in iter(lambda: f.read(1 << 22), b""):
+                lines += block.count(b"\n")
+                at += len(block)
+    process.kill()
+    process.wait()
+    return out, time.monotonic() - started
+
+
+class Resumed:
+    """A copy of a killed run, resumed to its end and checked."""
+
+    def __init__(self, work, endpoint, folder, total):
+        copy = os.path.join(work, "resumed")
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(folder, copy)
+        run_folder = os.path.join(copy, "output.run")
+        self.db_mb = os.path.getsize(os.path.join(run_folder, "run.db")) / 1e6
+        self.before = json.loads(subprocess.run([BIN, "status", run_folder, "--json"], env=ENV, capture_output=True, check=True).stdout)["ok"]
+        get(endpoint.base + "/__reset", "POST")
+        ran = run([BIN, "resume", run_folder, "-b", 100, "--json"], work, {**ENV, "SYGRA_BENCH_URL": endpoint.url})
+        call, stats = Call(ran, total, endpoint.stats()), endpoint.stats()
+        if stats["requests"] > total - self.before:
+            raise Failed(f"{stats['requests']} requests for {total - self.before} records")
+        if output_lines(os.path.join(copy, "output.jsonl")) != total:
+            raise Failed("the resumed output is not whole")
+        self.first_ms, self.rss = call.first_ms, call.rss
+        shutil.rmtree(copy)
+
+
+Sample = collections.namedtuple("Sample", "records rss files folder_mb output_mb")
+
+
+def piped_run(work, records):
+    """A run over a named pipe; what it takes is looked at four times a second. Returns the samples."""
+    pipe, out = os.path.join(work, "piped.jsonl"), os.path.join(work, "piped")
+    os.mkfifo(pipe)
+    command = [BIN, "run", str(TASKS / "pipe"), "-n", "0", "-b", "1000", "-od", out, "-owt", "False", "--json", "--keep", "outputs"]
+    process = subprocess.Popen(command, cwd=work, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def generate():
+        with contextlib.suppress(BrokenPipeError), open(pipe, "w") as f:
+            for first in range(0, records, 1000):
+                f.write("".join(f'{{"id": {i}, "text": "a row that nobody keeps, number {i}"}}\n' for i in range(first, first + 1000)))
+
+    writer = threading.Thread(target=generate, daemon=True)
+    writer.start()
+    samples, part, run_folder = [], os.path.join(out, "output.part"), os.path.join(out, "output.run")
+    line_bytes = None
+    while process.poll() is None:
+        time.sleep(0.25)
+        with contextlib.suppress(OSError, AttributeError):
+            status = pathlib.Path(f"/proc/{process.pid}/status").read_text()
+            rss = int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) * 1024 / 1e6
+            size = os.path.getsize(part)
+            with open(part, "rb") as f:
+                head = f.read(65536)
+            if head[:1] == b"{" and line_bytes is None:
+                line_bytes = len(head) / max(1, head.count(b"\n"))
+            if line_bytes:
+                samples.append(Sample(int(size / line_bytes), rss, len(os.listdir(f"/proc/{process.pid}/fd")), folder_mb(run_folder), size / 1e6))
+    writer.join(5)
+    summary = json.loads(process.stdout.read().splitlines()[-1])
+    os.unlink(pipe)
+    if process.returncode != 0 or summary["ok"] != records:
+        raise Failed(f"the piped run ended with {process.returncode}, {summary.get('ok')} of {records} ok")
+    if output_lines(os.path.join(out, "output.jsonl")) != records:
+        raise Failed("the piped output is not whole")
+    shutil.rmtree(out)
+    return samples
 
 
 def capture(work):
@@ -281,7 +381,7 @@ def capture(work):
         thread.start()
         env = {**ENV, "SYGRA_BENCH_URL": f"http://127.0.0.1:{listener.getsockname()[1]}/v1"}
         out = os.path.join(work, "out")
-        ran = run([BIN, "run", TASK, "-n", 1, "-od", out, "-owt", "False", "--seed", SEED, "--json", *JOURNAL],
+        ran = run([BIN, "run", TASK, "-n", 1, "-od", out, "-owt", "False", "--seed", SEED, "--json", "--no-journal"],
                   work, env)
         Call(ran, 1)
         thread.join(10)

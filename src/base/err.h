@@ -29,7 +29,8 @@
     X(BUSY, "busy", "endpoint is busy", true)                                                                         \
     X(HOOK, "hook", "hook failed", false)                                                                             \
     X(HOST, "host", "hook host died", false)                                                                          \
-    X(MODEL, "model", "local model failed", false)
+    X(MODEL, "model", "local model failed", false)                                                                    \
+    X(TLS, "tls", "no secure connection", false)
 
 enum sg_error {
     SG_OK = 0,

@@ -6,8 +6,9 @@
  *               +---- back-off (full jitter) <---------+  while attempts are left and the outcome may be asked again
  *
  * Back-off after attempt k is drawn from [0, min(60 s, 1 s * 2^(k-1))] (Brooker 2015, "full jitter"); a Retry-After of the
- * endpoint is a lower bound, believed up to 120 s. Each attempt takes the next configured URL in turn. */
+ * endpoint is a lower bound, believed up to 120 s. site.h says which address an attempt goes to. */
 #include "calls/provider.h"
+#include "calls/site.h"
 
 #include <stdlib.h>
 
@@ -22,16 +23,14 @@ struct target {
     struct sg_url url;
     struct sg_endpoint *endpoint;
     struct sg_str headers;
-    struct sg_str place; /* host:port, where a model has several; else empty */
-    uint32_t in_flight;
 };
 
 struct sg_calls_model {
     struct sg_calls *calls;
     const struct sg_model_spec *spec;
     const struct sg_provider *provider; /* NULL: embedded */
-    struct target *targets;
-    uint32_t n_targets, next_target;
+    struct target *targets; /* parallel to sites */
+    struct sg_sites sites;
     int warned; /* the last code that was told to the user: each kind of trouble once in a row */
     struct sg_local *local;
     uint32_t local_in_flight;
@@ -45,6 +44,7 @@ struct sg_calls {
     struct sg_arena scratch; /* of the request or reply in hand */
     struct sg_calls_options options;
     struct sg_calls_model *models;
+    struct sg_site *sites, *last_site;
     struct sg_call *first; /* calls that have not ended */
     struct sg_calls_figures figures;
 };
@@ -82,13 +82,22 @@ static int add_header(struct sg_buf *b, struct sg_str key, const struct sg_json 
     return 0;
 }
 
+static struct sg_site *site_of(struct sg_calls *c, struct sg_str alias, struct sg_str url) {
+    for (struct sg_site *a = c->sites; a; a = (struct sg_site *)a->figures.next)
+        if (sg_str_eq(a->figures.model, alias) && sg_str_eq(a->figures.url, url)) return a;
+    struct sg_site *a = SG_NEW(&c->arena, struct sg_site);
+    a->figures.model = alias;
+    a->figures.url = url;
+    if (c->last_site) c->last_site->figures.next = &a->figures;
+    else c->sites = a;
+    return c->last_site = a;
+}
+
 static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, struct sg_err *err) {
     const struct sg_model_spec *s = m->spec;
-    struct sg_str url = s->urls[i];
-    while (url.n && url.p[url.n - 1] == '/') url.n--;
-    if (!sg_str_ends(url, sg_str(m->provider->path))) url = sg_str_join(&c->arena, url, sg_str(m->provider->path));
     struct target *t = &m->targets[i];
-    int rc = sg_url_parse(&c->arena, url, &t->url, err);
+    m->sites.at[i] = site_of(c, s->alias, s->urls[i]);
+    int rc = sg_url_parse(&c->arena, m->provider->url(&c->arena, s, i), &t->url, err);
     if (rc != 0) return sg_err_wrap(err, rc, "model %.*s", SG_ARG(s->alias));
     if (!sg_http_header_safe(s->tokens[i]))
         return sg_fail(err, SG_E_SYNTAX, "model %.*s: its token holds control characters", SG_ARG(s->alias));
@@ -98,20 +107,27 @@ static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, s
         rc = add_header(&b, s->extra_headers.members[k].key, &s->extra_headers.members[k].value, err);
     t->headers = sg_str_dup(&c->arena, sg_buf_view(&b));
     sg_buf_fini(&b);
-    t->endpoint = sg_http_endpoint(c->http, &t->url);
-    if (s->n_urls > 1) t->place = sg_str_printf(&c->arena, "%.*s:%u", SG_ARG(t->url.host), t->url.port);
+    struct sg_tls_trust trust = {.unchecked = s->tls.unchecked,
+                                 .ca = s->tls.ca,
+                                 .cert = s->tls.cert,
+                                 .system_file = s->tls.system_file,
+                                 .system_dir = s->tls.system_dir};
+    t->endpoint = sg_http_endpoint(c->http, &t->url, &trust);
+    if (!t->endpoint && rc == 0) rc = sg_fail(err, SG_E_LIMIT, "no thread can be started: see ulimit -u");
     return rc;
 }
 
 static int open_http(struct sg_calls *c, struct sg_calls_model *m, struct sg_err *err) {
-    m->provider = &sg_provider_openai;
-    m->n_targets = (uint32_t)m->spec->n_urls;
-    m->targets = SG_NEW_N(&c->arena, struct target, m->n_targets);
-    for (uint32_t i = 0; i < m->n_targets; i++) {
+    uint32_t n = (uint32_t)m->spec->n_urls;
+    m->provider = m->spec->type == SG_MODEL_AZURE_OPENAI ? &sg_provider_azure : &sg_provider_openai;
+    m->targets = SG_NEW_N(&c->arena, struct target, n);
+    m->sites = (struct sg_sites){
+        .at = SG_NEW_N(&c->arena, struct sg_site *, n), .n = n, .policy = m->spec->load_balancing};
+    for (uint32_t i = 0; i < n; i++) {
         int rc = open_target(c, m, i, err);
         if (rc != 0) return rc;
     }
-    return m->n_targets ? 0 : sg_fail(err, SG_E_MISSING, "model %.*s has no url", SG_ARG(m->spec->alias));
+    return n ? 0 : sg_fail(err, SG_E_MISSING, "model %.*s has no url", SG_ARG(m->spec->alias));
 }
 
 /* Nodes with the same file and sizes share one loaded model. */
@@ -167,17 +183,14 @@ static void drop_scratch(struct sg_call *c) {
     c->scratch_ = NULL;
 }
 
-static void enter_flight(struct sg_call *c) {
-    struct sg_calls_figures *f = &c->model->calls->figures;
-    if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
-    if (c->state_ == EXCHANGE) c->model->targets[c->url_].in_flight++;
-    else c->model->local_in_flight++;
-}
-
-static void leave_flight(struct sg_call *c) {
-    if (c->state_ == EXCHANGE || c->state_ == LOCAL) c->model->calls->figures.in_flight--;
-    if (c->state_ == EXCHANGE) c->model->targets[c->url_].in_flight--;
+/* How the attempt ended: 0, or an error. */
+static void leave_flight(struct sg_call *c, int status) {
+    struct sg_calls *cs = c->model->calls;
+    if (c->state_ == EXCHANGE || c->state_ == LOCAL) cs->figures.in_flight--;
     if (c->state_ == LOCAL) c->model->local_in_flight--;
+    if (c->state_ == EXCHANGE) /* a request that could not be made says nothing of the address */
+        sg_site_end(c->model->sites.at[c->url_], c->unwritten_ ? SG_E_CANCELED : status,
+                       sg_loop_now_ns(cs->loop));
     drop_scratch(c);
 }
 
@@ -218,7 +231,7 @@ static uint64_t backoff_ns(struct sg_call *c, int64_t retry_after_ms) {
 
 static void fail_or_retry(struct sg_call *c, int status, int64_t retry_after_ms, struct sg_err *err) {
     struct sg_calls *cs = c->model->calls;
-    leave_flight(c);
+    leave_flight(c, status);
     uint32_t allowed = c->model->spec->retry_attempts;
     if (!sg_error_retryable(status) || c->attempts >= allowed) {
         if (c->attempts > 1) sg_err_wrap(err, status, "after %u attempts", c->attempts);
@@ -244,7 +257,7 @@ static void succeed(struct sg_call *c, const struct sg_completion *done, uint64_
     f->completion_tokens += done->usage.completion_tokens;
     f->usage_unknown += !done->usage.known;
     f->latency_ns += c->latency_ns = latency_ns;
-    leave_flight(c);
+    leave_flight(c, 0);
     finish(c, 0, done, NULL);
 }
 
@@ -268,35 +281,10 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
     return 0;
 }
 
-static struct sg_str start_of(struct sg_calls *cs, struct sg_str body) {
-    struct sg_buf b = SG_BUF_INIT(0);
-    sg_redact_start(&b, body, 200);
-    if (b.n > 200) b.n = 200;
-    struct sg_str start = sg_str_dup(&cs->scratch, sg_buf_view(&b));
-    sg_buf_fini(&b);
-    return start;
-}
-
-/* The endpoint's own words for a refusal. */
-static struct sg_str refusal_text(struct sg_calls *cs, struct sg_str body, bool *quota) {
-    struct sg_json v;
-    *quota = false;
-    if (sg_json_parse(&cs->scratch, body, &v, NULL, NULL) != 0)
-        return start_of(cs, body);
-    const struct sg_json *e = sg_json_get(&v, SG_STR("error"));
-    const struct sg_json *code = e ? sg_json_get(e, SG_STR("code")) : NULL;
-    *quota = code && sg_json_is_text(code, SG_STR("insufficient_quota"));
-    const struct sg_json *text = e && e->type == SG_JSON_OBJECT ? sg_json_get(e, SG_STR("message")) : e;
-    if (!text) text = sg_json_get(&v, SG_STR("message"));
-    if (!text) text = sg_json_get(&v, SG_STR("detail"));
-    if (text && text->type == SG_JSON_STRING) return sg_json_text(text);
-    return start_of(cs, body);
-}
-
 static void on_refused(struct sg_call *c, const struct sg_http_reply *reply) {
     struct sg_err err;
     bool quota;
-    struct sg_str text = refusal_text(c->model->calls, reply->body, &quota);
+    struct sg_str text = sg_refusal_text(&c->model->calls->scratch, reply->body, &quota);
     int s = reply->status;
     bool again = (s == 408 || s == 429 || s >= 500) && !quota;
     int code = sg_fail(&err, again ? SG_E_BUSY : SG_E_STATUS, "model %.*s answered %d: %.*s",
@@ -337,15 +325,14 @@ static void on_exchange(struct sg_exchange *x, int status, const struct sg_http_
 
 static void start_exchange(struct sg_call *c) {
     struct sg_calls_model *m = c->model;
-    c->url_ = m->next_target;
-    m->next_target = m->next_target + 1 == m->n_targets ? 0 : m->next_target + 1;
+    c->url_ = sg_site_choose(&m->sites, c->url_, c->started_ns);
+    sg_site_begin(m->sites.at[c->url_]);
     c->http_ = (struct sg_exchange){.endpoint = m->targets[c->url_].endpoint,
                                     .write = write_exchange,
                                     .on_done = on_exchange,
                                     .ud = c,
                                     .timeout_ms = m->spec->timeout_ms};
     c->state_ = EXCHANGE;
-    enter_flight(c);
     sg_exchange_start(&c->http_);
 }
 
@@ -402,7 +389,7 @@ static void start_local(struct sg_call *c) {
     *messages = r.messages;
     c->local_ = (struct sg_local_request){.messages = messages, .on_done = on_local, .ud = c};
     c->state_ = LOCAL;
-    enter_flight(c);
+    c->model->local_in_flight++;
     if (rc != 0) {
         fail_or_retry(c, rc, -1, &err);
         return;
@@ -422,6 +409,7 @@ static void attempt(struct sg_call *c) {
     c->attempts++;
     c->started_ns = sg_loop_now_ns(cs->loop);
     f->attempts++;
+    if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
     if (c->model->provider) start_exchange(c);
     else start_local(c);
 }
@@ -437,6 +425,7 @@ void sg_call_start(struct sg_call *c) {
     c->attempts = c->attempts_before;
     c->request_hash = c->latency_ns = 0;
     c->unwritten_ = false;
+    c->url_ = SG_NO_SITE;
     c->scratch_ = NULL;
     link_call(cs, c);
     if (c->wait_before_ns) {
@@ -458,7 +447,7 @@ void sg_call_cancel(struct sg_call *c) {
     if (c->state_ == LOCAL) sg_local_cancel(c->model->local, &c->local_);
     if (c->state_ == BACKOFF || c->state_ == STARTING) sg_timer_stop(cs->loop, &c->backoff_);
     if (c->state_ == BACKOFF) cs->figures.backing_off--;
-    leave_flight(c);
+    leave_flight(c, SG_E_CANCELED);
     cs->figures.canceled++;
     c->state_ = IDLE;
     unlink_call(cs, c);
@@ -468,6 +457,10 @@ void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out) {
     *out = c->figures;
 }
 
+const struct sg_calls_address *sg_calls_addresses(const struct sg_calls *c) {
+    return c->sites ? &c->sites->figures : NULL;
+}
+
 static struct sg_calls_place local_place(const struct sg_calls_model *m) {
     uint32_t limit = m->calls->options.deterministic ? 1 : m->spec->sequences ? m->spec->sequences : SG_LOCAL_SEQUENCES;
     uint32_t busy = m->local_in_flight < limit ? m->local_in_flight : limit;
@@ -475,17 +468,21 @@ static struct sg_calls_place local_place(const struct sg_calls_model *m) {
         .model = m->spec->alias, .in_flight = busy, .waiting = m->local_in_flight - busy, .limit = limit};
 }
 
-static struct sg_calls_place remote_place(const struct sg_calls_model *m, uint32_t i) {
-    const struct target *t = &m->targets[i];
-    return (struct sg_calls_place){.model = m->spec->alias, .host = t->place, .in_flight = t->in_flight};
+/* The addresses of a model follow each other. */
+static bool is_of(const struct sg_calls_address *a, struct sg_str model) {
+    return a && sg_str_eq(a->model, model);
 }
 
 size_t sg_calls_places(const struct sg_calls *c, struct sg_calls_place *out, size_t max) {
     size_t n = 0;
-    for (const struct sg_calls_model *m = c->models; m; m = m->next) {
-        if (m->local && n++ < max) out[n - 1] = local_place(m);
-        for (uint32_t i = 0; i < m->n_targets; i++)
-            if (n++ < max) out[n - 1] = remote_place(m, i);
+    const struct sg_calls_address *before = NULL;
+    for (const struct sg_calls_address *a = sg_calls_addresses(c); a; before = a, a = a->next) {
+        bool several = is_of(before, a->model) || is_of(a->next, a->model);
+        struct sg_str url = several ? a->url : SG_STR_NONE;
+        if (n++ < max)
+            out[n - 1] = (struct sg_calls_place){.model = a->model, .url = url, .in_flight = a->in_flight};
     }
+    for (const struct sg_calls_model *m = c->models; m; m = m->next)
+        if (m->local && n++ < max) out[n - 1] = local_place(m);
     return n;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* calls: one call layer for every provider (design D9): abstract request -> encode -> policy -> exchange -> decode ->
- * outcome. The policy (attempts, back-off with full jitter, Retry-After, endpoints in turn, deadlines) is one for all;
+ * outcome. The policy (attempts, back-off with full jitter, Retry-After, choice of address, deadlines) is one for all;
  * providers are pure encoders and decoders; the embedded model is one more backend.
  *
  * Memory: a call is the caller's storage until its one callback. The request is asked for at each attempt, so a waiting or
@@ -66,7 +66,7 @@ struct sg_call {
     uint32_t attempts;     /* begun, with those of earlier lives */
     uint64_t request_hash; /* of the last body sent; 0: none yet, an embedded model, or not asked for */
     uint64_t latency_ns;   /* of the answer, in on_done */
-    uint32_t url_;
+    uint32_t url_; /* number of the address that the last attempt went to */
     uint64_t started_ns;
     struct sg_timer backoff_;
     struct sg_call *prev_, *next_;
@@ -90,9 +90,20 @@ struct sg_calls_figures {
 };
 void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out);
 
+/* What went to one address of a model; nodes that name the same model share it. */
+struct sg_calls_address {
+    const struct sg_calls_address *next;
+    struct sg_str model, url;                      /* alias; as configured */
+    uint64_t attempts, answered, failed, canceled; /* attempts are those, and those in flight */
+    uint64_t outs;                                 /* how often it was left out for a while */
+    uint32_t in_flight, peak_in_flight;
+};
+/* In the order in which the models were prepared. */
+const struct sg_calls_address *sg_calls_addresses(const struct sg_calls *c);
+
 /* Where calls go to: an address of a model, or an embedded model. Texts live as long as `c`. */
 struct sg_calls_place {
-    struct sg_str model, host; /* host: empty when the model has one address only, or is embedded */
+    struct sg_str model, url;    /* url: empty when the model has one address only, or is embedded */
     uint32_t in_flight, waiting; /* waiting: for a place among the sequences of an embedded model */
     uint32_t limit;              /* of calls in flight; 0: none but what the number of records brings */
 };

@@ -27,6 +27,12 @@ static void encode(struct sg_buf *out, const struct sg_model_spec *m, const stru
     sg_buf_ch(out, '}');
 }
 
+static struct sg_str url(struct sg_arena *a, const struct sg_model_spec *m, size_t i) {
+    struct sg_str base = m->urls[i];
+    while (base.n && base.p[base.n - 1] == '/') base.n--;
+    return sg_str_ends(base, SG_STR("/chat/completions")) ? base : sg_str_join(a, base, SG_STR("/chat/completions"));
+}
+
 static void headers(struct sg_buf *out, const struct sg_model_spec *m, struct sg_str token) {
     (void)m;
     if (sg_str_starts(token, SG_STR("Bearer "))) token = (struct sg_str){token.p + 7, token.n - 7};
@@ -119,4 +125,4 @@ struct sg_str sg_completion_clean(struct sg_arena *scratch, const struct sg_mode
 }
 
 const struct sg_provider sg_provider_openai = {
-    .name = "openai", .path = "/chat/completions", .headers = headers, .encode = encode, .decode = decode};
+    .name = "openai", .url = url, .headers = headers, .encode = encode, .decode = decode};

@@ -23,6 +23,8 @@ enum {
     FAULT_ATTEMPTS,
     SCRIPT,
     LOG,
+    TLS_CERT,
+    TLS_KEY,
 };
 
 static const struct sg_option options[] = {
@@ -49,6 +51,8 @@ static const struct sg_option options[] = {
     [SCRIPT] = {"script", NULL, SG_OPTION_TEXT, "FILE",
                 "JSON lines {match, reply|json|status, ...}; the first match answers"},
     [LOG] = {"log", NULL, SG_OPTION_TEXT, "FILE", "write one JSON line for each request"},
+    [TLS_CERT] = {"tls_cert", NULL, SG_OPTION_TEXT, "FILE", "serve https, with the certificate chain of this PEM file"},
+    [TLS_KEY] = {"tls_key", NULL, SG_OPTION_TEXT, "FILE", "and its private key, without a pass phrase"},
     {0},
 };
 
@@ -78,6 +82,8 @@ static int run(const struct sg_args *a) {
         .fault_attempts = (uint32_t)sg_arg_number(a, FAULT_ATTEMPTS, 0),
         .script = sg_arg_text(a, SCRIPT, NULL),
         .log = sg_arg_text(a, LOG, NULL),
+        .tls_cert = sg_arg_text(a, TLS_CERT, NULL),
+        .tls_key = sg_arg_text(a, TLS_KEY, NULL),
     };
     struct sg_loop *loop;
     struct sg_mock *mock = NULL;
@@ -89,7 +95,7 @@ static int run(const struct sg_args *a) {
         fprintf(stderr, "sygra mock: %s:%u: %s\n", o.host, o.port, err.text);
         return SG_EXIT_ERROR;
     }
-    printf("http://%s:%u/v1\n", o.host, sg_mock_port(mock));
+    printf("%s://%s:%u/v1\n", o.tls_cert ? "https" : "http", o.host, sg_mock_port(mock));
     fflush(stdout);
     sg_loop_on_signal(loop, on_signal, loop);
     sg_loop_run(loop);

@@ -80,7 +80,8 @@ void sg_env_load(struct sg_env *e, struct sg_arena *a, struct sg_diags *d) {
     for (char **p = environ; p && *p; p++) {
         struct sg_str s = sg_str(*p);
         size_t equals = sg_str_find(s, '=', 0);
-        if (equals < s.n && sg_str_starts(s, SG_STR("SYGRA_"))) /* nothing else is asked for */
+        bool asked_for = sg_str_starts(s, SG_STR("SYGRA_")) || sg_str_starts(s, SG_STR("SSL_CERT_"));
+        if (equals < s.n && asked_for)
             set(e, a, (struct sg_str){s.p, equals}, (struct sg_str){s.p + equals + 1, s.n - equals - 1}, false);
     }
     read_file(e, a, d);

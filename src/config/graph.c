@@ -144,10 +144,10 @@ static const struct {
     int issue; /* not built yet */
 } node_types[] = {
     {"llm", SG_SECTION_LLM, SG_NODE_LLM, 0},
+    {"multi_llm", SG_SECTION_MULTI_LLM, SG_NODE_MULTI_LLM, 0},
     {"weighted_sampler", SG_SECTION_SAMPLER, SG_NODE_SAMPLER, 0},
     {"lambda", SG_SECTION_LAMBDA, SG_NODE_LAMBDA, 0},
     {"subgraph", SG_SECTION_SUBGRAPH, SG_NODE_SUBGRAPH, 0},
-    {"multi_llm", SG_SECTION_LAMBDA, SG_NODE_LAMBDA, 3},
     {"agent", SG_SECTION_LAMBDA, SG_NODE_LAMBDA, SG_KEY_LATER},
 };
 #define N_TYPES (sizeof node_types / sizeof *node_types)
@@ -157,7 +157,7 @@ static bool node_type(const struct level *l, const struct sg_node_source *s, siz
     for (size_t i = 0; i < N_TYPES; i++) words[i] = node_types[i].name;
     *type = N_TYPES;
     return sg_cfg_require(l->c, s->map, s->mark, s->path, "node_type",
-                          "it can be llm, weighted_sampler, lambda or subgraph") &&
+                          "it can be llm, multi_llm, weighted_sampler, lambda or subgraph") &&
            sg_cfg_word(l->c, s->map, s->path, "node_type", words, N_TYPES, type) && *type < N_TYPES;
 }
 
@@ -202,6 +202,8 @@ static void read_kind(const struct level *l, const struct sg_yaml_pair *pair, co
         sg_cfg_not_yet(c, sg_yaml_get(s->map, "node_type")->mark, s->path, node_types[type].issue, what.p);
     } else if (out->kind == SG_NODE_LLM) {
         sg_cfg_node_llm(c, s, out);
+    } else if (out->kind == SG_NODE_MULTI_LLM) {
+        sg_cfg_node_multi_llm(c, s, out);
     } else if (out->kind == SG_NODE_SAMPLER) {
         sg_cfg_node_sampler(c, s, out);
     } else if (out->kind == SG_NODE_LAMBDA) {

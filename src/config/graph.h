@@ -28,6 +28,7 @@ struct sg_node_source {
 /* The keys of all kinds, and those of the plain ones; the kind is known. */
 void sg_cfg_node_common(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out);
 void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out);
+void sg_cfg_node_multi_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out);
 void sg_cfg_node_sampler(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out);
 void sg_cfg_node_lambda(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out);
 

@@ -49,6 +49,7 @@ struct sg_key_row {
 #define SG_SECTION_PROPERTIES "graph_config.graph_properties"
 #define SG_SECTION_NODE "graph_config.nodes.*"
 #define SG_SECTION_LLM "graph_config.nodes.* (llm)"
+#define SG_SECTION_MULTI_LLM "graph_config.nodes.* (multi_llm)"
 #define SG_SECTION_SAMPLER "graph_config.nodes.* (weighted_sampler)"
 #define SG_SECTION_ATTRIBUTE "graph_config.nodes.*.attributes.* (weighted_sampler)"
 #define SG_SECTION_LAMBDA "graph_config.nodes.* (lambda)"

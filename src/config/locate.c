@@ -109,7 +109,7 @@ const struct sg_task_file *sg_cfg_task(struct sg_cfg *c, struct sg_str name, str
     return NULL;
 }
 
-struct sg_str sg_cfg_file(struct sg_cfg *c, struct sg_str file, struct sg_mark mark, struct sg_str path) {
+struct sg_str sg_cfg_path(struct sg_cfg *c, struct sg_str file, bool or_folder, struct sg_mark mark, struct sg_str path) {
     struct sg_str here = sg_str_dup(c->a, file), there = joined(c, c->folder, file);
     struct sg_file_info info;
     if (has_nul(file) || file.n == 0) {
@@ -123,7 +123,12 @@ struct sg_str sg_cfg_file(struct sg_cfg *c, struct sg_str file, struct sg_mark m
                     here.p[0] == '/' ? 0 : (int)there.n, there.p);
         return here;
     }
-    if (info.is_dir) sg_error_at(c->d, mark, path, "name a file", "%.*s is a folder", SG_ARG(found));
+    if (info.is_dir && !or_folder)
+        sg_error_at(c->d, mark, path, "name a file", "%.*s is a folder", SG_ARG(found));
     sg_cfg_origin(c, "%.*s: %.*s", SG_ARG(path), SG_ARG(found));
     return found;
+}
+
+struct sg_str sg_cfg_file(struct sg_cfg *c, struct sg_str file, struct sg_mark mark, struct sg_str path) {
+    return sg_cfg_path(c, file, false, mark, path);
 }

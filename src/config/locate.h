@@ -23,5 +23,7 @@ const struct sg_task_file *sg_cfg_task(struct sg_cfg *c, struct sg_str name, str
 
 /* The path as it will be opened; reported and returned as it stands when there is no such file. */
 struct sg_str sg_cfg_file(struct sg_cfg *c, struct sg_str file, struct sg_mark mark, struct sg_str path);
+/* The same, where a folder may be named instead. */
+struct sg_str sg_cfg_path(struct sg_cfg *c, struct sg_str file, bool or_folder, struct sg_mark mark, struct sg_str path);
 
 #endif

@@ -237,7 +237,7 @@ static const struct {
     {"vllm", SG_MODEL_VLLM, 0},
     {"openai", SG_MODEL_OPENAI, 0},
     {"llama", SG_MODEL_LLAMA, 0},
-    {"azure_openai", -1, 6},
+    {"azure_openai", SG_MODEL_AZURE_OPENAI, 0},
     {"azure", -1, 6},
     {"tgi", -1, 6},
     {"ollama", -1, 6},
@@ -255,7 +255,7 @@ static bool set_type(struct model *m) {
     const char *words[N_TYPES];
     size_t found = N_TYPES;
     for (size_t i = 0; i < N_TYPES; i++) words[i] = types[i].name;
-    if (!sg_cfg_require(m->c, m->merged, m->mark, m->path, "model_type", "it can be vllm, openai or llama") ||
+    if (!sg_cfg_require(m->c, m->merged, m->mark, m->path, "model_type", "it can be vllm, openai, azure_openai or llama") ||
         !sg_cfg_word(m->c, m->merged, m->path, "model_type", words, N_TYPES, &found) || found == N_TYPES)
         return false;
     if (types[found].type >= 0) {
@@ -300,6 +300,15 @@ static void set_numbers(struct model *m) {
 
 /* --- addresses -------------------------------------------------------------------------------------------------- */
 
+/* Azure's portal shows addresses with their version behind them. */
+#define VERSION_QUERY "?api-version="
+
+static struct sg_str without_version(struct sg_str url) {
+    size_t at = sg_str_find(url, '?', 0);
+    bool version = sg_str_starts((struct sg_str){url.p + at, url.n - at}, SG_STR(VERSION_QUERY));
+    return version ? (struct sg_str){url.p, at} : url;
+}
+
 static bool has_control(struct sg_str s) {
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7F) return true;
@@ -318,8 +327,13 @@ static const char *bad_authority(struct sg_str s) {
     return s.p[end] == ':' && port >= 1 && port <= 65535 ? NULL : "its port is no number from 1 to 65535";
 }
 
+static bool is_https(struct sg_str url) {
+    return sg_str_starts(url, SG_STR("https://"));
+}
+
 static struct sg_str authority_of(struct sg_str url) {
-    struct sg_str rest = {url.p + 7, url.n - 7};
+    size_t scheme = is_https(url) ? sizeof "https://" - 1 : sizeof "http://" - 1;
+    struct sg_str rest = {url.p + scheme, url.n - scheme};
     rest.n = sg_str_find(rest, '/', 0);
     return rest;
 }
@@ -327,7 +341,7 @@ static struct sg_str authority_of(struct sg_str url) {
 static const char *bad_url(struct sg_str url) {
     if (url.n == 0) return "it is empty";
     if (has_control(url) || sg_str_find(url, ' ', 0) < url.n) return "it holds blanks or control characters";
-    if (!sg_str_starts(url, SG_STR("http://"))) return "it must begin with http://";
+    if (!is_https(url) && !sg_str_starts(url, SG_STR("http://"))) return "it must begin with http:// or https://";
     if (sg_str_find(url, '?', 0) < url.n || sg_str_find(url, '#', 0) < url.n)
         return "it must be a base address, without ? or #";
     return bad_authority(authority_of(url));
@@ -342,10 +356,6 @@ static void check_url(struct model *m, struct sg_str url, struct sg_mark mark) {
     struct sg_cfg *c = m->c;
     struct sg_str path = key_path(m, "url");
     if (mark.line == 0) mark = m->mark;
-    if (sg_str_starts(url, SG_STR("https://"))) {
-        sg_cfg_not_yet(c, mark, path, 3, sg_str_printf(c->a, "https (of model `%.*s`)", SG_ARG(m->alias)).p);
-        return;
-    }
     const char *why = bad_url(url);
     if (why)
         sg_error_at(c->d, mark, path, "an address looks like http://localhost:8000/v1",
@@ -353,11 +363,54 @@ static void check_url(struct model *m, struct sg_str url, struct sg_mark mark) {
                     why);
 }
 
+static bool is_version(struct sg_str s) {
+    bool plain = s.n > 0;
+    for (size_t i = 0; i < s.n; i++)
+        plain &= (s.p[i] >= '0' && s.p[i] <= '9') || (s.p[i] >= 'a' && s.p[i] <= 'z') || s.p[i] == '-';
+    return plain;
+}
+
+static void refuse_version(struct model *m, struct sg_str version) {
+    struct sg_str what = sg_str_printf(m->c->a, "model `%.*s` has no api_version", SG_ARG(m->alias));
+    if (version.n)
+        what = sg_str_printf(m->c->a, "the api_version \"%.*s\" of model `%.*s` is not like 2024-10-21",
+                             SG_ARG(version), SG_ARG(m->alias));
+    struct sg_str help = sg_str_printf(m->c->a,
+                                       "write api_version: 2024-10-21 into the model's entry, or %s=2024-10-21 into "
+                                       ".env; an address that ends in /openai/v1 needs none",
+                                       variable(m, "API_VERSION"));
+    sg_error_at(m->c->d, mark_of(m, "api_version"), key_path(m, "api_version"), help.p, "%s", what.p);
+}
+
+/* One version for all addresses; an address may bring its own, and those of the API without versions need none. */
+static void set_version(struct model *m, size_t i) {
+    struct sg_model_spec *s = m->spec;
+    struct sg_str url = s->urls[i], version = SG_STR_NONE;
+    s->urls[i] = without_version(url);
+    sg_cfg_text(m->merged, "api_version", &version);
+    if (s->urls[i].n < url.n) {
+        size_t at = s->urls[i].n + sizeof VERSION_QUERY - 1;
+        version = (struct sg_str){url.p + at, url.n - at};
+    }
+    bool unversioned = memmem(url.p, url.n, "/openai/v1", 10) != NULL;
+    s->api_versions[i] = unversioned ? SG_STR_NONE : version;
+    if (!unversioned && !is_version(version) && (i == 0 || version.n)) /* what is missing is said once */
+        refuse_version(m, version);
+}
+
+static void set_load_balancing(struct model *m) {
+    static const char *const words[] = {[SG_LEAST_REQUESTS] = "least_requests", [SG_ROUND_ROBIN] = "round_robin"};
+    size_t found = SG_LEAST_REQUESTS;
+    sg_cfg_word(m->c, m->merged, m->path, "load_balancing", words, 2, &found);
+    m->spec->load_balancing = (enum sg_load_balancing)found;
+}
+
 static void set_urls(struct model *m) {
     struct sg_model_spec *s = m->spec;
     const struct sg_yaml *value = sg_yaml_get(m->merged, "url");
     struct sg_name *names = sg_cfg_names(m->c, value, &s->n_urls);
     s->urls = SG_NEW_N(m->c->a, struct sg_str, s->n_urls);
+    s->api_versions = SG_NEW_N(m->c->a, struct sg_str, s->n_urls);
     if (s->n_urls == 0 && (!value || sg_key_kind_fits(SG_KEY_TEXT | SG_KEY_TEXTS, value))) {
         const char *help =
             sg_str_printf(m->c->a, "write %s=http://host:port/v1 into .env, or url: in the model's entry",
@@ -367,8 +420,10 @@ static void set_urls(struct model *m) {
     }
     for (size_t i = 0; i < s->n_urls; i++) {
         s->urls[i] = sg_str_trim(names[i].text);
+        if (s->type == SG_MODEL_AZURE_OPENAI) set_version(m, i);
         check_url(m, s->urls[i], names[i].mark);
     }
+    set_load_balancing(m);
 }
 
 /* --- tokens ----------------------------------------------------------------------------------------------------- */
@@ -411,8 +466,10 @@ static void set_tokens(struct model *m) {
         s->tokens[i] = n == 1 ? given[0].text : i < n ? given[i].text : SG_STR_NONE;
 }
 
+/* A token for https does not go over plain http to the same host. */
 static bool same_origin(struct sg_str a, struct sg_str b) {
-    if (bad_url(a) || bad_url(b)) return false;
+    b = without_version(b);
+    if (bad_url(a) || bad_url(b) || is_https(a) != is_https(b)) return false;
     struct sg_str x = authority_of(a), y = authority_of(b);
     return x.n == y.n && strncasecmp(x.p, y.p, x.n) == 0;
 }
@@ -502,6 +559,18 @@ static void set_parameters(struct model *m) {
     m->spec->special_tokens = tokens ? sg_yaml_to_json(m->c->a, tokens) : sg_json_array(NULL, 0);
 }
 
+/* The newer models refuse `max_tokens`; tasks that were written for older ones go on with them (spec-models 1.8). */
+static void rename_max_tokens(struct sg_arena *a, struct sg_model_spec *s) {
+    const struct sg_json *p = &s->parameters;
+    if (!sg_str_starts(s->wire_name, SG_STR("gpt-5")) || sg_json_get(p, SG_STR("max_completion_tokens"))) return;
+    struct sg_member *members = SG_NEW_N(a, struct sg_member, p->n);
+    for (uint32_t i = 0; i < p->n; i++) {
+        members[i] = p->members[i];
+        if (sg_str_eq(members[i].key, SG_STR("max_tokens"))) members[i].key = SG_STR("max_completion_tokens");
+    }
+    s->parameters = sg_json_object(members, p->n);
+}
+
 static void set_wire_name(struct model *m) {
     m->spec->wire_name = m->alias;
     sg_cfg_text(m->merged, "model", &m->spec->wire_name);
@@ -528,9 +597,11 @@ static void fill(struct model *m) {
         set_llama(m);
         return;
     }
+    if (m->spec->type == SG_MODEL_AZURE_OPENAI) rename_max_tokens(m->c->a, m->spec);
     set_urls(m);
     set_tokens(m);
     bind_tokens(m);
+    sg_models_set_tls(m->c, m->merged, m->spec, m->path);
 }
 
 struct sg_model_spec *sg_models_resolve(struct sg_cfg *c, const struct sg_yaml *node_model, struct sg_mark mark,

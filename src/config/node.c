@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #define MAX_OUTPUT_KEYS 1000
+#define MAX_CHILDREN 100
 
 static const char *const roles[] = {"system", "user", "assistant", "tool"};
 #define N_ROLES (sizeof roles / sizeof *roles)
@@ -185,13 +186,18 @@ static void set_names(struct sg_cfg *c, const struct sg_node_source *s, struct s
                     "a list of `output_keys` needs a `post_process` that fills them");
 }
 
-void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
+/* What llm and multi_llm nodes have in common. */
+static void read_asking(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
     out->pre_process = sg_cfg_hook(c, sg_yaml_get(s->map, "pre_process"), key_path(c, s, "pre_process"));
     out->post_process = sg_cfg_hook(c, sg_yaml_get(s->map, "post_process"), key_path(c, s, "post_process"));
     set_names(c, s, out);
     if (sg_cfg_require(c, s->map, s->mark, s->path, "prompt", "write prompt: and below it - user: \"...\"") &&
         sg_cfg_get(s->map, "prompt", SG_YAML_LIST))
         read_prompt(c, s, sg_yaml_get(s->map, "prompt"), out);
+}
+
+void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
+    read_asking(c, s, out);
     if (sg_cfg_require(c, s->map, s->mark, s->path, "model", "write model: {name: ...}") && !c->idle)
         out->model =
             sg_models_resolve(c, sg_yaml_get(s->map, "model"), sg_yaml_find(s->map, SG_STR("model"))->key_node->mark,
@@ -200,6 +206,58 @@ void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg
         sg_warning_at(c->d, sg_yaml_find(s->map, SG_STR("structured_output"))->key_node->mark,
                       key_path(c, s, "structured_output"), "put it inside `model`",
                       "`structured_output` has no effect beside `model`");
+}
+
+/* --- multi_llm -------------------------------------------------------------------------------------------------- */
+
+static void read_child(struct sg_cfg *c, const struct sg_yaml_pair *pair, struct sg_str path,
+                       struct sg_child_spec *out) {
+    struct sg_mark mark = pair->key_node->mark;
+    out->label = (struct sg_name){pair->key, mark};
+    if (pair->key.n == 0) sg_error_at(c->d, mark, path, NULL, "a model needs a label");
+    if (pair->value->kind != SG_YAML_MAP)
+        sg_error_at(c->d, pair->value->mark.line ? pair->value->mark : mark, path, "write label: {name: ...}",
+                    "a model is a map with the `name` of an entry of models.yaml, not %s",
+                    sg_cfg_show(c, pair->value));
+    else if (!c->idle) out->model = sg_models_resolve(c, pair->value, mark, path);
+}
+
+static void read_children(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
+    struct sg_str path = key_path(c, s, "models");
+    const struct sg_yaml *map = sg_cfg_get(s->map, "models", SG_YAML_MAP);
+    if (!sg_cfg_require(c, s->map, s->mark, s->path, "models", "write models: {label: {name: ...}, ...}") || !map)
+        return;
+    if (map->n == 0) sg_error_at(c->d, map->mark, path, NULL, "the node has no models");
+    if (map->n > MAX_CHILDREN)
+        sg_error_at(c->d, map->mark, path, NULL, "more than %d models in one node", MAX_CHILDREN);
+    out->children = SG_NEW_N(c->a, struct sg_child_spec, map->n);
+    for (size_t i = 0; i < map->n && i < MAX_CHILDREN && !sg_cfg_enough(c); i++)
+        read_child(c, &map->pairs[i], sg_cfg_key(c, path, map->pairs[i].key), &out->children[out->n_children++]);
+}
+
+static void read_combine(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
+    const struct sg_yaml *keys = sg_yaml_get(s->map, "output_keys");
+    const struct sg_yaml_pair *combine = sg_yaml_find(s->map, SG_STR("multi_llm_post_process"));
+    out->combine = sg_cfg_hook(c, combine ? combine->value : NULL, key_path(c, s, "multi_llm_post_process"));
+    if (out->strategy != SG_ENSEMBLE && out->combine.kind != SG_HOOK_NONE)
+        sg_error_at(c->d, combine->key_node->mark, key_path(c, s, "multi_llm_post_process"),
+                    "use post_process, which gets the one reply",
+                    "`multi_llm_post_process` puts the results of an ensemble together; this strategy gives one result");
+    if (out->strategy == SG_ENSEMBLE && out->combine.kind == SG_HOOK_NONE && keys && keys->kind == SG_YAML_LIST)
+        sg_error_at(c->d, keys->mark, key_path(c, s, "output_keys"),
+                    "name one key, or add multi_llm_post_process: {jq: \"...\"}",
+                    "a list of `output_keys` needs a `multi_llm_post_process` that fills them");
+}
+
+void sg_cfg_node_multi_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
+    static const char *const words[] = {
+        [SG_ENSEMBLE] = "ensemble", [SG_BALANCE] = "balance", [SG_FALLBACK] = "fallback"};
+    size_t strategy = SG_ENSEMBLE;
+    read_asking(c, s, out);
+    sg_cfg_word(c, s->map, s->path, "strategy", words, sizeof words / sizeof *words, &strategy);
+    out->strategy = (enum sg_strategy)strategy;
+    read_children(c, s, out);
+    read_combine(c, s, out);
 }
 
 /* --- weighted_sampler ------------------------------------------------------------------------------------------- */

@@ -94,7 +94,7 @@ struct sg_output_resumed {
     struct sg_source_from from; /* for sg_source_options */
     uint64_t position;          /* all before it are finished; others of `from.finished` are behind it */
     struct sg_run_totals totals;
-    const struct sg_call_row *again; /* calls of unfinished records that are to be tried again, by position */
+    const struct sg_call_row *again; /* calls of unfinished records that failed, or are to be tried again, by position */
     size_t n_again;
     uint64_t repeated;               /* answered calls of unfinished records: they are asked again */
     bool restarted;                  /* the machine was restarted since */

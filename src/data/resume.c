@@ -271,7 +271,8 @@ static int load_records(struct resume *r) {
 static bool on_call(void *ud, const struct sg_call_row *c) {
     struct resume *r = ud;
     r->repeated += c->state == SG_CALL_ANSWERED;
-    if (c->state == SG_CALL_AGAIN) *SG_PUSH(&r->k->arena, r->again, r->n_again, r->cap_again) = *c;
+    if (c->state == SG_CALL_AGAIN || c->state == SG_CALL_FAILED)
+        *SG_PUSH(&r->k->arena, r->again, r->n_again, r->cap_again) = *c;
     return true;
 }
 

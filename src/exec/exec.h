@@ -25,8 +25,8 @@ struct sg_exec_options {
     struct sg_output *output;
     uint64_t seed;
     uint64_t first; /* lowest position of the source */
-    /* Calls that an earlier life of the run began and that are to be tried again, by position: their attempts and their
-     * back-off go on. */
+    /* Calls that an earlier life of the run began, by position: the attempts and the back-off of those that are to be tried
+     * again go on; a fallback passes over those that failed. */
     const struct sg_call_row *again;
     size_t n_again;
     uint32_t in_flight; /* records under way at most */

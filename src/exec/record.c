@@ -22,10 +22,17 @@ static struct sg_str task_name(const struct task *t) {
 
 enum verdict sg_task_fail_err(struct task *t, int code, const struct sg_err *err) {
     struct record *r = t->record;
+    if (t->parent) { /* what that means is its parent's to say */
+        t->failure = sg_alloc(&r->arena, sizeof *t->failure);
+        *t->failure = *err;
+        t->failure->code = code;
+        return FAIL;
+    }
     if (r->failing) return FAIL; /* the first one counts */
     r->err = *err;
     r->err.code = code;
     r->err_node = task_name(t);
+    r->failed_attempts = t->failed_attempts;
     return FAIL;
 }
 
@@ -40,15 +47,18 @@ enum verdict sg_task_fail(struct task *t, int code, const char *fmt, ...) {
     return sg_task_fail_err(t, code, &err);
 }
 
+bool sg_task_cancel(struct task *t) {
+    if (!t->running) return false;
+    if (t->call_waits) sg_call_cancel(&t->call);
+    if (t->hook_waits) sg_hook_cancel(t->record->exec->o.hooks, &t->hook);
+    t->running = t->call_waits = t->hook_waits = false;
+    for (size_t i = 0; i < t->n_children; i++) sg_task_cancel(&t->children[i]);
+    return true;
+}
+
 static void cancel_tasks(struct record *r) {
-    for (size_t i = 0; i < r->n_tasks; i++) {
-        struct task *t = &r->tasks[i];
-        if (!t->running) continue;
-        if (t->call_waits) sg_call_cancel(&t->call);
-        if (t->hook_waits) sg_hook_cancel(r->exec->o.hooks, &t->hook);
-        t->running = t->call_waits = t->hook_waits = false;
-        r->pending--;
-    }
+    for (size_t i = 0; i < r->n_tasks; i++)
+        if (sg_task_cancel(&r->tasks[i])) r->pending--;
 }
 
 static void fail_record(struct record *r) {
@@ -75,6 +85,10 @@ void sg_task_update_object(struct task *t, const struct sg_json *object) {
 static void end_task(struct task *t, enum verdict v) {
     struct record *r = t->record;
     t->running = false;
+    if (t->parent) {
+        t->parent->kind->on_child(t, v);
+        return;
+    }
     r->pending--;
     if (v == FAIL && !r->failing) {
         r->failing = true;
@@ -123,6 +137,8 @@ static const struct node_kind *kind_of(const struct sg_plan_node *n) {
     switch (n->kind) {
     case SG_NODE_LLM:
         return &sg_node_kind_llm;
+    case SG_NODE_MULTI_LLM:
+        return &sg_node_kind_multi_llm;
     case SG_NODE_SAMPLER:
         return &sg_node_kind_sampler;
     case SG_NODE_LAMBDA:
@@ -136,15 +152,13 @@ static const struct node_kind *kind_of(const struct sg_plan_node *n) {
     return NULL;
 }
 
-static void init_task(struct record *r, size_t i, const struct sg_plan_node *n, const struct node_kind *kind,
-                      const struct sg_plan_out *out) {
-    struct task *t = task_at(r, i);
-    /* Not the union: 500 bytes that its user sets anyway. */
+/* Not the union: 500 bytes that its user sets anyway. */
+static void clear_task(struct task *t, struct record *r, const struct sg_plan_node *n, const struct node_kind *kind) {
     t->record = r;
     t->node = n;
     t->kind = kind;
-    t->out = out;
-    t->visit = n ? r->visits[n - r->exec->plan->nodes]++ : 0;
+    t->out = NULL;
+    t->visit = 0;
     t->step = 0;
     t->running = true;
     t->state = (state_view)r->state;
@@ -156,6 +170,41 @@ static void init_task(struct record *r, size_t i, const struct sg_plan_node *n, 
     t->turn = 0;
     t->hook_waits = t->call_waits = false;
     t->mapped = NULL;
+    t->model = n ? n->model : SG_NONE;
+    t->result = NULL;
+    t->ordinal = t->failed_attempts = t->pending_children = 0;
+    t->parent = t->children = NULL;
+    t->failure = NULL;
+    t->n_children = 0;
+}
+
+static void init_task(struct record *r, size_t i, const struct sg_plan_node *n, const struct node_kind *kind,
+                      const struct sg_plan_out *out) {
+    struct task *t = task_at(r, i);
+    clear_task(t, r, n, kind);
+    t->out = out;
+    if (n) t->visit = r->visits[n - r->exec->plan->nodes]++;
+}
+
+/* --- children ----------------------------------------------------------------------------------------------------------------- */
+
+void sg_child_tasks(struct task *t, size_t n, const struct node_kind *kind) {
+    t->children = SG_NEW_N(&t->record->arena, struct task, n);
+    t->n_children = n;
+    for (size_t i = 0; i < n; i++) {
+        struct task *c = &t->children[i];
+        clear_task(c, t->record, t->node, kind);
+        c->running = false;
+        c->parent = t;
+        c->ordinal = (uint32_t)i;
+        c->visit = t->visit;
+        c->state = t->state;
+    }
+}
+
+void sg_child_start(struct task *child) {
+    child->running = true;
+    run_task(child);
 }
 
 /* All tasks exist before the first one runs: the array does not move while they do. `pending` holds one more until all are

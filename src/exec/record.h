@@ -3,6 +3,7 @@
  *
  *   record:  START's routing -> superstep (tasks run side by side) -> merge -> superstep ... -> output map -> end
  *   task:    the steps of its node kind, one after the other; a step goes on at once, waits for a callback, or fails
+ *   child:   a task within a task: what a multi_llm node asks one of its models
  *
  * Invariants: tasks of a step see one snapshot (record->state does not change while they run); updates are merged in the
  * order of node numbers, which is the order of names; values live in the record's arena. */
@@ -26,10 +27,12 @@ struct step {
 struct node_kind {
     const char *name;
     const struct step *steps; /* ends in a NULL name */
+    /* A child of a task of this kind has ended: NEXT or FAIL. */
+    void (*on_child)(struct task *child, enum verdict v);
 };
 
-extern const struct node_kind sg_node_kind_llm, sg_node_kind_sampler, sg_node_kind_lambda, sg_node_kind_connector,
-    sg_node_kind_start, sg_node_kind_output;
+extern const struct node_kind sg_node_kind_llm, sg_node_kind_multi_llm, sg_node_kind_sampler, sg_node_kind_lambda,
+    sg_node_kind_connector, sg_node_kind_start, sg_node_kind_output;
 
 /* A state: one value a slot, NULL when never written. Slots are the plan's keys, then the columns of the first row. */
 typedef const struct sg_json *const *state_view;
@@ -60,8 +63,19 @@ struct task {
     };
     bool hook_waits, call_waits;
     enum verdict (*on_result)(struct task *t, const struct sg_json *results); /* of the hook that waits */
-    struct sg_json completion;                                                /* llm: the message that came back */
     const struct sg_json **mapped;                                            /* output: transformed fields */
+    /* llm, and the children of multi_llm */
+    int model;                    /* number in the plan */
+    uint32_t ordinal;             /* of the call, within the visit */
+    uint32_t failed_attempts;     /* of the call, when it failed */
+    struct sg_json completion;    /* the message that came back */
+    const struct sg_json *result; /* the object that the node returns, or NULL */
+    /* A child is no task of the step: its parent stands for it. */
+    struct task *parent;
+    struct sg_err *failure; /* of a child */
+    struct task *children;  /* in the record's arena */
+    size_t n_children;
+    uint32_t pending_children; /* started, not ended */
 };
 
 struct record {
@@ -124,6 +138,11 @@ void sg_record_drop(struct record *r);  /* cancels what runs */
 void sg_task_go(struct task *t, enum verdict v);
 enum verdict sg_task_fail(struct task *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 enum verdict sg_task_fail_err(struct task *t, int code, const struct sg_err *err);
+/* Children of a task, numbered, that see its state. A child that fails does not fail the record: the kind's on_child says
+ * what its end means. */
+void sg_child_tasks(struct task *t, size_t n, const struct node_kind *kind);
+void sg_child_start(struct task *child);
+bool sg_task_cancel(struct task *t); /* with its children; false when it did not run */
 void sg_task_update(struct task *t, int slot, const struct sg_json *value);
 /* Every known key of a hook's object becomes an update; others are dropped (spec-core 5.2). */
 void sg_task_update_object(struct task *t, const struct sg_json *object);
@@ -144,6 +163,11 @@ typedef enum verdict hook_result_fn(struct task *t, const struct sg_json *result
 enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, hook_result_fn *on_result);
 /* Steps shared by node kinds. */
 enum verdict sg_step_route(struct task *t); /* conditional edges */
+enum verdict sg_step_pre(struct task *t);   /* llm_steps.c */
+enum verdict sg_step_call(struct task *t);
+enum verdict sg_step_post(struct task *t);  /* sets the result */
+enum verdict sg_step_write(struct task *t); /* the result to updates */
+bool sg_call_gave_up(const struct task *t); /* its call used up its attempts in an earlier life of the run */
 /* One object, or null for none; else the task fails, naming `what`. */
 enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
                            const struct sg_json **out);

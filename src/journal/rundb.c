@@ -48,7 +48,7 @@ static const char *const texts[SG_STATEMENTS] = {
     [FORGET_RECORDS] = "DELETE FROM records WHERE position>=? AND position<?",
     [FORGET_OK_RECORDS] = "DELETE FROM records WHERE position>=? AND position<? AND outcome=0",
     [FORGET_CALLS] = "DELETE FROM calls WHERE position>=? AND position<?",
-    [FORGET_OTHER_CALLS] = "DELETE FROM calls WHERE position>=? AND position<? AND state<>3",
+    [FORGET_OTHER_CALLS] = "DELETE FROM calls WHERE position>=? AND position<? AND state NOT IN (2,3)",
     [GET_PROGRESS] = "SELECT " PROGRESS_COLUMNS " FROM progress WHERE id=?",
     [GET_RECORDS] = "SELECT " RECORD_COLUMNS " FROM records WHERE position>=? ORDER BY position",
     [GET_CALLS] = "SELECT " CALL_COLUMNS " FROM calls WHERE position>=? AND position<? "

@@ -155,8 +155,8 @@ int sg_rundb_update(struct sg_rundb *d, const struct sg_run_identity *id);
 int sg_rundb_source(struct sg_rundb *d, const struct sg_run_source *s);
 /* Positions from..to (not included) are unfinished again; with `ok_only`, only rows of ok records go. */
 int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool ok_only);
-/* Calls of positions from..to; with `keep_again`, those to be tried again stay. */
-int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool keep_again);
+/* Calls of positions from..to; with `keep_tries`, those that failed or are to be tried again stay. */
+int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool keep_tries);
 int sg_rundb_forget_causes(struct sg_rundb *d);
 /* Bodies at this place or behind it are lost: their rows stay without. */
 int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset);

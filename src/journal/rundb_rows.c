@@ -90,8 +90,8 @@ int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool
     return forget(d, ok_only ? FORGET_OK_RECORDS : FORGET_RECORDS, from, to, "records");
 }
 
-int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool keep_again) {
-    return forget(d, keep_again ? FORGET_OTHER_CALLS : FORGET_CALLS, from, to, "calls");
+int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool keep_tries) {
+    return forget(d, keep_tries ? FORGET_OTHER_CALLS : FORGET_CALLS, from, to, "calls");
 }
 
 /* For statements that are run once in a while. */

@@ -407,8 +407,7 @@ int sg_segments_reopen(const char *folder, uint64_t segment_bytes, uint32_t newe
     int rc = sg_segments_view(folder, &s, err);
     if (rc < 0) return rc;
     if (segment_bytes) s->segment_bytes = segment_bytes;
-    for (; s->n > newest; s->n--)
-        if (s->list[s->n - 1].size) sg_os->unlink(path_of(s, s->n));
+    for (; s->n > newest; s->n--) sg_os->unlink(path_of(s, s->n)); /* an empty one, too: a loss of power leaves such */
     while (s->n < newest) add_segment(s);
     rc = newest ? go_on(s, bytes, err) : 0;
     if (rc == 0) *out = s;

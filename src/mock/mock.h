@@ -32,6 +32,7 @@ struct sg_mock_options {
     double reset_rate, truncate_rate, garbage_rate, hang_rate, error_body_rate;
     uint32_t fault_attempts;    /* only the first n attempts of a request may fail; 0: all */
     const char *script;         /* JSON Lines of {"match": text, "model"?, "reply"|"json"|"status", "times"?}, or NULL */
+    const char *tls_cert, *tls_key; /* PEM files: https instead of http; NULL: none */
     const char *log;            /* one JSON line per request, or NULL */
     const struct sg_mock_watch *watch; /* lives as long as the server; NULL: none */
 };

@@ -114,7 +114,9 @@ enum sg_mock_path sg_mock_path_of(const struct sg_mock_http *r, struct sg_str *d
         {"/__stats", "GET", SG_MOCK_STATS},          {"/__reset", "POST", SG_MOCK_RESET},
     };
     *deployment = SG_STR_NONE;
-    struct sg_str path = without(without_deployment(r->path, deployment), SG_STR("/v1"));
+    struct sg_str path = without_deployment(r->path, deployment);
+    if (!deployment->n) path = without(path, SG_STR("/openai")); /* of Azure's API without versions */
+    path = without(path, SG_STR("/v1"));
     for (size_t i = 0; i < sizeof PATHS / sizeof *PATHS; i++) {
         if (!sg_str_eq(path, sg_str(PATHS[i].path))) continue;
         return sg_str_eq(r->method, sg_str(PATHS[i].method)) ? PATHS[i].is : SG_MOCK_WRONG_METHOD;

@@ -7,6 +7,7 @@
  * What happens to a request depends on (seed, hash, attempt) alone: two systems under test meet the same faults. A 429 is
  * answered at once and a hanging request never; neither takes a serving slot. */
 #include "mock/mock_parts.h"
+#include "net/tls.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -57,6 +58,7 @@ struct sg_mock {
     struct sg_loop *loop;
     struct sg_mock_options o;
     struct sg_listener *listener;
+    struct sg_tls *tls;      /* NULL: plain HTTP */
     struct sg_arena arena;   /* options and script */
     struct sg_arena scratch; /* the request being read */
     struct sg_mock_script script;
@@ -467,6 +469,7 @@ static const struct sg_stream_events EVENTS = {.on_data = on_data, .on_room = on
 static void on_accept(void *ud, struct sg_stream *s) {
     struct sg_mock *m = ud;
     struct conn *c = sg_xcalloc(1, sizeof *c);
+    if (m->tls) s = sg_tls_accept(m->tls, s);
     c->m = m;
     c->stream = s;
     c->next = m->conns;
@@ -529,6 +532,13 @@ static int check_rates(const struct sg_mock_options *o, struct sg_err *err) {
     return sg_fail(err, SG_E_USAGE, "the shares of faults add up to more than 1");
 }
 
+static int open_tls(struct sg_mock *m, struct sg_err *err) {
+    if (!m->o.tls_cert && !m->o.tls_key) return 0;
+    if (!m->o.tls_cert || !m->o.tls_key)
+        return sg_fail(err, SG_E_USAGE, "https needs both: --tls_cert FILE and --tls_key FILE");
+    return sg_tls_open_server(m->loop, m->o.tls_cert, m->o.tls_key, &m->tls, err);
+}
+
 static int set_up(struct sg_mock *m, struct sg_err *err) {
     struct sg_address at;
     const char *statuses = m->o.fail_status ? m->o.fail_status : "500:1";
@@ -536,6 +546,7 @@ static int set_up(struct sg_mock *m, struct sg_err *err) {
     if (rc == 0) rc = read_statuses(m, sg_str(statuses), err);
     if (rc == 0 && m->o.script) rc = sg_mock_read_script(&m->arena, m->o.script, &m->script, err);
     if (rc == 0) rc = read_address(m->o.host, m->o.port, &at, err);
+    if (rc == 0) rc = open_tls(m, err);
     if (rc == 0) rc = open_log(m, m->o.log, err);
     if (rc == 0) rc = sg_listen(m->loop, &at, on_accept, m, &m->listener, err);
     return rc;
@@ -549,7 +560,7 @@ int sg_mock_open(struct sg_loop *l, const struct sg_mock_options *o, struct sg_m
     sg_arena_init(&m->arena, 0);
     sg_arena_init(&m->scratch, 64 * 1024);
     int rc = set_up(m, err);
-    m->o.host = m->o.fail_status = m->o.script = m->o.log = NULL; /* the caller's */
+    m->o.host = m->o.fail_status = m->o.script = m->o.log = m->o.tls_cert = m->o.tls_key = NULL; /* the caller's */
     if (rc)
         sg_mock_close(m);
     else
@@ -569,6 +580,7 @@ void sg_mock_close(struct sg_mock *m) {
     if (!m) return;
     sg_listener_close(m->listener);
     while (m->conns) drop(m->conns, false);
+    sg_tls_close(m->tls);
     if (m->log_fd >= 0) {
         flush_log(m);
         sg_os->close(m->log_fd);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* http_client: exchanges over HTTP/1.1.
+/* http_client: exchanges over HTTP/1.1 and HTTP/2.
  *
  * An exchange takes the idle connection that was used last, or waits. What it costs in the steady state is one send, one
  * recv, and a share of an epoll_wait: the request is written into one buffer shared by all, the reply is read where the
@@ -11,6 +11,9 @@
  * A connection that was idle may have been closed by the server at the moment of sending. If an exchange on a connection that
  * carried another before fails without a byte of reply, it is sent again, once, on a fresh one (RFC 9112 9.3.1).
  *
+ * Over HTTP/2 (http2.h) a connection takes exchanges as long as it has room for streams; all else is the same. A stream that
+ * the server says it did nothing for, by REFUSED_STREAM or GOAWAY, is asked again in the same way.
+ *
  * Errors always arrive as deferred calls, because they happen inside start, too, and in loops over the queues. */
 #include "net/http_pool.h"
 
@@ -19,7 +22,7 @@
 #define SEND_KEEP (256 * 1024)
 #define SEND_MAX ((size_t)256 << 20)
 
-enum { X_NONE, X_FRESH, X_WAITING, X_SENT, X_FAILING, X_RETRIED = 0x80 };
+enum { X_NONE, X_FRESH, X_WAITING, X_SENT, X_STREAM, X_FAILING, X_RETRIED = 0x80 };
 
 static int state_of(const struct sg_exchange *x) {
     return x->state_ & ~X_RETRIED;
@@ -118,14 +121,40 @@ static struct sg_exchange *detach(struct sg_conn *k) {
     return x;
 }
 
-static void attach(struct sg_conn *k, struct sg_exchange *x) {
+static void count_start(struct sg_conn *k) {
     struct sg_http_figures *f = &k->ep->client->figures;
+    f->connections_reused += k->reused;
+    if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
+}
+
+static void attach(struct sg_conn *k, struct sg_exchange *x) {
     k->x = x;
     k->replied = false;
     x->conn_ = k;
     set_state(x, X_SENT);
-    f->connections_reused += k->reused;
-    if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
+    count_start(k);
+}
+
+/* Off its stream of HTTP/2. */
+static void leave_stream(struct sg_exchange *x) {
+    if (x->conn_) sg_http2_cancel(x);
+    set_state(x, X_NONE);
+    x->endpoint->client->figures.in_flight--;
+}
+
+/* Once, without a word to anybody. */
+static void ask_again(struct sg_exchange *x) {
+    x->state_ |= X_RETRIED;
+    enqueue(x, X_WAITING);
+}
+
+static void lose_streams(struct sg_conn *k, const struct sg_err *err) {
+    for (struct sg_exchange *x; (x = sg_http2_any(k->h2)) != NULL;) {
+        bool again = k->reused && !sg_http2_has_begun(x) && !(x->state_ & X_RETRIED);
+        leave_stream(x);
+        if (again) ask_again(x);
+        else fail(x, err);
+    }
 }
 
 /* The connection broke. */
@@ -133,6 +162,7 @@ static void lose(struct sg_conn *k, const struct sg_err *err) {
     struct sg_endpoint *ep = k->ep;
     bool again = k->reused && !k->replied;
     struct sg_exchange *x = detach(k);
+    if (k->h2) lose_streams(k, err);
     sg_pool_close(k);
     if (x && again && !(x->state_ & X_RETRIED)) {
         x->state_ |= X_RETRIED;
@@ -170,6 +200,21 @@ static void put_on_wire(struct sg_conn *k, struct sg_str request) {
         k->x->sent_ns = sg_loop_now_ns(c->loop);
 }
 
+static bool start_stream(struct sg_conn *k, struct sg_exchange *x, struct sg_str request) {
+    struct sg_http_client *c = k->ep->client;
+    int rc = sg_http2_start(k->h2, x, request);
+    if (rc) {
+        struct sg_err err;
+        sg_fail(&err, rc, "the request cannot be sent over HTTP/2: %s", sg_error_text(rc));
+        fail(x, &err);
+        return false;
+    }
+    c->figures.bytes_out += request.n;
+    set_state(x, X_STREAM);
+    count_start(k);
+    return true;
+}
+
 /* False: the exchange could not be written, the connection is free still. */
 static bool send_request(struct sg_conn *k, struct sg_exchange *x) {
     struct sg_http_client *c = k->ep->client;
@@ -182,15 +227,19 @@ static bool send_request(struct sg_conn *k, struct sg_exchange *x) {
         fail(x, &err);
         return false;
     }
+    if (k->h2) return start_stream(k, x, sg_buf_view(&c->send));
     attach(k, x);
     put_on_wire(k, sg_buf_view(&c->send));
     return true;
 }
 
+/* Over HTTP/1.1 the connection may be gone when its request was sent. */
 void sg_conn_serve(struct sg_conn *k) {
+    bool takes_many = k->h2 != NULL;
     for (struct sg_exchange *x; (x = first_in_line(k->ep, k->reused)) != NULL;) {
+        if (takes_many && sg_http2_room(k->h2) == 0) break;
         dequeue(x);
-        if (send_request(k, x)) return;
+        if (send_request(k, x) && !takes_many) return;
     }
     sg_pool_park(k);
 }
@@ -198,6 +247,10 @@ void sg_conn_serve(struct sg_conn *k) {
 /* If the peer is gone, its last words may be there to be read: the end comes from on_data. */
 static void on_room(void *ud) {
     struct sg_conn *k = ud;
+    if (k->h2) {
+        sg_http2_on_room(k->h2);
+        return;
+    }
     if (!k->unsent) return;
     ssize_t n = sg_stream_write(k->stream, k->unsent + k->unsent_at, k->unsent_n - k->unsent_at);
     if (n > 0) {
@@ -249,9 +302,17 @@ static void finish(struct sg_conn *k, const struct sg_http1 *h, bool clean) {
 }
 
 static void on_ended(struct sg_conn *k, bool broken) {
+    const struct sg_err *words = sg_stream_error(k->stream);
     struct sg_err err;
-    if (!k->x) {
+    if (k->h2) {
+        if (words) err = *words;
+        else sg_fail(&err, SG_E_RESET, "the connection %s before the reply", broken ? "was reset" : "ended");
+        lose(k, &err);
+    } else if (!k->x) {
         lose_with(k, SG_E_RESET, "");
+    } else if (broken && words) {
+        err = *words;
+        lose(k, &err);
     } else if (broken || !k->partial) {
         lose_with(k, SG_E_RESET, broken ? "the connection was reset" : "the connection ended before the reply");
     } else {
@@ -272,15 +333,68 @@ static void keep_partial(struct sg_conn *k) {
     c->reply = fresh_parser(c);
 }
 
+static void take_frames(struct sg_conn *k, const char *p, size_t n) {
+    struct sg_err err;
+    int rc = sg_http2_take(k->h2, p, n, &err);
+    if (rc == 0) k->ep->streams = sg_http2_streams(k->h2);
+    if (rc == 0 && sg_http2_is_over(k->h2)) lose_with(k, SG_E_RESET, "");
+    else if (rc != 0 && rc != SG_E_CANCELED) lose(k, &err);
+}
+
+static void on_stream_reply(void *ud, struct sg_exchange *x, const struct sg_http_reply *reply) {
+    struct sg_conn *k = ud;
+    leave_stream(x);
+    sg_timer_stop(k->ep->client->loop, &x->timer_);
+    k->reused = true;
+    sg_conn_serve(k);
+    x->on_done(x, 0, reply, NULL);
+}
+
+/* What the server did nothing for may be asked again (RFC 9113 8.7): once, as a server that refuses all would be asked for
+ * ever; but as often as it takes where it says good-bye after having served others. */
+static void on_stream_failed(void *ud, struct sg_exchange *x, enum sg_http2_fate fate, const struct sg_err *err) {
+    struct sg_conn *k = ud;
+    leave_stream(x);
+    if (fate == SG_HTTP2_GONE) x->state_ &= (uint8_t)~X_RETRIED;
+    if (fate != SG_HTTP2_UNKNOWN && !(x->state_ & X_RETRIED)) {
+        ask_again(x);
+        sg_pool_connect(k->ep);
+    } else {
+        fail(x, err);
+    }
+    sg_pool_park(k);
+}
+
+static void on_stream_room(void *ud) {
+    struct sg_conn *k = ud;
+    if (sg_http2_is_over(k->h2)) lose_with(k, SG_E_RESET, "");
+    else sg_conn_serve(k);
+}
+
+const struct sg_http2_events sg_conn_http2_events = {
+    .on_reply = on_stream_reply, .on_failed = on_stream_failed, .on_room = on_stream_room};
+
+/* A TLS server's alert for a request that was no TLS record (RFC 8446 5.1, 6) is a likely mistake, and will not pass. */
+static void lose_for(struct sg_conn *k, const char *p, size_t n, struct sg_err *err) {
+    const struct sg_endpoint *ep = k->ep;
+    if (n > 1 && p[0] == 0x15 && p[1] == 0x03 && !ep->peer)
+        sg_fail(err, SG_E_TLS, "%.*s:%u speaks TLS: write https:// in the url", SG_ARG(ep->host), ep->port);
+    lose(k, err);
+}
+
 /* Bytes on an idle connection are no reply to anything: its server may have said good-bye, and it is not used again. */
 static void on_data(void *ud, const char *p, size_t n, int status) {
     struct sg_conn *k = ud;
     struct sg_http_client *c = k->ep->client;
-    if (status || n == 0 || !k->x) {
+    if (status || n == 0 || (!k->x && !k->h2)) {
         on_ended(k, status != 0);
         return;
     }
     c->figures.bytes_in += n;
+    if (k->h2) {
+        take_frames(k, p, n);
+        return;
+    }
     if (!k->replied) {
         k->replied = true;
         k->since_ns = sg_loop_now_ns(c->loop);
@@ -295,7 +409,7 @@ static void on_data(void *ud, const char *p, size_t n, int status) {
     else if (rc == 0)
         keep_partial(k);
     else
-        lose(k, &err);
+        lose_for(k, p, n, &err);
 }
 
 const struct sg_stream_events sg_conn_events = {.on_open = sg_conn_on_open, .on_data = on_data, .on_room = on_room};
@@ -316,6 +430,9 @@ static void withdraw(struct sg_exchange *x) {
         sg_pool_close(k);
         sg_pool_connect(ep);
         break;
+    case X_STREAM:
+        leave_stream(x);
+        break;
     case X_FAILING:
         sg_later_cancel(ep->client->loop, &x->later_);
         take_failure(x);
@@ -330,13 +447,14 @@ static void withdraw(struct sg_exchange *x) {
 static void on_timeout(struct sg_timer *t) {
     struct sg_exchange *x = t->ud;
     struct sg_err err;
-    bool sent = state_of(x) == X_SENT;
+    bool sent = state_of(x) == X_SENT || state_of(x) == X_STREAM;
     int shortage = x->endpoint->shortage;
     if (!sent && shortage)
         sg_fail_sys(&err, SG_E_TIMEOUT, shortage, "no connection was free within %u ms, and no other could be opened",
                     x->timeout_ms);
     else
         sg_fail(&err, SG_E_TIMEOUT, sent ? "no answer within %u ms" : "no connection within %u ms", x->timeout_ms);
+    if (state_of(x) == X_STREAM) sg_http2_doubt(x);
     withdraw(x);
     finish_failed(x, &err);
 }
@@ -369,6 +487,7 @@ int sg_http_open(struct sg_loop *l, const struct sg_http_limits *limits, struct 
     c->loop = l;
     if (limits) c->limits = *limits;
     if (!c->limits.connecting) c->limits.connecting = 256;
+    if (!c->limits.connect_ms) c->limits.connect_ms = 10000;
     if (!c->limits.idle_ms) c->limits.idle_ms = 55000;
     if (!c->limits.head_bytes) c->limits.head_bytes = 64 * 1024;
     if (!c->limits.reply_bytes) c->limits.reply_bytes = (uint64_t)64 << 20;
@@ -385,6 +504,8 @@ static void forget_all(struct sg_exchanges *q) {
 
 static void on_freed(struct sg_later *d) {
     struct sg_http_client *c = d->ud;
+    for (struct sg_endpoint *ep = c->endpoints; ep; ep = ep->next) sg_tls_peer_close(ep->peer);
+    for (struct sg_secure *s = c->secure; s; s = s->next) sg_tls_close(s->tls);
     sg_arena_fini(&c->arena);
     sg_buf_fini(&c->send);
     sg_http1_fini(&c->reply);
@@ -399,23 +520,32 @@ void sg_http_close(struct sg_http_client *c) {
         forget_all(&ep->fresh);
         forget_all(&ep->waiting);
         while (ep->all) {
+            for (struct sg_exchange *s; ep->all->h2 && (s = sg_http2_any(ep->all->h2)) != NULL;) withdraw(s);
             struct sg_exchange *x = detach(ep->all);
             sg_pool_close(ep->all);
             if (x) withdraw(x);
         }
     }
     forget_all(&c->failing);
+    sg_worker_close(c->worker);
     c->freed = (struct sg_later){.run = on_freed, .ud = c};
     sg_later(c->loop, &c->freed);
 }
 
-struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url) {
+struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url, const struct sg_tls_trust *trust) {
+    struct sg_secure *secure = NULL;
+    if (sg_url_is_https(url)) {
+        secure = sg_pool_secure(c, trust ? trust : &(struct sg_tls_trust){0});
+        if (!secure) return NULL;
+    }
     for (struct sg_endpoint *ep = c->endpoints; ep; ep = ep->next)
-        if (ep->port == url->port && sg_str_eq(ep->host, url->host)) return ep;
+        if (ep->port == url->port && ep->secure == secure && sg_str_eq(ep->host, url->host)) return ep;
     struct sg_endpoint *ep = SG_NEW(&c->arena, struct sg_endpoint);
     ep->client = c;
     ep->host = sg_str_dup(&c->arena, url->host);
     ep->port = url->port;
+    ep->secure = secure;
+    if (secure) ep->peer = sg_tls_peer_open(secure->tls, ep->host, ep->port);
     ep->next = c->endpoints;
     c->endpoints = ep;
     return ep;
@@ -423,4 +553,9 @@ struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_u
 
 void sg_http_figures(const struct sg_http_client *c, struct sg_http_figures *out) {
     *out = c->figures;
+    for (const struct sg_secure *s = c->secure; s; s = s->next) {
+        struct sg_tls_figures f = sg_tls_figures(s->tls);
+        out->handshakes += f.handshakes;
+        out->resumed += f.resumed;
+    }
 }

@@ -8,7 +8,8 @@
 #define SG_NET_HTTP_POOL_H
 
 #include "net/http1_parse.h"
-#include "net/net.h"
+#include "net/http2.h"
+#include "net/tls.h"
 
 #define SG_HTTP_ADDRESSES 8
 
@@ -27,6 +28,15 @@ struct sg_http_client {
     struct sg_exchanges failing;
     struct sg_http_figures figures;
     struct sg_later freed;
+    struct sg_worker *worker;     /* that reads certificates; NULL: no https endpoint yet */
+    struct sg_secure *secure;     /* what was read, an entry for each trust */
+};
+
+struct sg_secure {
+    struct sg_http_client *client;
+    struct sg_secure *next;
+    struct sg_tls_trust trust;
+    struct sg_tls *tls;
 };
 
 struct sg_conn;
@@ -36,10 +46,16 @@ struct sg_endpoint {
     struct sg_endpoint *next;
     struct sg_str host;
     uint16_t port;
+    struct sg_secure *secure; /* NULL: plain HTTP */
+    struct sg_tls_peer *peer;
+    bool asked_protocol; /* a handshake has told whether it speaks HTTP/2 */
+    uint32_t streams;    /* of a connection over HTTP/2; 0: HTTP/1.1 */
 
     struct sg_exchanges fresh, waiting;
     struct sg_conn *all;
-    struct sg_conn *idle, *oldest_idle; /* the latest first: it is warm, and the others may grow old */
+    /* Those that can take an exchange, over HTTP/2 also between others. The latest first: it is warm, and the others may
+     * grow old. */
+    struct sg_conn *idle, *oldest_idle;
     uint32_t connecting, open;
 
     struct sg_resolve resolve;
@@ -59,7 +75,8 @@ struct sg_endpoint {
 struct sg_conn {
     struct sg_endpoint *ep;
     struct sg_stream *stream;
-    struct sg_exchange *x; /* the one under way */
+    struct sg_exchange *x; /* the one under way, over HTTP/1.1 */
+    struct sg_http2 *h2;   /* NULL: HTTP/1.1 */
     struct sg_conn *all_prev, *all_next, *newer, *older;
     uint64_t since_ns;        /* idle since then, or when its reply began */
     char *unsent;             /* what the socket did not take yet */
@@ -77,9 +94,11 @@ struct sg_conn {
 
 /* Starts connects for what waits, as far as the window allows. */
 void sg_pool_connect(struct sg_endpoint *ep);
+/* The same trust gives the same; NULL: no thread could be started to read certificates. */
+struct sg_secure *sg_pool_secure(struct sg_http_client *c, const struct sg_tls_trust *trust);
 /* The idle connection to use, or NULL. */
 struct sg_conn *sg_pool_take(struct sg_endpoint *ep);
-void sg_pool_park(struct sg_conn *k);
+void sg_pool_park(struct sg_conn *k); /* one over HTTP/2 without room for streams is left alone */
 /* Frees it; its exchange must have been taken away. */
 void sg_pool_close(struct sg_conn *k);
 
@@ -90,6 +109,7 @@ extern const struct sg_stream_events sg_conn_events;
 void sg_conn_on_open(void *ud, int status);
 /* A connection can take an exchange: the next in line, or none and it is parked. */
 void sg_conn_serve(struct sg_conn *k);
+extern const struct sg_http2_events sg_conn_http2_events;
 /* The first in line ends with an error, as a deferred call. */
 void sg_exchange_fail_first(struct sg_endpoint *ep, const struct sg_err *err);
 

@@ -339,23 +339,31 @@ int sg_stream_wrap(struct sg_loop *l, int fd, const struct sg_stream_events *ev,
 void sg_stream_adopt(struct sg_stream *s, const struct sg_stream_events *ev, void *ud) {
     s->ev = ev;
     s->ud = ud;
-    s->loop->ops->adopted(s);
+    (s->layer ? s->layer->adopted : s->loop->ops->adopted)(s);
 }
 
 ssize_t sg_stream_write(struct sg_stream *s, const void *p, size_t n) {
-    return s->loop->ops->write(s, p, n);
+    return (s->layer ? s->layer->write : s->loop->ops->write)(s, p, n);
 }
 
 void sg_stream_pause(struct sg_stream *s, bool on) {
-    s->loop->ops->pause(s, on);
+    (s->layer ? s->layer->pause : s->loop->ops->pause)(s, on);
+}
+
+static void close_stream(struct sg_stream *s, bool reset) {
+    (s->layer ? s->layer->close : s->loop->ops->stream_close)(s, reset);
 }
 
 void sg_stream_close(struct sg_stream *s) {
-    if (s) s->loop->ops->stream_close(s, false);
+    if (s) close_stream(s, false);
+}
+
+const struct sg_err *sg_stream_error(const struct sg_stream *s) {
+    return s->layer ? s->layer->error(s) : NULL;
 }
 
 void sg_stream_reset(struct sg_stream *s) {
-    s->loop->ops->stream_close(s, true);
+    close_stream(s, true);
 }
 
 int sg_listen(struct sg_loop *l, const struct sg_address *at, sg_accept_fn *on_accept, void *ud, struct sg_listener **out,

@@ -7,7 +7,8 @@
  *
  * Thread: every function is for the loop thread, except where said otherwise.
  * Callbacks: never from inside the call that starts an operation; an object may be closed in any of its callbacks.
- * Errors: 0 or a negative SG_E_* (RESOLVE, CONNECT, RESET, TIMEOUT, CANCELED, IO). sg_loop_errno tells the system's reason. */
+ * Errors: 0 or a negative SG_E_* (RESOLVE, CONNECT, RESET, TIMEOUT, CANCELED, IO; over TLS also TLS and PROTOCOL).
+ * sg_loop_errno tells the system's reason. */
 #ifndef SG_NET_LOOP_H
 #define SG_NET_LOOP_H
 
@@ -107,6 +108,8 @@ ssize_t sg_stream_write(struct sg_stream *s, const void *p, size_t n);
 void sg_stream_pause(struct sg_stream *s, bool on);
 /* No callback comes after it. */
 void sg_stream_close(struct sg_stream *s);
+/* The words for the error that a callback was given, from a layer over the socket (tls.h); NULL: it has none. */
+const struct sg_err *sg_stream_error(const struct sg_stream *s);
 /* Hard close: the peer sees a reset (mock server's fault). */
 void sg_stream_reset(struct sg_stream *s);
 

@@ -74,10 +74,20 @@ struct sg_loop {
     struct sg_job *done_head, *done_tail;
 };
 
+/* A stream over another one: the calls of loop.h go to it and not to the world. */
+struct sg_stream_layer {
+    void (*adopted)(struct sg_stream *s);
+    ssize_t (*write)(struct sg_stream *s, const void *p, size_t n);
+    void (*pause)(struct sg_stream *s, bool on);
+    void (*close)(struct sg_stream *s, bool reset);
+    const struct sg_err *(*error)(const struct sg_stream *s);
+};
+
 struct sg_stream {
     struct sg_loop *loop;
     const struct sg_stream_events *ev;
     void *ud;
+    const struct sg_stream_layer *layer; /* NULL: a socket of the world */
 };
 struct sg_listener {
     struct sg_loop *loop;

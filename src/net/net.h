@@ -2,15 +2,17 @@
 /* net: requests to model endpoints over the loop.
  *
  * The interface speaks of exchanges (one request, one reply), not of connections: HTTP/1.1 gives each exchange a connection
- * of its pool (RFC 9112), HTTP/2 will give it a stream. What it hides: name resolution, connecting (a bounded number at a
- * time), keep-alive pools, parsing, limits, the silent second try when an idle connection turns out closed.
+ * of its pool (RFC 9112), HTTP/2, where a TLS server offers it, a stream of one (RFC 9113). What it hides: name resolution,
+ * connecting (a bounded number at a time), TLS, keep-alive pools, parsing, limits, the silent second try when an idle
+ * connection turns out closed.
  *
  * Memory: an exchange is the caller's storage from sg_exchange_start until its one callback. The request's bytes are
  * asked for when a connection is ready to take them, so waiting costs nothing; what the socket does not take at once is
  * kept by the client. The reply's body is a view for the time of the callback. An idle connection owns no buffers.
  * Thread: loop.   Async: on_done comes once, never inside start; sg_exchange_cancel ends in no callback. The writer is
  * called inside start when a connection is free; it must not start, cancel or close anything.
- * Errors: RESOLVE, CONNECT, RESET, TIMEOUT, PROTOCOL, LIMIT (reply larger than max_reply), and what the writer returned.
+ * Errors: RESOLVE, CONNECT, RESET, TIMEOUT, PROTOCOL, LIMIT (reply larger than max_reply), TLS (a certificate or a protocol
+ * that another try does not change), and what the writer returned.
  * A reply with any HTTP status is a success here (status 0). */
 #ifndef SG_NET_NET_H
 #define SG_NET_NET_H
@@ -24,20 +26,32 @@ struct sg_url {
     struct sg_str scheme, host, path; /* path with its query, "/" at least; host without brackets */
     uint16_t port;
 };
-/* Errors: SYNTAX; UNSUPPORTED for a scheme other than http (https comes with TLS). Control bytes are refused. */
+/* Errors: SYNTAX; UNSUPPORTED for a scheme other than http and https. Control bytes are refused. */
 int sg_url_parse(struct sg_arena *a, struct sg_str text, struct sg_url *out, struct sg_err *err);
+bool sg_url_is_https(const struct sg_url *url);
+
+/* Whom a https endpoint's certificate must come from, and what is shown to it. Paths are those of PEM files. */
+struct sg_tls_trust {
+    bool unchecked;      /* whoever answers is believed */
+    struct sg_str ca;    /* file or folder: only what it holds or signed is trusted; empty: what the system trusts */
+    struct sg_str cert;  /* file with a certificate of this client and its key; empty: none */
+    struct sg_str system_file, system_dir; /* SSL_CERT_FILE and SSL_CERT_DIR, in place of the system's; empty: not set */
+};
 
 struct sg_http_client;
 struct sg_http_limits {
     uint32_t connecting;   /* connections being made at a time, per endpoint; 0: 256 */
+    uint32_t connect_ms;   /* for one of them, with its TLS handshake; 0: 10,000 */
     uint32_t idle_ms;      /* an idle connection older than this is not reused; 0: 55,000 */
     uint32_t head_bytes;   /* of a reply; 0: 64 kB */
     uint64_t reply_bytes;  /* of a body; 0: 64 MB */
 };
 int sg_http_open(struct sg_loop *l, const struct sg_http_limits *limits, struct sg_http_client **out);
 void sg_http_close(struct sg_http_client *c); /* pending exchanges are dropped without callback */
-/* The pool of an origin; the same origin gives the same endpoint. Lives as long as the client; the URL is not kept. */
-struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url);
+/* The pool of an origin; the same origin with the same trust gives the same endpoint. Lives as long as the client; URL and
+ * trust are not kept. trust: for https, NULL is the system's. Files it names are read on a worker, exchanges wait for that.
+ * NULL: no thread could be started for it. */
+struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url, const struct sg_tls_trust *trust);
 
 struct sg_exchange;
 
@@ -80,7 +94,8 @@ void sg_http_request_end(struct sg_buf *out, size_t mark);
 bool sg_http_header_safe(struct sg_str value);
 
 struct sg_http_figures {
-    uint64_t connections_opened, connections_reused, bytes_out, bytes_in;
+    uint64_t connections_opened, connections_reused, bytes_out, bytes_in; /* bytes: of HTTP */
+    uint64_t handshakes, resumed; /* of TLS; those that went on with an earlier session */
     uint32_t open, in_flight, peak_in_flight, waiting;
 };
 void sg_http_figures(const struct sg_http_client *c, struct sg_http_figures *out);

@@ -17,7 +17,7 @@ size_t sg_http_request_head(struct sg_buf *out, const struct sg_url *url, struct
     if (literal) sg_buf_ch(out, '[');
     sg_buf_str(out, url->host);
     if (literal) sg_buf_ch(out, ']');
-    if (url->port != 80) {
+    if (url->port != (sg_url_is_https(url) ? 443 : 80)) {
         sg_buf_ch(out, ':');
         sg_buf_u64(out, url->port);
     }

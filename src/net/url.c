@@ -37,11 +37,11 @@ static struct sg_str from(struct sg_str s, size_t at) {
 static int read_scheme(struct sg_arena *a, struct sg_str *rest, struct sg_url *out, struct sg_err *err) {
     size_t n = sg_str_find(*rest, ':', 0);
     if (n == 0 || !sg_str_starts(from(*rest, n), SG_STR("://")))
-        return sg_fail(err, SG_E_SYNTAX, "a URL begins with http://");
+        return sg_fail(err, SG_E_SYNTAX, "a URL begins with http:// or https://");
     out->scheme = lower(a, (struct sg_str){rest->p, n});
     *rest = from(*rest, n + 3);
-    if (sg_str_eq(out->scheme, SG_STR("http"))) return 0;
-    return sg_fail(err, SG_E_UNSUPPORTED, "the scheme %.*s is not supported yet; http is", SG_ARG(out->scheme));
+    if (sg_str_eq(out->scheme, SG_STR("http")) || sg_url_is_https(out)) return 0;
+    return sg_fail(err, SG_E_UNSUPPORTED, "the scheme %.*s is not supported; http and https are", SG_ARG(out->scheme));
 }
 
 static int read_port(struct sg_str digits, struct sg_url *out, struct sg_err *err) {
@@ -60,7 +60,7 @@ static int read_authority(struct sg_str s, struct sg_url *out, struct sg_err *er
     bool literal = s.n && *s.p == '[';
     size_t end = sg_str_find(s, literal ? ']' : ':', 0);
     out->host = literal ? (struct sg_str){s.p + 1, end - 1} : (struct sg_str){s.p, end};
-    out->port = 80;
+    out->port = sg_url_is_https(out) ? 443 : 80;
     if (literal && end == s.n) return sg_fail(err, SG_E_SYNTAX, "the URL's host has no closing bracket");
     if (sg_str_find(s, '@', 0) < s.n)
         return sg_fail(err, SG_E_SYNTAX, "a URL with user or password is refused: use the token setting");
@@ -70,6 +70,10 @@ static int read_authority(struct sg_str s, struct sg_url *out, struct sg_err *er
     if (rest.n == 0) return 0;
     if (*rest.p != ':') return sg_fail(err, SG_E_SYNTAX, "the URL's host is followed by something strange");
     return rest.n == 1 ? 0 : read_port(from(rest, 1), out, err);
+}
+
+bool sg_url_is_https(const struct sg_url *url) {
+    return sg_str_eq(url->scheme, SG_STR("https"));
 }
 
 int sg_url_parse(struct sg_arena *a, struct sg_str text, struct sg_url *out, struct sg_err *err) {

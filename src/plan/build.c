@@ -139,6 +139,16 @@ static void build_llm(struct build *b, struct sg_plan_node *n, const struct sg_n
     n->post_hook = hook_number(b, &s->post_process, false);
 }
 
+static void build_multi_llm(struct build *b, struct sg_plan_node *n, const struct sg_node_spec *s) {
+    struct sg_plan_child *children = SG_NEW_N(b->a, struct sg_plan_child, s->n_children);
+    build_llm(b, n, s);
+    for (size_t i = 0; i < s->n_children; i++)
+        children[i] = (struct sg_plan_child){s->children[i].label.text, model_number(b, s->children[i].model)};
+    n->children = children;
+    n->n_children = s->n_children;
+    n->combine_hook = hook_number(b, &s->combine, false);
+}
+
 static void build_sampler(struct build *b, struct sg_plan_node *n, const struct sg_node_spec *s) {
     struct sg_plan_attribute *out = SG_NEW_N(b->a, struct sg_plan_attribute, s->n_attributes);
     for (size_t i = 0; i < s->n_attributes; i++) {
@@ -167,10 +177,12 @@ static void build_node(struct build *b, struct sg_plan_node *n, const struct sg_
                                .output_key = SG_NONE,
                                .pre_hook = SG_NONE,
                                .post_hook = SG_NONE,
+                               .combine_hook = SG_NONE,
                                .lambda_hook = SG_NONE};
     if (!s) return;
     declare_outputs(b, s);
     if (s->kind == SG_NODE_LLM) build_llm(b, n, s);
+    if (s->kind == SG_NODE_MULTI_LLM) build_multi_llm(b, n, s);
     if (s->kind == SG_NODE_SAMPLER) build_sampler(b, n, s);
     if (s->kind == SG_NODE_LAMBDA) n->lambda_hook = hook_number(b, &s->lambda, false);
 }

@@ -71,6 +71,12 @@ struct sg_plan_attribute {
     size_t n_values;
 };
 
+/* One model of a multi_llm node; its number is the ordinal of its calls. */
+struct sg_plan_child {
+    struct sg_str label;
+    int model;
+};
+
 struct sg_plan_node {
     struct sg_str name;     /* with the prefixes of its subgraphs: s.t.n */
     enum sg_node_kind kind; /* never SUBGRAPH */
@@ -84,6 +90,9 @@ struct sg_plan_node {
     int input_key;           /* whose messages follow the prompt */
     int output_key;          /* of the default post-processor */
     int pre_hook, post_hook; /* SG_NONE */
+    const struct sg_plan_child *children; /* multi_llm: each is asked as an llm node is, with its own model */
+    size_t n_children;
+    int combine_hook; /* SG_NONE */
     int lambda_hook;
     const struct sg_plan_attribute *attributes;
     size_t n_attributes;

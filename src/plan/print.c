@@ -4,12 +4,16 @@
 #include "plan/inline.h"
 
 static const char *const kind_names[] = {
-    [SG_NODE_LLM] = "llm",           [SG_NODE_SAMPLER] = "weighted_sampler", [SG_NODE_LAMBDA] = "lambda",
-    [SG_NODE_SUBGRAPH] = "subgraph", [SG_NODE_CONNECTOR] = "connector",
+    [SG_NODE_LLM] = "llm",       [SG_NODE_MULTI_LLM] = "multi_llm", [SG_NODE_SAMPLER] = "weighted_sampler",
+    [SG_NODE_LAMBDA] = "lambda", [SG_NODE_SUBGRAPH] = "subgraph",   [SG_NODE_CONNECTOR] = "connector",
 };
 
+static const char *const strategy_names[] = {
+    [SG_ENSEMBLE] = "ensemble", [SG_BALANCE] = "balance", [SG_FALLBACK] = "fallback"};
+
 static const char *const model_names[] = {
-    [SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_LLAMA] = "llama"};
+    [SG_MODEL_VLLM] = "vllm", [SG_MODEL_OPENAI] = "openai", [SG_MODEL_AZURE_OPENAI] = "azure_openai",
+    [SG_MODEL_LLAMA] = "llama"};
 
 struct sg_str sg_plan_kind_name(const struct sg_plan_node *n) {
     return sg_str(kind_names[n->kind]);
@@ -105,9 +109,8 @@ static void json_prompt(struct sg_buf *b, const struct sg_node_spec *s) {
     sg_buf_ch(b, ']');
 }
 
-static void json_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
-    const struct sg_model_spec *m = p->models[n->model];
-    key(b, "model");
+static void json_model(const struct sg_plan *p, struct sg_buf *b, int model) {
+    const struct sg_model_spec *m = p->models[model];
     sg_buf_ch(b, '{');
     text(b, "name", m->alias);
     text(b, "model_type", sg_str(model_names[m->type]));
@@ -115,6 +118,29 @@ static void json_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_
     key(b, "parameters");
     sg_json_write(b, &m->parameters);
     sg_buf_ch(b, '}');
+}
+
+static void json_children(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    text(b, "strategy", sg_str(strategy_names[n->spec->strategy]));
+    key(b, "models");
+    sg_buf_ch(b, '{');
+    for (size_t i = 0; i < n->n_children; i++) {
+        comma(b, i);
+        sg_json_write_string(b, n->children[i].label);
+        sg_buf_ch(b, ':');
+        json_model(p, b, n->children[i].model);
+    }
+    sg_buf_ch(b, '}');
+    json_hook(p, b, "multi_llm_post_process", n->combine_hook);
+}
+
+static void json_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    if (n->kind == SG_NODE_MULTI_LLM) {
+        json_children(p, b, n);
+    } else {
+        key(b, "model");
+        json_model(p, b, n->model);
+    }
     json_prompt(b, n->spec);
     text(b, "input_key", p->keys[n->input_key].name);
     text(b, "output_role", n->spec->output_role);
@@ -144,7 +170,7 @@ static void json_sampler(const struct sg_plan *p, struct sg_buf *b, const struct
 static void json_node_content(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
     text(b, "name", n->name);
     text(b, "node_type", sg_str(kind_names[n->kind]));
-    if (n->kind == SG_NODE_LLM) json_llm(p, b, n);
+    if (n->kind == SG_NODE_LLM || n->kind == SG_NODE_MULTI_LLM) json_llm(p, b, n);
     if (n->kind == SG_NODE_SAMPLER) json_sampler(p, b, n);
     if (n->kind == SG_NODE_LAMBDA) json_hook(p, b, "lambda", n->lambda_hook);
     if (n->spec && n->spec->n_output_keys) {
@@ -270,14 +296,31 @@ static void print_out(const struct sg_plan *p, struct sg_buf *b, const struct sg
     }
 }
 
+static void print_model(const struct sg_plan *p, struct sg_buf *b, int model) {
+    const struct sg_model_spec *m = p->models[model];
+    sg_buf_printf(b, "%.*s (%s)", SG_ARG(m->alias), model_names[m->type]);
+}
+
+static void print_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    if (n->kind == SG_NODE_LLM) {
+        SG_BUF_LIT(b, " model ");
+        print_model(p, b, n->model);
+    } else {
+        sg_buf_printf(b, " %s of", strategy_names[n->spec->strategy]);
+    }
+    for (size_t i = 0; i < n->n_children; i++) {
+        sg_buf_printf(b, "%s %.*s: ", i ? "," : "", SG_ARG(n->children[i].label));
+        print_model(p, b, n->children[i].model);
+    }
+    SG_BUF_LIT(b, ", writes ");
+    if (n->combine_hook != SG_NONE) SG_BUF_LIT(b, "what its multi_llm_post_process returns");
+    else if (n->post_hook != SG_NONE) SG_BUF_LIT(b, "what its post_process returns");
+    else sg_buf_str(b, p->keys[n->output_key].name);
+}
+
 static void print_node(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
     sg_buf_printf(b, "  %.*s (%s)", SG_ARG(n->name), kind_names[n->kind]);
-    if (n->kind == SG_NODE_LLM) {
-        const struct sg_model_spec *m = p->models[n->model];
-        sg_buf_printf(b, " model %.*s (%s), writes ", SG_ARG(m->alias), model_names[m->type]);
-        if (n->post_hook != SG_NONE) SG_BUF_LIT(b, "what its post_process returns");
-        else sg_buf_str(b, p->keys[n->output_key].name);
-    }
+    if (n->kind == SG_NODE_LLM || n->kind == SG_NODE_MULTI_LLM) print_llm(p, b, n);
     if (n->kind == SG_NODE_SAMPLER)
         for (size_t i = 0; i < n->n_attributes; i++)
             sg_buf_printf(b, "%s %.*s (%zu values)", i ? "," : " draws", SG_ARG(p->keys[n->attributes[i].key].name),

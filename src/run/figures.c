@@ -139,9 +139,9 @@ static void places_json(const struct sg_figures *f, struct sg_buf *b) {
         const struct sg_calls_place *p = &f->places[i];
         sg_buf_printf(b, "%s{\"model\":", i ? "," : "");
         sg_json_write_text(b, p->model);
-        if (p->host.n) {
-            SG_BUF_LIT(b, ",\"host\":");
-            sg_json_write_string(b, p->host);
+        if (p->url.n) {
+            SG_BUF_LIT(b, ",\"url\":");
+            sg_json_write_text(b, p->url);
         }
         sg_buf_printf(b, ",\"in_flight\":%u,\"waiting\":%u", p->in_flight, p->waiting);
         if (p->limit) sg_buf_printf(b, ",\"limit\":%u", p->limit);

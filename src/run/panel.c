@@ -224,9 +224,17 @@ static void add_times(const struct sg_figures *f, const struct sg_panel_style *s
     sg_panel_end(&l);
 }
 
+/* With its port; the rest is the same for most addresses. */
+static struct sg_str host_of(struct sg_str url) {
+    size_t colon = sg_str_find(url, ':', 0);
+    bool has_scheme = colon + 2 < url.n && url.p[colon + 1] == '/' && url.p[colon + 2] == '/';
+    size_t from = has_scheme ? colon + 3 : 0, to = sg_str_find(url, '/', from);
+    return (struct sg_str){url.p + from, to - from};
+}
+
 static void describe_place(const struct sg_figures *f, const struct sg_calls_place *p, struct sg_buf *b) {
     sg_buf_str(b, p->model);
-    if (p->host.n) sg_buf_printf(b, " at %.*s", SG_ARG(p->host));
+    if (p->url.n) sg_buf_printf(b, " at %.*s", SG_ARG(host_of(p->url)));
     sg_buf_printf(b, ": %s ", sg_show_count(p->in_flight).text);
     if (p->limit) sg_buf_printf(b, "of %s ", sg_show_count(p->limit).text);
     SG_BUF_LIT(b, "in flight");

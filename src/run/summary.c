@@ -63,6 +63,24 @@ static void add_calls(const struct sg_figures *f, const struct sg_panel_style *s
     sg_panel_end(&l);
 }
 
+static bool is_one_of_several(const struct sg_calls_address *all, const struct sg_calls_address *a) {
+    for (; all; all = all->next)
+        if (all != a && sg_str_eq(all->model, a->model)) return true;
+    return false;
+}
+
+/* Of this life of the run; only where a model has a choice. */
+static void add_addresses(const struct sg_calls_address *all, const struct sg_panel_style *s, struct sg_buf *b) {
+    for (const struct sg_calls_address *a = all; a; a = a->next) {
+        if (!is_one_of_several(all, a)) continue;
+        struct sg_panel_line l = sg_panel_begin_labeled(s, b, "address");
+        sg_panel_item(&l, SG_PLAIN, "%.*s (%.*s):", SG_ARG(a->url), SG_ARG(a->model));
+        sg_panel_item(&l, SG_PLAIN, "%llu answered,", U(a->answered));
+        sg_panel_item(&l, a->failed ? SG_YELLOW : SG_PLAIN, "%llu failed", U(a->failed));
+        sg_panel_end(&l);
+    }
+}
+
 static void add_commit(const struct run *r, const struct sg_figures *f, const struct sg_panel_style *s,
                        struct sg_buf *b) {
     if (r->o->no_journal || f->records_here == 0) return;
@@ -122,6 +140,7 @@ static void print_summary(struct run *r, const struct sg_figures *f, struct sg_b
     add_outcomes(r, f, &s, b);
     add_resumed(r, f, &s, b);
     add_calls(f, &s, b);
+    add_addresses(sg_calls_addresses(r->calls), &s, b);
     add_commit(r, f, &s, b);
     sg_buf_printf(b, "seed     %llu\n", U(r->seed));
     if (r->aborted) add_plain(&s, "error", sg_str(r->why.text), b);
@@ -162,6 +181,21 @@ static void json_calls(const struct run *r, const struct sg_figures *f, struct s
         U(f->completion_tokens), c.peak_in_flight, e.peak_in_flight, U(e.steps));
 }
 
+static void json_addresses(const struct sg_calls_address *a, struct sg_buf *b) {
+    SG_BUF_LIT(b, ",\"addresses\":[");
+    for (bool first = true; a; a = a->next, first = false) {
+        sg_buf_str(b, first ? SG_STR("{\"model\":") : SG_STR(",{\"model\":"));
+        sg_json_write_text(b, a->model);
+        SG_BUF_LIT(b, ",\"url\":");
+        sg_json_write_text(b, a->url);
+        sg_buf_printf(b,
+                      ",\"attempts\":%llu,\"answered\":%llu,\"failed\":%llu,\"canceled\":%llu,"
+                      "\"peak_in_flight\":%u,\"left_out\":%llu}",
+                      U(a->attempts), U(a->answered), U(a->failed), U(a->canceled), a->peak_in_flight, U(a->outs));
+    }
+    sg_buf_ch(b, ']');
+}
+
 static void json_output(struct run *r, const struct sg_figures *f, struct sg_buf *b) {
     static const char *const keys[] = {"output", "failed_file", "invalid_file", "dropped_file"};
     struct sg_output_figures o;
@@ -186,6 +220,7 @@ void sg_run_summary(struct run *r) {
     sg_run_figures(r, &f);
     json_outcomes(r, &f, &members);
     json_calls(r, &f, &members);
+    json_addresses(sg_calls_addresses(r->calls), &members);
     json_output(r, &f, &members);
     SG_LOG(summary, SG_F_JSON(sg_buf_view(&members)));
     if (!r->o->json) {

@@ -102,16 +102,27 @@ static bool uses_network(const struct sg_plan *p, size_t *urls) {
     return *urls > 0;
 }
 
+/* The calls that one node makes at a time; nodes side by side are not counted, they rarely call at one moment. */
+static uint64_t widest(const struct sg_plan *p) {
+    uint64_t most = 1;
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        const struct sg_plan_node *n = &p->nodes[i];
+        bool at_once = n->kind == SG_NODE_MULTI_LLM && n->spec->strategy == SG_ENSEMBLE;
+        if (at_once && n->n_children > most) most = n->n_children;
+    }
+    return most;
+}
+
 void sg_check_limits(struct sg_diags *d, uint32_t in_flight, const struct sg_plan *plan) {
     size_t urls;
     uint64_t files = sg_raise_files();
     if (!plan || !uses_network(plan, &urls)) return;
-    if ((uint64_t)in_flight + FILES_BESIDE > files)
+    uint64_t calls = in_flight * widest(plan), ports = (uint64_t)local_ports() * urls;
+    if (calls + FILES_BESIDE > files)
         sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE,
                     "lower -b, or raise the hard limit (ulimit -Hn, limits.conf)",
-                    "-b %u needs %u open files, and the hard limit here is %llu", in_flight, in_flight + FILES_BESIDE,
-                    (unsigned long long)files);
-    uint64_t ports = (uint64_t)local_ports() * urls;
+                    "-b %u needs %llu open files, and the hard limit here is %llu", in_flight,
+                    (unsigned long long)calls + FILES_BESIDE, (unsigned long long)files);
     if (in_flight > ports)
         sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE,
                     "lower -b, give the model several URLs, or widen net.ipv4.ip_local_port_range",

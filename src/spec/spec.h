@@ -28,17 +28,31 @@ struct sg_hook_spec {
 
 /* --- models ---------------------------------------------------------------------------------------------------------- */
 
-enum sg_model_type { SG_MODEL_VLLM, SG_MODEL_OPENAI, SG_MODEL_LLAMA };
+enum sg_model_type { SG_MODEL_VLLM, SG_MODEL_OPENAI, SG_MODEL_AZURE_OPENAI, SG_MODEL_LLAMA };
+
+enum sg_load_balancing { SG_LEAST_REQUESTS, SG_ROUND_ROBIN };
+
+/* Of https: whom to trust, and what to show. Paths of PEM files. */
+struct sg_tls_spec {
+    bool unchecked;          /* ssl_verify: false */
+    struct sg_str ca;        /* file or folder of authorities in place of the system's; empty: the system's */
+    struct sg_str cert;      /* certificate and key of this client; empty: none */
+    struct sg_str system_file, system_dir; /* SSL_CERT_FILE, SSL_CERT_DIR; empty: not set */
+};
 
 /* One entry of the merged models.yaml, with the node's `model:` map over it. */
 struct sg_model_spec {
     struct sg_str alias; /* key in models.yaml */
     struct sg_mark mark; /* of the node's model */
     enum sg_model_type type;
-    struct sg_str wire_name; /* `model` of the request body: model_serving_name (vllm), else model, else alias */
+    struct sg_str wire_name; /* `model` of the request body: model_serving_name (vllm), else model, else alias; at Azure
+                              * also the deployment */
     struct sg_str *urls;     /* as configured, e.g. http://h:8000/v1 */
     struct sg_str *tokens;   /* parallel to urls; empty text: none */
+    struct sg_str *api_versions; /* azure_openai: parallel to urls; empty text: none */
     size_t n_urls;
+    enum sg_load_balancing load_balancing; /* between several urls */
+    struct sg_tls_spec tls;
     struct sg_json parameters;     /* object; spread into the request body, extra_body merged at its top level */
     struct sg_json extra_headers;  /* object of texts */
     uint32_t timeout_ms;           /* of one attempt */
@@ -50,7 +64,7 @@ struct sg_model_spec {
 
 /* --- graph ------------------------------------------------------------------------------------------------------------- */
 
-enum sg_node_kind { SG_NODE_LLM, SG_NODE_SAMPLER, SG_NODE_LAMBDA, SG_NODE_SUBGRAPH, SG_NODE_CONNECTOR };
+enum sg_node_kind { SG_NODE_LLM, SG_NODE_MULTI_LLM, SG_NODE_SAMPLER, SG_NODE_LAMBDA, SG_NODE_SUBGRAPH, SG_NODE_CONNECTOR };
 
 struct sg_prompt_part {
     struct sg_name text; /* a template */
@@ -62,6 +76,14 @@ struct sg_prompt_message {
     struct sg_prompt_part *parts; /* one when not a list */
     size_t n_parts;
     struct sg_str tool_call_id; /* tool */
+};
+
+/* How a multi_llm node asks its models: all at once, one a visit, or one after the other until one answers. */
+enum sg_strategy { SG_ENSEMBLE, SG_BALANCE, SG_FALLBACK };
+
+struct sg_child_spec {
+    struct sg_name label;
+    struct sg_model_spec *model; /* NULL in an idle node */
 };
 
 struct sg_attribute_spec {
@@ -81,13 +103,18 @@ struct sg_node_spec {
     size_t n_output_keys;
     struct sg_json config; /* the whole node map, for lambdas */
 
-    /* llm */
+    /* llm; all but `model` also multi_llm, for each of its children */
     struct sg_model_spec *model; /* NULL in an idle node */
     struct sg_prompt_message *prompt;
     size_t n_prompt;
     struct sg_name input_key;  /* messages */
     struct sg_str output_role; /* assistant */
     struct sg_hook_spec pre_process, post_process;
+    /* multi_llm */
+    enum sg_strategy strategy;
+    struct sg_child_spec *children;
+    size_t n_children;
+    struct sg_hook_spec combine; /* ensemble: {label: what its child returned} to an update */
     /* sampler */
     struct sg_attribute_spec *attributes;
     size_t n_attributes;

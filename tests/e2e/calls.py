@@ -124,18 +124,6 @@ def test_null_content_is_an_empty_text_and_white_space_goes(folder):
     assert padded.records()[0]["answer"] == "a b"
 
 
-def test_several_urls_take_turns(folder):
-    with Mock() as a, Mock() as b:
-        Task(folder, line("echo"), [a.url, b.url], rows(40)).run("-n", 0).expect(0)
-        assert a.stats()["requests"] == b.stats()["requests"] == 20
-
-
-def test_one_dead_url_costs_retries_only(folder):
-    with Mock() as good:
-        run = Task(folder, line("echo"), ["http://127.0.0.1:1/v1", good.url], rows(10)).run("-n", 0, "--json").expect(0)
-        assert len(run.records()) == 10 and run.summary()["retries"] >= 5
-
-
 def test_the_request_is_what_the_api_wants(folder):
     seen = []
 

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #define MAX_ROWS 512
+#define ENOUGH_ATTEMPTS 60 /* for faults that end */
 #define MAX_REQUESTS 16384
 #define HOURS 3
 #define MEMORY_BYTES ((size_t)96 << 20)
@@ -50,10 +51,13 @@ struct scenario {
     /* graph */
     bool sampler, check, loop, transform, post_process;
     enum { NO_BRANCH, FAN_OUT, ROUTED } branch;
+    enum { ONE_MODEL, ENSEMBLE, BALANCE, FALLBACK } several; /* models, in a node behind the draft */
+    bool combine, picky;                                     /* it has a program that combines, or refuses replies */
     double bad_rows, broken_rows;
     unsigned max_rounds;
     /* endpoints */
     unsigned endpoints, attempts;
+    bool in_turn;
     /* the run folder */
     bool no_journal;
     enum sg_durability durability;
@@ -101,6 +105,9 @@ static void draw_task(struct scenario *c, struct sg_rng *r) {
     c->transform = chance(r, 0.4);
     c->post_process = chance(r, 0.4);
     c->branch = below(r, 3);
+    c->several = chance(r, 0.5) ? ENSEMBLE + below(r, 3) : ONE_MODEL;
+    c->combine = c->several == ENSEMBLE && chance(r, 0.5);
+    c->picky = c->several == FALLBACK && chance(r, 0.5);
     c->max_rounds = 1 + (unsigned)below(r, 4);
     c->durability = below(r, 3);
     c->keep = below(r, 3);
@@ -135,6 +142,8 @@ static void write_rows(const struct scenario *c, struct sg_buf *b) {
 #define DRAFTED "{draft: .response.content, size: (.response.content | length)}"
 #define JOINED "{joined: [.left, .right]}"
 #define LENGTH "length"
+#define COMBINED "{many: [.one.many, .three.many]}"
+#define PICKED "if (.response.content | length) % 3 == 0 then error(\\\"three\\\") else {many: .response.content} end"
 
 static void write_llm(struct sg_buf *b, const char *name, const char *prompt, const char *key) {
     sg_buf_printf(b, "    %s:\n      node_type: llm\n      model: {name: m}\n      prompt: [{user: \"r{i} %s\"}]\n",
@@ -144,6 +153,17 @@ static void write_llm(struct sg_buf *b, const char *name, const char *prompt, co
 
 static void write_lambda(struct sg_buf *b, const char *name, const char *program, const char *keys) {
     sg_buf_printf(b, "    %s: {node_type: lambda, lambda: {jq: \"%s\"}, output_keys: %s}\n", name, program, keys);
+}
+
+static void write_several(const struct scenario *c, struct sg_buf *b) {
+    static const char *const strategies[] = {"ensemble", "balance", "fallback"};
+    sg_buf_printf(b,
+                  "    many:\n      node_type: multi_llm\n      strategy: %s\n      output_keys: many\n"
+                  "      models: {one: {name: m}, two: {name: m, model: mock-two}, three: {name: m, model: mock-three}}\n"
+                  "      prompt: [{user: \"r{i} many of {draft}\"}]\n",
+                  strategies[c->several - ENSEMBLE]);
+    if (c->combine) SG_BUF_LIT(b, "      multi_llm_post_process: {jq: \"" COMBINED "\"}\n");
+    if (c->picky) SG_BUF_LIT(b, "      post_process: {jq: \"" PICKED "\"}\n");
 }
 
 static void write_nodes(const struct scenario *c, struct sg_buf *b) {
@@ -157,6 +177,7 @@ static void write_nodes(const struct scenario *c, struct sg_buf *b) {
     write_llm(b, "draft", prompt, c->post_process ? NULL : "draft");
     if (c->post_process)
         SG_BUF_LIT(b, "      output_keys: [draft, size]\n      post_process: {jq: \"" DRAFTED "\"}\n");
+    if (c->several) write_several(c, b);
     if (c->loop) write_lambda(b, "count", COUNT, "round");
     if (c->branch == NO_BRANCH) return;
     write_llm(b, "left", "left of {draft}", "left");
@@ -191,9 +212,13 @@ static void write_edges(const struct scenario *c, struct sg_buf *b) {
     }
     sg_buf_printf(b, "    - {from: %s, to: draft}\n", from);
     from = "draft";
+    if (c->several) {
+        SG_BUF_LIT(b, "    - {from: draft, to: many}\n");
+        from = "many";
+    }
     if (c->loop) { /* a node of its own behind the loop, so that the branch's condition is another edge's */
-        SG_BUF_LIT(b, "    - {from: draft, to: count}\n"
-                      "    - {from: count, condition: {jq: \"" MORE "\"}, path_map: {more: draft, done: settled}}\n");
+        sg_buf_printf(b, "    - {from: %s, to: count}\n", from);
+        SG_BUF_LIT(b, "    - {from: count, condition: {jq: \"" MORE "\"}, path_map: {more: draft, done: settled}}\n");
         from = "settled";
     }
     write_ends(c, from, b);
@@ -206,6 +231,7 @@ static void write_output(const struct scenario *c, struct sg_buf *b) {
     if (c->sampler) SG_BUF_LIT(b, "    tone: {from: tone}\n    length: {from: length}\n");
     if (c->loop) SG_BUF_LIT(b, "    round: {from: round}\n");
     if (c->post_process) SG_BUF_LIT(b, "    size: {from: size}\n");
+    if (c->several) SG_BUF_LIT(b, "    many: {from: many}\n");
     if (c->branch != NO_BRANCH) SG_BUF_LIT(b, "    joined: {from: joined}\n");
     if (c->transform) SG_BUF_LIT(b, "    letters: {from: draft, transform: {jq: \"" LENGTH "\"}}\n");
 }
@@ -221,9 +247,9 @@ static void write_task(const struct scenario *c, struct sg_buf *b) {
 
 static void write_models(const struct scenario *c, struct sg_buf *b) {
     sg_buf_printf(b,
-                  "m:\n  model_type: vllm\n  model: mock\n  timeout: 120\n  retry_attempts: %u\n  url: "
-                  "[\"http://model.sim:8000/v1\"%s]\n",
-                  c->attempts, c->endpoints > 1 ? ", \"http://127.0.0.1:8001/v1\"" : "");
+                  "m:\n  model_type: vllm\n  model: mock\n  timeout: 120\n  retry_attempts: %u\n"
+                  "  load_balancing: %s\n  url: [\"http://model.sim:8000/v1\"%s]\n",
+                  c->attempts, c->in_turn ? "round_robin" : "least_requests", c->endpoints > 1 ? ", \"http://127.0.0.1:8001/v1\"" : "");
 }
 
 static void put_file(struct sg_sim *s, const char *path, void (*write)(const struct scenario *c, struct sg_buf *b)) {
@@ -301,6 +327,31 @@ static bool run_joined(struct sg_arena *a, const struct sg_json *in, const struc
     return true;
 }
 
+static bool run_combined(struct sg_arena *a, const struct sg_json *in, const struct sg_json *state,
+                         struct sg_buf *out) {
+    (void)a, (void)state;
+    SG_BUF_LIT(out, "[{\"many\":[");
+    write_or_null(out, sg_json_get(sg_json_get(in, SG_STR("one")), SG_STR("many")));
+    sg_buf_ch(out, ',');
+    write_or_null(out, sg_json_get(sg_json_get(in, SG_STR("three")), SG_STR("many")));
+    SG_BUF_LIT(out, "]}]");
+    return true;
+}
+
+static bool run_picked(struct sg_arena *a, const struct sg_json *in, const struct sg_json *state,
+                       struct sg_buf *out) {
+    (void)a, (void)state;
+    const struct sg_json *response = sg_json_get(sg_json_get(in, SG_STR("response")), SG_STR("content"));
+    if (sg_utf8_length(sg_json_text(response)) % 3 == 0) {
+        SG_BUF_LIT(out, "three");
+        return false;
+    }
+    SG_BUF_LIT(out, "[{\"many\":");
+    sg_json_write(out, response);
+    SG_BUF_LIT(out, "}]");
+    return true;
+}
+
 static bool run_settled(struct sg_arena *a, const struct sg_json *in, const struct sg_json *state,
                         struct sg_buf *out) {
     (void)a, (void)in, (void)state;
@@ -323,6 +374,8 @@ static const struct sg_sim_program programs[] = {
     {"if .kind == 0 then \"left\" elif .kind == 1 then \"right\" else (\"left\", \"right\") end", run_route},
     {DRAFTED, run_drafted},
     {JOINED, run_joined},
+    {COMBINED, run_combined},
+    {"if (.response.content | length) % 3 == 0 then error(\"three\") else {many: .response.content} end", run_picked},
     {"{settled: true}", run_settled},
     {LENGTH, run_length},
 };
@@ -331,7 +384,8 @@ static const struct sg_sim_program programs[] = {
 
 static void draw_endpoints(struct scenario *c, struct sg_rng *r) {
     c->endpoints = 1 + (unsigned)below(r, 2);
-    c->attempts = c->kind == LASTING ? 1 + (unsigned)below(r, 4) : 60;
+    c->in_turn = chance(r, 0.5);
+    c->attempts = c->kind == LASTING ? 1 + (unsigned)below(r, 4) : ENOUGH_ATTEMPTS;
     c->mock = (struct sg_mock_options){.latency_ms = spread(r, 1, 500),
                                        .latency_sigma = chance(r, 0.5) ? 0.5 * sg_rng_unit(r) : 0,
                                        .capacity = chance(r, 0.3) ? 4 + (uint32_t)below(r, 60) : 0,
@@ -409,6 +463,12 @@ static void draw_scenario(struct scenario *c, uint64_t seed) {
     draw_endpoints(c, &r);
     c->world = (struct sg_sim_options){
         .seed = seed, .programs = programs, .n_programs = sizeof programs / sizeof *programs, .latency_ms = 1};
+}
+
+/* Whatever kind was drawn. */
+static void make_killed(struct scenario *c) {
+    c->kind = KILLED;
+    c->attempts = ENOUGH_ATTEMPTS;
 }
 
 static void add_disturbance(struct scenario *c) {
@@ -940,7 +1000,7 @@ static bool test_seed(const struct options *o, uint64_t seed) {
     failure[0] = '\0';
     probe->found = false;
     draw_scenario(&now.scenario, seed);
-    if (o->lives) now.scenario.kind = KILLED;
+    if (o->lives) make_killed(&now.scenario);
     bool fine = now.scenario.kind == LASTING || undisturbed(&events);
     if (fine) {
         add_disturbance(&now.scenario);
@@ -987,7 +1047,7 @@ static void sweep(const struct options *o, uint64_t seed, uint64_t *passed, uint
     bool over = false;
     failure[0] = '\0';
     draw_scenario(&now.scenario, seed);
-    now.scenario.kind = KILLED;
+    make_killed(&now.scenario);
     now.scenario.rows = 20;
     bool fine = undisturbed(&events);
     *failed += !fine;

@@ -253,6 +253,16 @@ static void test_segments_that_nobody_needs_go_when_a_set_is_reopened(void **sta
     sg_segments_close(s, true);
 }
 
+/* A loss of power may leave the name of a file and nothing of its bytes. */
+static void test_an_empty_segment_behind_the_newest_goes_when_a_set_is_reopened(void **state) {
+    (void)state;
+    leave_segments("empty");
+    assert_int_equal(truncate(in_folder(segment_name("empty", 1)), 0), 0);
+    struct sg_segments *s = reopen("empty", 0, 0);
+    assert_false(file_exists(segment_name("empty", 1)));
+    sg_segments_close(s, true);
+}
+
 static void test_a_newest_segment_that_is_too_short_is_told(void **state) {
     (void)state;
     struct sg_segments *s;
@@ -376,6 +386,7 @@ int main(void) {
         cmocka_unit_test(test_what_an_earlier_process_left_is_overwritten),
         cmocka_unit_test(test_a_torn_tail_is_cut_and_appending_goes_on),
         cmocka_unit_test(test_segments_that_nobody_needs_go_when_a_set_is_reopened),
+        cmocka_unit_test(test_an_empty_segment_behind_the_newest_goes_when_a_set_is_reopened),
         cmocka_unit_test(test_a_newest_segment_that_is_too_short_is_told),
         cmocka_unit_test(test_released_frames_wait_for_two_syncs),
         cmocka_unit_test(test_a_sync_gets_every_segment_once),

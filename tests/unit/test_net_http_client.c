@@ -207,7 +207,7 @@ static void on_done(struct sg_exchange *x, int status, const struct sg_http_repl
 
 static void prepare(struct asked *a) {
     if (!client) assert_int_equal(sg_http_open(loop, NULL, &client), 0);
-    a->x.endpoint = sg_http_endpoint(client, &url);
+    a->x.endpoint = sg_http_endpoint(client, &url, NULL);
     a->x.write = write_request;
     a->x.on_done = on_done;
     a->x.ud = a;
@@ -607,11 +607,11 @@ static void test_the_same_origin_is_the_same_endpoint(void **state) {
     (void)state;
     assert_int_equal(sg_http_open(loop, NULL, &client), 0);
     point_at("Example.com", 80);
-    struct sg_endpoint *one = sg_http_endpoint(client, &url);
+    struct sg_endpoint *one = sg_http_endpoint(client, &url, NULL);
     point_at("example.com", 80);
-    assert_ptr_equal(sg_http_endpoint(client, &url), one);
+    assert_ptr_equal(sg_http_endpoint(client, &url, NULL), one);
     point_at("example.com", 81);
-    assert_ptr_not_equal(sg_http_endpoint(client, &url), one);
+    assert_ptr_not_equal(sg_http_endpoint(client, &url, NULL), one);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)

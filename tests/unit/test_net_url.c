@@ -13,7 +13,7 @@ static void good(const char *text, const char *host, uint16_t port, const char *
     struct sg_url u;
     struct sg_err err;
     if (sg_url_parse(&arena, sg_str(text), &u, &err) != 0) fail_msg("%s: %s", text, err.text);
-    assert_true(sg_str_eq(u.scheme, SG_STR("http")));
+    assert_true(sg_str_eq(u.scheme, SG_STR("http")) || sg_url_is_https(&u));
     if (!sg_str_eq(u.host, sg_str(host))) fail_msg("%s: host %.*s", text, SG_ARG(u.host));
     if (!sg_str_eq(u.path, sg_str(path))) fail_msg("%s: path %.*s", text, SG_ARG(u.path));
     assert_int_equal(u.port, port);
@@ -36,6 +36,8 @@ static void test_urls_are_taken_apart(void **state) {
     good("http://a?c", "a", 80, "/?c");
     good("http://[::1]:81/x", "::1", 81, "/x");
     good("http://[FE80::1]", "fe80::1", 80, "/");
+    good("https://a/b", "a", 443, "/b");
+    good("HTTPS://[::1]:80", "::1", 80, "/");
     good("http://10.0.0.1:65535/", "10.0.0.1", 65535, "/");
 }
 
@@ -45,7 +47,6 @@ static void test_bad_urls_are_refused(void **state) {
     bad("localhost:80/x", SG_E_SYNTAX);
     bad("://a/", SG_E_SYNTAX);
     bad("/v1", SG_E_SYNTAX);
-    bad("https://a/", SG_E_UNSUPPORTED);
     bad("ftp://a/", SG_E_UNSUPPORTED);
     bad("http://", SG_E_SYNTAX);
     bad("http:///x", SG_E_SYNTAX);
@@ -98,6 +99,12 @@ static void test_a_request_is_built_in_place(void **state) {
     assert_string_equal(b.p, want);
     sg_buf_reset(&b, 0);
     assert_int_equal(sg_url_parse(&arena, SG_STR("http://h/"), &u, NULL), 0);
+    mark = sg_http_request_head(&b, &u, SG_STR(""));
+    sg_http_request_end(&b, mark);
+    sg_buf_ch(&b, '\0');
+    assert_non_null(strstr(b.p, "Host: h\r\n"));
+    sg_buf_reset(&b, 0);
+    assert_int_equal(sg_url_parse(&arena, SG_STR("https://h:443/"), &u, NULL), 0);
     mark = sg_http_request_head(&b, &u, SG_STR(""));
     sg_http_request_end(&b, mark);
     sg_buf_ch(&b, '\0');

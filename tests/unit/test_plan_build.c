@@ -243,6 +243,44 @@ static void test_a_changed_weight_changes_its_node_s_hash_only(void **state) {
     close_world(&v);
 }
 
+/* The hash of a node that asks the models `first` and `second`. */
+static void hash_of_two(const char *first, const char *second, enum sg_strategy strategy, char out[65]) {
+    struct world w;
+    open_world(&w);
+    struct sg_model_spec models[2] = {{.alias = sg_str(first), .wire_name = SG_STR("x")},
+                                      {.alias = sg_str(second), .wire_name = SG_STR("x")}};
+    struct sg_child_spec children[2] = {{name("a"), &models[0]}, {name("b"), &models[1]}};
+    struct sg_graph_spec *g = graph(&w);
+    g->nodes[g->n_nodes++] = (struct sg_node_spec){.name = name("q"),
+                                                   .kind = SG_NODE_MULTI_LLM,
+                                                   .output_role = SG_STR("assistant"),
+                                                   .strategy = strategy,
+                                                   .children = children,
+                                                   .n_children = 2};
+    add_edge(&w, g, "START", "q");
+    assert_int_equal(build(&w, g), 0);
+    assert_int_equal(w.plan->n_models, 2);
+    assert_int_equal(node(&w, "q")->n_children, 2);
+    assert_int_equal(node(&w, "q")->children[1].model, 1);
+    assert_int_equal(node(&w, "q")->model, SG_NONE);
+    memcpy(out, node(&w, "q")->hash, 65);
+    close_world(&w);
+}
+
+static void test_the_models_of_a_node_and_how_they_are_asked_count_in_its_hash(void **state) {
+    (void)state;
+    char one[65], same[65], other[65], swapped[65], balanced[65];
+    hash_of_two("m", "n", SG_ENSEMBLE, one);
+    hash_of_two("m", "n", SG_ENSEMBLE, same);
+    hash_of_two("m", "o", SG_ENSEMBLE, other);
+    hash_of_two("n", "m", SG_ENSEMBLE, swapped);
+    hash_of_two("m", "n", SG_BALANCE, balanced);
+    assert_string_equal(one, same);
+    assert_string_not_equal(one, other);
+    assert_string_not_equal(one, swapped);
+    assert_string_not_equal(one, balanced);
+}
+
 static void test_a_list_of_sources_is_a_join(void **state) {
     (void)state;
     struct world w;
@@ -270,6 +308,7 @@ int main(void) {
         cmocka_unit_test(test_all_mistakes_of_a_graph_are_reported),
         cmocka_unit_test(test_a_graph_that_never_ends_is_refused),
         cmocka_unit_test(test_a_changed_weight_changes_its_node_s_hash_only),
+        cmocka_unit_test(test_the_models_of_a_node_and_how_they_are_asked_count_in_its_hash),
         cmocka_unit_test(test_a_list_of_sources_is_a_join),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,7 +165,7 @@ static void test_many_places_and_causes_are_summed_up(void **state) {
     struct sg_figures f = some_figures();
     for (size_t i = 0; i < 5; i++) {
         f.places[i] = (struct sg_calls_place){
-            .model = SG_STR("m"), .host = SG_STR("h:1"), .in_flight = (uint32_t)i + 1, .limit = 8, .waiting = i == 0};
+            .model = SG_STR("m"), .url = SG_STR("http://h:1/v1"), .in_flight = (uint32_t)i + 1, .limit = 8, .waiting = i == 0};
         causes[i] = (struct sg_exec_cause){.node = SG_STR("n"), .code = SG_E_IO, .count = i + 1, .latest = 9 - i, .text = "t"};
     }
     f.n_places = f.n_causes = 5;

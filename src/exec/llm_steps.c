@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The steps of a model's call (spec-core 4.2), which llm nodes and each child of a multi_llm node go through: pre-process,
+ * render and call, post-process. The prompt is rendered once an attempt, into scratch: a call that waits holds no text.
+ * What comes out is the task's `result`. */
+#include "exec/record.h"
+
+/* --- pre-process -------------------------------------------------------------------------------------------------------------- */
+
+static void write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    (void)state;
+    struct task *t = c->ud;
+    sg_state_write(t->record->exec, t->state, input);
+}
+
+/* What the hook returns is the state that this execution sees; nothing of it is written. */
+static enum verdict on_pre(struct task *t, const struct sg_json *results) {
+    struct record *r = t->record;
+    const struct sg_json *object;
+    enum verdict v = sg_one_object(t, results, "pre_process", &object);
+    if (!object) return v;
+    const struct sg_json **s = sg_alloc0(&r->arena, r->exec->n_slots * sizeof *s);
+    for (uint32_t i = 0; i < object->n; i++) {
+        int slot = sg_state_slot(r->exec, object->members[i].key);
+        if (slot != SG_NONE) s[slot] = &object->members[i].value;
+    }
+    t->state = (state_view)s;
+    t->own_state = object; /* with keys that no slot has, for post_process */
+    return NEXT;
+}
+
+enum verdict sg_step_pre(struct task *t) {
+    if (t->node->pre_hook == SG_NONE) return NEXT;
+    return sg_hook_step(t, t->node->pre_hook, write_state, on_pre);
+}
+
+/* --- render ---------------------------------------------------------------------------------------------------------------------- */
+
+struct lookup {
+    state_view state;
+    const struct sg_template *template;
+};
+
+static const struct sg_json *look_up(void *ud, size_t placeholder) {
+    const struct lookup *l = ud;
+    return l->state[l->template->placeholders[placeholder].slot];
+}
+
+static int render(struct task *t, const struct sg_template *tpl, struct sg_arena *scratch, struct sg_json *out,
+                  struct sg_err *err) {
+    struct sg_buf *b = &t->record->exec->text;
+    struct lookup l = {t->state, tpl};
+    sg_buf_reset(b, 1 << 20);
+    int rc = sg_template_render(tpl, look_up, &l, b, err);
+    if (rc == 0) *out = sg_json_string(sg_str_dup(scratch, sg_buf_view(b)));
+    return rc;
+}
+
+static struct sg_json text_part(struct sg_arena *scratch, struct sg_json text) {
+    struct sg_member *m = SG_NEW_N(scratch, struct sg_member, 2);
+    m[0] = (struct sg_member){SG_STR("type"), sg_json_string(SG_STR("text"))};
+    m[1] = (struct sg_member){SG_STR("text"), text};
+    return sg_json_object(m, 2);
+}
+
+static int render_content(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch,
+                          struct sg_json *out, struct sg_err *err) {
+    if (m->n_parts == 0) {
+        *out = sg_json_string(m->tool_text);
+        return 0;
+    }
+    if (!m->is_list) return render(t, m->parts[0], scratch, out, err);
+    struct sg_json *parts = SG_NEW_N(scratch, struct sg_json, m->n_parts);
+    for (size_t i = 0; i < m->n_parts; i++) {
+        int rc = render(t, m->parts[i], scratch, &parts[i], err);
+        if (rc != 0) return rc;
+        parts[i] = text_part(scratch, parts[i]);
+    }
+    *out = sg_json_array(parts, m->n_parts);
+    return 0;
+}
+
+static int render_message(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch,
+                          struct sg_json *out, struct sg_err *err) {
+    struct sg_json content;
+    int rc = render_content(t, m, scratch, &content, err);
+    if (rc != 0) return rc;
+    struct sg_member *members = SG_NEW_N(scratch, struct sg_member, 3);
+    size_t n = 0;
+    members[n++] = (struct sg_member){SG_STR("role"), sg_json_string(m->role)};
+    members[n++] = (struct sg_member){SG_STR("content"), content};
+    if (m->tool_call_id.n) members[n++] = (struct sg_member){SG_STR("tool_call_id"), sg_json_string(m->tool_call_id)};
+    *out = sg_json_object(members, n);
+    return 0;
+}
+
+/* The API allows letters, digits, _ and - in `name` (design section 7). */
+static struct sg_json wire_message(struct sg_arena *scratch, const struct sg_json *message) {
+    const struct sg_json *name = sg_json_get(message, SG_STR("name"));
+    if (!name || name->type != SG_JSON_STRING) return *message;
+    struct sg_member *m = SG_NEW_N(scratch, struct sg_member, message->n);
+    memcpy(m, message->members, message->n * sizeof *m);
+    for (uint32_t i = 0; i < message->n; i++)
+        if (sg_str_eq(m[i].key, SG_STR("name")))
+            m[i].value = sg_json_string(sg_plan_wire_name(scratch, sg_json_text(name)));
+    return sg_json_object(m, message->n);
+}
+
+static int input_messages(struct task *t, const struct sg_json **out, struct sg_err *err) {
+    const struct sg_plan *p = t->record->exec->plan;
+    const struct sg_json *v = *out = t->state[t->node->input_key];
+    if (!v || v->type == SG_JSON_NULL) *out = NULL;
+    if (!*out) return 0;
+    bool fine = v->type == SG_JSON_ARRAY;
+    for (uint32_t i = 0; fine && i < v->n; i++) fine = v->items[i].type == SG_JSON_OBJECT;
+    if (fine) return 0;
+    return sg_fail(err, SG_E_TYPE,
+                   "`%.*s` must be a list of messages {role, content}, since it is this node's input_key",
+                   SG_ARG(p->keys[t->node->input_key].name));
+}
+
+static int make_request(struct sg_call *c, struct sg_arena *scratch, struct sg_request *out, struct sg_err *err) {
+    struct task *t = c->ud;
+    const struct sg_json *more;
+    int rc = input_messages(t, &more, err);
+    if (rc != 0) return rc;
+    size_t n = 0;
+    struct sg_json *items = SG_NEW_N(scratch, struct sg_json, t->node->n_messages + (more ? more->n : 0));
+    for (; n < t->node->n_messages; n++) {
+        rc = render_message(t, &t->node->messages[n], scratch, &items[n], err);
+        if (rc != 0) return rc;
+    }
+    for (uint32_t i = 0; more && i < more->n; i++) items[n++] = wire_message(scratch, &more->items[i]);
+    out->messages = sg_json_array(items, n);
+    const struct sg_draw_key key = {.seed = t->record->exec->o.seed,
+                                    .position = t->record->position,
+                                    .node = t->node->name_hash,
+                                    .visit = t->visit};
+    out->seed = sg_draw(&key, t->ordinal);
+    out->order = t->record->position;
+    return 0;
+}
+
+/* --- call -------------------------------------------------------------------------------------------------------------------------- */
+
+static struct sg_json reply_message(struct task *t, const struct sg_completion *done) {
+    struct sg_arena *a = &t->record->arena;
+    bool tools = done->tool_calls.type == SG_JSON_ARRAY && done->tool_calls.n > 0;
+    struct sg_member *m = SG_NEW_N(a, struct sg_member, 4);
+    size_t n = 0;
+    m[n++] = (struct sg_member){SG_STR("role"), sg_json_string(t->node->spec->output_role)};
+    m[n++] = (struct sg_member){SG_STR("content"), sg_json_string(sg_str_dup(a, done->text))};
+    m[n++] = (struct sg_member){SG_STR("name"), sg_json_string(t->node->name)};
+    if (tools) m[n++] = (struct sg_member){SG_STR("tool_calls"), sg_json_copy(a, &done->tool_calls)};
+    return sg_json_object(m, n);
+}
+
+/* The key of a call is (position, node, visit, ordinal): an llm node makes one call a visit, a multi_llm node one a child. */
+static struct sg_call_row call_row(const struct task *t, enum sg_call_state state) {
+    const struct record *r = t->record;
+    return (struct sg_call_row){
+        .position = r->position,
+        .node = (uint32_t)(t->node - r->exec->plan->nodes),
+        .visit = t->visit,
+        .ordinal = t->ordinal,
+        .state = (int)state,
+        .attempts = t->call.attempts,
+        .started = sg_output_ms(r->exec->o.output, t->call.started_ns),
+        .latency_us = (int64_t)(t->call.latency_ns / 1000),
+        .request = t->call.request_hash,
+    };
+}
+
+static void journal_answer(struct task *t, const struct sg_completion *done) {
+    struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
+    row.status = 200;
+    row.prompt_tokens = done->usage.prompt_tokens;
+    row.completion_tokens = done->usage.completion_tokens;
+    sg_output_call(t->record->exec->o.output, &row, done->text);
+}
+
+static void journal_failure(struct task *t, enum sg_call_state state, uint64_t wait_ns, const struct sg_err *err) {
+    struct sg_exec *x = t->record->exec;
+    struct sg_call_row row = call_row(t, state);
+    row.status = err->status;
+    if (state == SG_CALL_AGAIN) row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
+    sg_output_call(x->o.output, &row, SG_STR_NONE);
+}
+
+static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err) {
+    journal_failure(c->ud, SG_CALL_AGAIN, wait_ns, err);
+}
+
+static void on_completion(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err) {
+    struct task *t = c->ud;
+    t->call_waits = false;
+    t->record->attempts += c->attempts;
+    if (status != 0) {
+        t->failed_attempts = c->attempts;
+        journal_failure(t, SG_CALL_FAILED, 0, err);
+        sg_task_go(t, sg_task_fail_err(t, status, err));
+        return;
+    }
+    journal_answer(t, done);
+    t->completion = reply_message(t, done);
+    sg_task_go(t, NEXT);
+}
+
+/* What an earlier life of the run left of this call in that state, or NULL. Rows are sorted by position. */
+static const struct sg_call_row *earlier(const struct task *t, enum sg_call_state state) {
+    const struct sg_exec_options *o = &t->record->exec->o;
+    uint32_t node = (uint32_t)(t->node - o->plan->nodes);
+    size_t low = 0, high = o->n_again;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (o->again[mid].position < t->record->position) low = mid + 1;
+        else high = mid;
+    }
+    for (; low < o->n_again && o->again[low].position == t->record->position; low++) {
+        const struct sg_call_row *row = &o->again[low];
+        bool same = row->node == node && row->visit == t->visit && row->ordinal == t->ordinal;
+        if (same && row->state == (int)state) return row;
+    }
+    return NULL;
+}
+
+bool sg_call_gave_up(const struct task *t) {
+    return earlier(t, SG_CALL_FAILED) != NULL;
+}
+
+enum verdict sg_step_call(struct task *t) {
+    struct sg_exec *x = t->record->exec;
+    const struct sg_call_row *before = earlier(t, SG_CALL_AGAIN);
+    uint64_t now = sg_loop_now_ns(x->o.loop), due = before ? sg_output_loop_ns(x->o.output, before->not_before) : 0;
+    t->call.model = x->o.models[t->model];
+    t->call.request = make_request;
+    t->call.on_done = on_completion;
+    t->call.on_again = on_again;
+    t->call.ud = t;
+    t->call.record = t->record->position;
+    t->call.node = t->node->name;
+    t->call.attempts_before = before ? before->attempts : 0;
+    t->call.wait_before_ns = due > now ? due - now : 0;
+    t->call_waits = true;
+    sg_call_start(&t->call);
+    return WAIT;
+}
+
+/* --- post-process --------------------------------------------------------------------------------------------------------------------- */
+
+static void write_response(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    (void)state;
+    struct task *t = c->ud;
+    SG_BUF_LIT(input, "{\"response\":");
+    sg_json_write(input, &t->completion);
+    SG_BUF_LIT(input, ",\"state\":");
+    if (t->own_state) sg_json_write(input, t->own_state);
+    else sg_state_write(t->record->exec, t->state, input);
+    sg_buf_ch(input, '}');
+}
+
+static enum verdict on_post(struct task *t, const struct sg_json *results) {
+    return sg_one_object(t, results, "post_process", &t->result);
+}
+
+/* {output_keys: text}, or {messages: [message]}. */
+static const struct sg_json *plain_result(struct task *t) {
+    struct sg_arena *a = &t->record->arena;
+    struct sg_json *v = SG_NEW_N(a, struct sg_json, 2);
+    struct sg_member *m = SG_NEW(a, struct sg_member);
+    bool as_message = t->node->output_key == SG_KEY_MESSAGES;
+    v[0] = t->completion;
+    m->key = t->record->exec->plan->keys[t->node->output_key].name;
+    m->value = as_message ? sg_json_array(&v[0], 1) : *sg_json_get(&v[0], SG_STR("content"));
+    v[1] = sg_json_object(m, 1);
+    return &v[1];
+}
+
+enum verdict sg_step_post(struct task *t) {
+    if (t->node->post_hook != SG_NONE) return sg_hook_step(t, t->node->post_hook, write_response, on_post);
+    t->result = plain_result(t);
+    return NEXT;
+}
+
+enum verdict sg_step_write(struct task *t) {
+    if (t->result) sg_task_update_object(t, t->result);
+    return NEXT;
+}
