@@ -3,7 +3,7 @@
 
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
-pkg_check_modules(system REQUIRED IMPORTED_TARGET libuv yaml-0.1 openssl libcurl sqlite3 libnghttp2)
+pkg_check_modules(system REQUIRED IMPORTED_TARGET libuv yaml-0.1 openssl libcurl sqlite3 libnghttp2 zlib libzstd)
 
 # libjq has no pkg-config file in Debian 12.
 find_path(JQ_INCLUDE jq.h)
@@ -21,7 +21,8 @@ endif()
 add_library(yyjson OBJECT ${SYGRA_DEPS}/src/yyjson.c)
 target_compile_options(yyjson PRIVATE -g0 -fno-sanitize=undefined)
 
-# What is linked but not used is dropped by --as-needed. libllama is opened at run time: only its header is used here.
+# What is linked but not used is dropped by --as-needed. libllama and libduckdb are opened at run time: of the
+# former only the header is used here, of the latter nothing.
 add_library(sygra_deps INTERFACE)
 target_include_directories(sygra_deps SYSTEM INTERFACE ${SYGRA_DEPS}/src ${SYGRA_DEPS}/include ${JQ_INCLUDE})
 target_link_libraries(sygra_deps INTERFACE PkgConfig::system ${JQ_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS} m)

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/place.h"
 #include "base/pytext.h"
 #include "base/redact.h"
 #include "base/screen.h"

@@ -39,12 +39,13 @@ const struct sg_key_row sg_key_rows[] = {
 
     {SG_SECTION_SOURCE, "type", TEXT, "required", WORKS, "`disk`; `hf` comes with issue 7, `servicenow` later"},
     {SG_SECTION_SOURCE, "file_path", TEXT, "required", WORKS,
-     "a .json file (an array) or .jsonl file, from the working directory or else from the task's folder"},
+     "a .jsonl, .json, .csv, .tsv (also with .gz or .zst) or .parquet file, or a pattern (parts/*.parquet), from the working "
+     "directory or else from the task's folder"},
     {SG_SECTION_SOURCE, "file_format", TEXT, "", NO_EFFECT, "the file's suffix decides"},
     {SG_SECTION_SOURCE, "encoding", TEXT, "utf-8", WORKS, "utf-8 is the only one"},
     {SG_SECTION_SOURCE, "fields", TEXTS, "all columns", WORKS, "columns to keep; `id` is always kept"},
     {SG_SECTION_SOURCE, "transformations", LIST, "[]", NOT_YET(7, "[]"), "changes to the records before the run"},
-    {SG_SECTION_SOURCE, "shard", ANY, "", NOT_YET(7, "{}"), "several files as one source"},
+    {SG_SECTION_SOURCE, "shard", MAP, "{}", WORKS, "several files of the folder of `file_path` as one source"},
     {SG_SECTION_SOURCE, "streaming", BOOL, "false", NO_EFFECT, "every source streams"},
     {SG_SECTION_SOURCE, "alias", TEXT, "", NO_EFFECT, "name of the source in a list of sources"},
     {SG_SECTION_SOURCE, "join_type", TEXT, "", NO_EFFECT, "only in a list of sources"},
@@ -72,6 +73,9 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_SOURCE, "verify_ssl", ANY, "", NO_EFFECT, "only for type `servicenow`"},
     {SG_SECTION_SOURCE, "auto_retry", ANY, "true", NO_EFFECT, "only for type `servicenow`"},
     {SG_SECTION_SOURCE, "batch_size", INT, "100", NO_EFFECT, "only for type `servicenow`"},
+
+    {SG_SECTION_SHARD, "regex", TEXT, "*", WORKS, "how the files' names begin, as a pattern: part-0*"},
+    {SG_SECTION_SHARD, "index", LIST, "all", WORKS, "numbers of the files wanted, from 0, in the order of names"},
 
     {SG_SECTION_GRAPH, "nodes", MAP, "required", WORKS, "name of the node to its map"},
     {SG_SECTION_GRAPH, "edges", LIST, "required", WORKS, "what follows what"},
@@ -123,8 +127,12 @@ const struct sg_key_row sg_key_rows[] = {
 
     {SG_SECTION_SAMPLER, "attributes", MAP, "required", WORKS, "state key to what is drawn for it"},
     {SG_SECTION_ATTRIBUTE, "values", LIST | MAP, "required", WORKS,
-     "list of values; a map (a data source) comes with issue 7"},
-    {SG_SECTION_ATTRIBUTE, "weights", LIST, "all 1", WORKS, "one number a value, none negative, not all 0"},
+     "list of values, or a column of a source"},
+    {SG_SECTION_ATTRIBUTE, "weights", LIST, "all 1", WORKS, "one number a value of a list, none negative, not all 0"},
+    {SG_SECTION_DRAW, "source", MAP, "required", WORKS, "a source, with the keys of `data_config.source`"},
+    {SG_SECTION_DRAW, "column", TEXT | TEXTS, "required", WORKS, "its column; of several, one is drawn each time"},
+    {SG_SECTION_DRAW, "order", TEXT, "sequential", WORKS,
+     "`sequential`: the next row for each record, from the first again behind the last; `random`: any"},
 
     {SG_SECTION_LAMBDA, "lambda", HOOK, "required", WORKS,
      "gets the state, returns one object: the state keys to write"},

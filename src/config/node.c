@@ -3,6 +3,7 @@
  * first key counts, the role; its value is a text, or a list of parts. */
 #include "config/graph.h"
 #include "config/models.h"
+#include "config/source.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -286,6 +287,24 @@ static void read_weights(struct sg_cfg *c, const struct sg_yaml *list, struct sg
         sg_error_at(c->d, list->mark, path, NULL, "the weights must add up to more than 0");
 }
 
+static void read_draw(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_str path,
+                      struct sg_attribute_spec *out) {
+    static const char *const orders[] = {"sequential", "random"};
+    size_t order = 0;
+    if (!sg_cfg_keys(c, map, path, SG_SECTION_DRAW, NULL, false) ||
+        !sg_cfg_require(c, map, mark, path, "source", "write source: {type: disk, file_path: ...}") ||
+        !sg_cfg_require(c, map, mark, path, "column", "name a column of the source"))
+        return;
+    const struct sg_yaml_pair *source = sg_yaml_find(map, SG_STR("source"));
+    if (source->value->kind != SG_YAML_MAP) return;
+    sg_cfg_word(c, map, path, "order", orders, 2, &order);
+    out->at_random = order == 1;
+    out->columns = sg_cfg_names(c, sg_yaml_get(map, "column"), &out->n_columns);
+    if (out->n_columns == 0)
+        sg_error_at(c->d, mark, sg_cfg_key(c, path, SG_STR("column")), NULL, "no column is named");
+    out->source = sg_cfg_source(c, source->value, source->key_node->mark, sg_cfg_key(c, path, SG_STR("source")));
+}
+
 static void read_attribute(struct sg_cfg *c, const struct sg_yaml_pair *pair, struct sg_str path,
                            struct sg_attribute_spec *out) {
     const struct sg_yaml *map = pair->value, *values = sg_yaml_get(map, "values");
@@ -298,8 +317,13 @@ static void read_attribute(struct sg_cfg *c, const struct sg_yaml_pair *pair, st
         return;
     }
     struct sg_str values_path = sg_cfg_key(c, path, SG_STR("values"));
-    if (values->kind == SG_YAML_MAP)
-        sg_cfg_not_yet(c, values->mark, values_path, 7, "drawing values from a data source");
+    if (values->kind == SG_YAML_MAP) {
+        read_draw(c, values, sg_yaml_find(map, SG_STR("values"))->key_node->mark, values_path, out);
+        const struct sg_yaml_pair *weights = sg_yaml_find(map, SG_STR("weights"));
+        if (weights)
+            sg_warning_at(c->d, weights->key_node->mark, sg_cfg_key(c, path, SG_STR("weights")), NULL,
+                          "`weights` has no effect on rows of a source");
+    }
     if (values->kind != SG_YAML_LIST) return;
     if (values->n == 0) sg_error_at(c->d, values->mark, values_path, NULL, "`values` is an empty list");
     struct sg_json json = sg_yaml_to_json(c->a, values);

@@ -2,69 +2,9 @@
 /* The whole of a task: environment, the task's file, data, graph, output. Each part reports what is wrong with it
  * and leaves the rest to be read; the number of errors decides at the end. */
 #include "config/graph.h"
-
-#include <strings.h>
+#include "config/source.h"
 
 /* --- data_config ------------------------------------------------------------------------------------------------ */
-
-/* .json or .jsonl decides how a file is read, as in the reference; file_format does not. */
-static void check_suffix(struct sg_cfg *c, const struct sg_yaml *file, struct sg_str path,
-                         struct sg_source_spec *out) {
-    struct sg_str name = file->text;
-    out->lines = sg_str_ends(name, SG_STR(".jsonl"));
-    if (out->lines || sg_str_ends(name, SG_STR(".json"))) return;
-    if (sg_str_ends(name, SG_STR(".csv")) || sg_str_ends(name, SG_STR(".parquet")))
-        sg_cfg_not_yet(c, file->mark, path, 3,
-                       sg_str_printf(c->a, "reading %s files", name.p[name.n - 1] == 'v' ? "CSV" : "Parquet").p);
-    else
-        sg_error_at(c->d, file->mark, path, "it can be .json (an array of objects) or .jsonl (an object a line)",
-                    "the suffix of %s says nothing about its format", sg_cfg_show(c, file));
-}
-
-static void check_encoding(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path) {
-    static const char *const names[] = {"utf-8", "utf8", "utf_8", "utf-8-sig", "ascii"};
-    for (size_t i = 0; value && i < sizeof names / sizeof *names; i++)
-        if (value->text.n == strlen(names[i]) && strncasecmp(value->text.p, names[i], value->text.n) == 0) return;
-    if (value)
-        sg_error_at(c->d, value->mark, path, "convert the file, for instance with: iconv -t utf-8",
-                    "the encoding %s cannot be read, only utf-8", sg_cfg_show(c, value));
-}
-
-static void read_disk(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_str path,
-                      struct sg_source_spec *out) {
-    out->encoding = SG_STR("utf-8");
-    check_encoding(c, sg_cfg_get(map, "encoding", SG_YAML_TEXT), sg_cfg_key(c, path, SG_STR("encoding")));
-    out->fields = sg_cfg_names(c, sg_yaml_get(map, "fields"), &out->n_fields);
-    if (!sg_cfg_require(c, map, mark, path, "file_path", "name a .json or .jsonl file")) return;
-    const struct sg_yaml *file = sg_cfg_get(map, "file_path", SG_YAML_TEXT);
-    struct sg_str file_path = sg_cfg_key(c, path, SG_STR("file_path"));
-    if (!file) return;
-    out->mark = file->mark;
-    check_suffix(c, file, file_path, out);
-    out->path = sg_cfg_file(c, file->text, file->mark, file_path);
-}
-
-static void read_source(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mark mark, struct sg_data_spec *out) {
-    static const char *const types[] = {"disk", "hf", "servicenow"};
-    static const int issues[] = {0, 7, SG_KEY_LATER};
-    struct sg_str path = SG_STR("data_config.source");
-    size_t type = 3;
-    if (map->kind == SG_YAML_LIST) {
-        sg_cfg_not_yet(c, mark, path, 7, "a list of sources");
-        return;
-    }
-    if (!sg_cfg_keys(c, map, path, SG_SECTION_SOURCE, NULL, false) ||
-        !sg_cfg_require(c, map, mark, path, "type", "it can be disk") ||
-        !sg_cfg_word(c, map, path, "type", types, 3, &type) || type == 3)
-        return;
-    if (type > 0) {
-        sg_cfg_not_yet(c, sg_yaml_get(map, "type")->mark, sg_cfg_key(c, path, SG_STR("type")), issues[type],
-                       sg_str_printf(c->a, "source type %s", types[type]).p);
-        return;
-    }
-    out->source = SG_NEW(c->a, struct sg_source_spec);
-    read_disk(c, map, mark, path, out->source);
-}
 
 static void read_data(struct sg_cfg *c, const struct sg_yaml *root, struct sg_data_spec *out) {
     const struct sg_yaml *map = sg_cfg_get(root, "data_config", SG_YAML_MAP);
@@ -75,7 +15,7 @@ static void read_data(struct sg_cfg *c, const struct sg_yaml *root, struct sg_da
     out->resumable = resumable && sg_str_eq(resumable->text, SG_STR("true"));
     const struct sg_yaml_pair *source = sg_yaml_find(map, SG_STR("source"));
     if (source && (source->value->kind == SG_YAML_MAP || source->value->kind == SG_YAML_LIST))
-        read_source(c, source->value, source->key_node->mark, out);
+        out->source = sg_cfg_source(c, source->value, source->key_node->mark, SG_STR("data_config.source"));
 }
 
 /* --- $ paths of output values (spec-core 8.2) ------------------------------------------------------------------- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* data: records in and out. A source is pulled, never loaded; the output is written in input order (design D7, D8).
  *
- * Memory: a row owns its arena, which becomes the record's; outputs are copied before sg_output_put returns.
+ * Memory: a row owns its arena, which becomes the record's; names of its columns may live in the source. Outputs are copied before sg_output_put returns.
  * Thread: loop for all functions; reading, decoding and writing happen on two workers hidden here.
  * Async: callbacks never from inside the call that asks. */
 #ifndef SG_DATA_DATA_H
@@ -32,6 +32,7 @@ struct sg_source_from {
 
 struct sg_source_options {
     const struct sg_source_spec *spec; /* NULL: data-less, records are {} */
+    const char *exe_dir;               /* of the program: where DuckDB is looked for first; may be NULL */
     struct sg_str id_column;           /* empty: none */
     bool want_ids;                     /* every record gets an `id` (design section 7, "record ids") */
     uint64_t seed;                     /* of data-less ids */
@@ -49,8 +50,9 @@ struct sg_row {
     struct sg_str error;   /* in the arena: "data.jsonl:17: byte 1234: ...", line from 1, byte of the file from 0 */
 };
 
-/* The file is opened here (and only here may it fail for being absent, a folder, unreadable); nothing is read yet. A run
- * that goes on: SG_E_CONFLICT, here or from the first pull, when the input has changed since in what was read of it. */
+/* The first file is opened here (and only here may it fail for being absent, a folder, unreadable); nothing is read yet. A
+ * run that goes on: SG_E_CONFLICT, here or from the first pull, when the input has changed since in what was read of it.
+ * Only rows of one plain file of text are sought; in packed files, tables and several files, those before are passed over. */
 int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct sg_source **out, struct sg_err *err);
 
 typedef void sg_rows_fn(void *ud, struct sg_row *rows, size_t n, bool ended, int status, const struct sg_err *err);
@@ -68,6 +70,31 @@ struct sg_str sg_source_id(struct sg_arena *a, const struct sg_json *record, uin
 
 /* What the input is now, for the identity of a run. The path is the source's. */
 void sg_source_identity(const struct sg_source *s, struct sg_run_source *out);
+
+/* --- column: what samplers draw from ------------------------------------------------------------------------------ */
+
+#define SG_COLUMN_BYTES ((size_t)64 << 20) /* of one column's values at most */
+
+/* One column of a source, whole. */
+struct sg_column {
+    const struct sg_json *values; /* null where a row does not have it */
+    uint64_t n;                   /* at least one */
+    uint32_t crc;                 /* CRC-32C of all values */
+};
+
+struct sg_columns;
+struct sg_column_spec {
+    const struct sg_source_spec *source;
+    struct sg_str name;
+};
+typedef void sg_columns_fn(void *ud, int status, const struct sg_err *err);
+/* Reads columns on a worker, then calls fn, once. Errors: as of a source; a row that cannot be read, a column that no row
+ * has (SG_E_MISSING), one that is too large (SG_E_LIMIT). The specs must live until then; values until sg_columns_close. */
+int sg_columns_load(struct sg_loop *l, const struct sg_column_spec *specs, size_t n, const char *exe_dir,
+                    sg_columns_fn *fn, void *ud, struct sg_columns **out, struct sg_err *err);
+/* By number of the spec; once they are loaded. */
+const struct sg_column *sg_columns_get(const struct sg_columns *c, size_t i);
+void sg_columns_close(struct sg_columns *c);
 
 /* --- output: also the keeper of the run folder (docs/formats/run-folder.md) ------------------------------------- */
 

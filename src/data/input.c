@@ -29,8 +29,11 @@ void sg_splitter_fini(struct sg_splitter *s) {
 void sg_lines_seek(struct sg_splitter *s, uint64_t line, uint64_t offset) {
     s->begun = true;
     s->line = line;
+    s->scanned = 0;
     s->in.offset = offset;
+    s->in.at = s->in.end = 0;
     s->in.seeks = true;
+    s->in.ended = false;
 }
 
 static void move_to(struct sg_input *in, char *p, size_t cap) {
@@ -66,9 +69,12 @@ static bool wait_for_bytes(const struct sg_input *in, bool patient) {
     return n > 0 && fds[1].revents == 0;
 }
 
-static ssize_t read_more(struct sg_input *in) {
+/* *told: an error would be described in `err` already. */
+static ssize_t read_more(struct sg_input *in, bool *told, struct sg_err *err) {
     char *to = in->p + in->end;
     size_t n = in->cap - in->end;
+    *told = in->unpacker;
+    if (in->unpacker) return sg_unpack(in->unpacker, to, n, err);
     return in->seeks ? sg_os->pread(in->fd, to, n, in->offset + (in->end - in->at)) : sg_os->read(in->fd, to, n);
 }
 
@@ -78,12 +84,15 @@ enum sg_split sg_input_more(struct sg_splitter *s, enum sg_patience patience, st
     make_room(in);
     for (;;) {
         if (in->waits && (patience == SG_NO_READ || !wait_for_bytes(in, patience == SG_WAIT))) return SG_SPLIT_LATER;
-        ssize_t got = read_more(in);
+        bool told;
+        ssize_t got = read_more(in, &told, err);
         if (got == -EAGAIN && in->waits) continue;
         if (got < 0) {
-            in->ended = true;
-            sg_fail_sys(err, SG_E_IO, (int)-got, "%.*s: byte %llu: read failed", SG_ARG(s->name),
-                        (unsigned long long)(in->offset + (in->end - in->at)));
+            in->ended = !told; /* a packed file that is damaged says so again */
+            if (!told) {
+                sg_fail_sys(err, SG_E_IO, (int)-got, "%.*s: byte %llu: read failed", SG_ARG(s->name),
+                            (unsigned long long)(in->offset + (in->end - in->at)));
+            }
             return SG_SPLIT_BROKEN;
         }
         in->end += (size_t)got;

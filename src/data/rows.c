@@ -15,6 +15,7 @@
 #include <stdio.h>
 
 #define ROOM_FOR_RUN 512
+#define USUAL_MEMBERS 8
 
 static const struct sg_str id_key = {"id", 2};
 
@@ -73,6 +74,10 @@ static bool is_kept(const struct sg_row_maker *m, struct sg_str key) {
     return sg_str_eq(key, id_key);
 }
 
+bool sg_row_wants(const struct sg_row_maker *m, struct sg_str key) {
+    return m->n_fields == 0 || is_kept(m, key) || (m->id_column.n && sg_str_eq(key, m->id_column));
+}
+
 static struct sg_json keep_fields(const struct sg_row_maker *m, struct sg_arena *a, const struct sg_json *row) {
     if (m->n_fields == 0) return *row;
     struct sg_member *members = SG_NEW_N(a, struct sg_member, row->n);
@@ -84,8 +89,8 @@ static struct sg_json keep_fields(const struct sg_row_maker *m, struct sg_arena 
 
 /* --- rows ------------------------------------------------------------------------------------------------------- */
 
-static size_t first_block(size_t text_bytes) {
-    return text_bytes + text_bytes / 8 + 8 * sizeof(struct sg_member) + ROOM_FOR_RUN;
+static size_t first_block(size_t text_bytes, size_t members) {
+    return text_bytes + text_bytes / 8 + members * sizeof(struct sg_member) + ROOM_FOR_RUN;
 }
 
 static uint64_t count_lines(struct sg_str s, size_t n) {
@@ -94,12 +99,11 @@ static uint64_t count_lines(struct sg_str s, size_t n) {
     return lines;
 }
 
-/* `at`: of the mistake, from the piece's beginning. What the parser has built goes, and with it a block as large as
- * the row. */
-static void fail_row(const struct sg_row_maker *m, const struct sg_piece *piece, size_t at, int code, const char *why,
-                     struct sg_row *out) {
+/* With what the parser has built goes a block as large as the row. */
+void sg_row_fail(const struct sg_row_maker *m, const struct sg_piece *piece, size_t at, int code, const char *why,
+                 struct sg_row *out) {
     sg_arena_fini(&out->arena);
-    sg_arena_init(&out->arena, first_block(0));
+    sg_arena_init(&out->arena, first_block(0, USUAL_MEMBERS));
     out->status = code;
     out->value = sg_json_null();
     out->error = sg_str_printf(&out->arena, "%.*s:%llu: byte %llu: %s", SG_ARG(m->name),
@@ -111,7 +115,7 @@ static void fail_syntax(const struct sg_row_maker *m, const struct sg_piece *pie
                         const struct sg_err *err, struct sg_row *out) {
     char why[SG_ERR_TEXT + 16];
     snprintf(why, sizeof why, "%s of the row", err->text); /* the parser's text ends in "at byte N" */
-    fail_row(m, piece, at, err->code, why, out);
+    sg_row_fail(m, piece, at, err->code, why, out);
 }
 
 static void fail_type(const struct sg_row_maker *m, const struct sg_piece *piece, struct sg_row *out) {
@@ -119,14 +123,23 @@ static void fail_type(const struct sg_row_maker *m, const struct sg_piece *piece
     const char *article = type == SG_JSON_NULL ? "" : type == SG_JSON_ARRAY ? "an " : "a ";
     char why[64];
     snprintf(why, sizeof why, "the row is %s%s, not an object", article, sg_json_type_name(&out->value));
-    fail_row(m, piece, 0, SG_E_TYPE, why, out);
+    sg_row_fail(m, piece, 0, SG_E_TYPE, why, out);
+}
+
+void sg_row_begin(const struct sg_piece *piece, size_t columns, uint64_t position, struct sg_row *out) {
+    *out = (struct sg_row){.position = position, .line = piece->line, .offset = piece->offset};
+    sg_arena_init(&out->arena, first_block(piece->text.n, columns));
+}
+
+void sg_row_finish(const struct sg_row_maker *m, const struct sg_json *row, struct sg_row *out) {
+    out->value = keep_fields(m, &out->arena, row);
+    set_id(m, &out->arena, row, &out->value);
 }
 
 void sg_row_make(const struct sg_row_maker *m, const struct sg_piece *piece, uint64_t position, struct sg_row *out) {
-    *out = (struct sg_row){.position = position, .line = piece->line, .offset = piece->offset};
-    sg_arena_init(&out->arena, first_block(piece->text.n));
+    sg_row_begin(piece, USUAL_MEMBERS, position, out);
     if (piece->too_long) {
-        fail_row(m, piece, 0, SG_E_LIMIT, "the row is too long", out);
+        sg_row_fail(m, piece, 0, SG_E_LIMIT, "the row is too long", out);
         return;
     }
     struct sg_err err;
@@ -138,14 +151,13 @@ void sg_row_make(const struct sg_row_maker *m, const struct sg_piece *piece, uin
         fail_type(m, piece, out);
     } else {
         struct sg_json row = out->value;
-        out->value = keep_fields(m, &out->arena, &row);
-        set_id(m, &out->arena, &row, &out->value);
+        sg_row_finish(m, &row, out);
     }
 }
 
 void sg_row_make_empty(const struct sg_row_maker *m, uint64_t position, struct sg_row *out) {
     *out = (struct sg_row){.position = position, .value = sg_json_object(NULL, 0)};
-    sg_arena_init(&out->arena, first_block(0));
+    sg_arena_init(&out->arena, first_block(0, USUAL_MEMBERS));
     if (!m->want_ids) return;
     out->value = with_id(&out->arena, &out->value, sg_json_string(id_of_position(&out->arena, m->seed, position)));
 }

@@ -11,18 +11,14 @@
  *
  * The first row that a finished count leaves over is looked for with the last batch, so that has_more costs nothing.
  *
- * A run that goes on begins at a row whose place it knows, and passes over finished ones without parsing them. When the file
- * does not look the same any more (size, time, inode), the worker first reads again what had been read of it: it may have
- * grown, but that must not have changed.
+ * A run that goes on begins at a row whose place it knows (of one plain file; else at the first), and passes over finished
+ * ones without parsing them. When the files do not look the same any more (size, time, inode), the worker first reads again
+ * what had been read of them: they may have grown, but that must not have changed.
  */
-#include "data/rows.h"
+#include "data/feed.h"
 #include "data/source.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #define BATCH_ROWS 256
@@ -42,9 +38,8 @@ struct batch {
 };
 
 struct reader {
-    struct sg_row_maker maker;
-    struct sg_splitter splitter;
-    bool lines, from_file;
+    struct sg_feed feed;
+    bool from_file; /* else there is no feed but its maker */
     uint64_t position; /* of the next row */
     uint64_t start, end;
     const struct sg_range *finished; /* those that end behind `position` */
@@ -65,8 +60,9 @@ struct sg_source {
     struct sg_later answer;
     struct sg_arena arena; /* what the worker needs of the spec, copied */
     struct reader reader;
-    int fd, wake;
-    struct sg_file_info info;
+    struct sg_str path;
+    bool regular;               /* else a pipe or the like */
+    struct sg_run_source looks; /* regular: sizes, times, inodes when it was opened */
     struct batch *front, *back;
     enum { IDLE, READING, READY } state; /* of back */
     sg_rows_fn *on_rows;                 /* the request; NULL: none */
@@ -75,12 +71,6 @@ struct sg_source {
 };
 
 /* --- worker: filling a batch ------------------------------------------------------------------------------------ */
-
-static enum sg_split next_piece(struct reader *r, enum sg_patience patience, struct sg_piece *out,
-                                struct sg_err *err) {
-    return r->lines ? sg_lines_next(&r->splitter, patience, out, err)
-                    : sg_array_next(&r->splitter, patience, out, err);
-}
 
 static bool is_finished(struct reader *r) {
     while (r->n_finished && r->finished->to <= r->position) r->finished++, r->n_finished--;
@@ -91,7 +81,7 @@ static bool is_finished(struct reader *r) {
 static enum sg_split find_piece(struct reader *r, enum sg_patience patience, struct sg_piece *out,
                                 struct sg_err *err) {
     for (;;) {
-        enum sg_split got = next_piece(r, patience, out, err);
+        enum sg_split got = sg_feed_next(&r->feed, patience, out, err);
         if (got != SG_SPLIT_GOT || !is_finished(r)) return got;
         if (++r->position >= r->end) return SG_SPLIT_LATER;
         if (atomic_load_explicit(&r->stop, memory_order_relaxed)) return SG_SPLIT_LATER;
@@ -102,18 +92,17 @@ static enum sg_split next_row(struct reader *r, enum sg_patience patience, struc
     struct sg_piece piece;
     enum sg_split got = r->from_file ? find_piece(r, patience, &piece, err) : SG_SPLIT_GOT;
     if (got != SG_SPLIT_GOT) return got;
-    if (r->from_file) sg_row_make(&r->maker, &piece, r->position, out);
-    else sg_row_make_empty(&r->maker, r->position, out);
+    if (r->from_file) sg_feed_row(&r->feed, &piece, r->position, out);
+    else sg_row_make_empty(&r->feed.maker, r->position, out);
     r->position++;
-    r->read_bytes = r->splitter.crc_bytes;
-    r->read_crc = r->splitter.crc;
+    sg_feed_read(&r->feed, &r->read_bytes, &r->read_crc);
     return SG_SPLIT_GOT;
 }
 
 /* All rows wanted are read: is there one more? */
 static void look_behind(struct reader *r, struct batch *b) {
     struct sg_piece piece;
-    enum sg_split got = r->from_file ? next_piece(r, SG_NO_READ, &piece, NULL) : SG_SPLIT_ENDED;
+    enum sg_split got = r->from_file ? sg_feed_next(&r->feed, SG_NO_READ, &piece, NULL) : SG_SPLIT_ENDED;
     b->ended = true;
     b->more = got == SG_SPLIT_GOT;
     b->total_known = got == SG_SPLIT_ENDED;
@@ -150,40 +139,16 @@ static void fill_batch(struct reader *r, struct batch *b) {
 
 /* --- worker: is it the same file? ------------------------------------------------------------------------------- */
 
-static int say_changed(const char *path, uint64_t bytes, struct sg_err *err) {
-    return sg_fail(err, SG_E_CONFLICT,
-                   "%s: the input has changed since: its first %llu bytes, which this run has read, were others",
-                   path, (unsigned long long)bytes);
-}
-
-static int read_crc(struct reader *r, int fd, char *block, uint32_t *crc) {
-    for (uint64_t at = 0; at < r->check_bytes;) {
-        uint64_t left = r->check_bytes - at;
-        size_t n = left < SG_SPLIT_BLOCK ? (size_t)left : SG_SPLIT_BLOCK;
-        if (atomic_load_explicit(&r->stop, memory_order_relaxed)) return -ECANCELED;
-        int rc = sg_os_pread_all(fd, block, n, at);
-        if (rc < 0) return rc;
-        *crc = sg_crc32c(*crc, block, n);
-        at += n;
-    }
-    return 0;
-}
-
-static int compare(struct reader *r, int fd, struct sg_err *err) {
-    char *block = sg_xmalloc(SG_SPLIT_BLOCK);
-    uint32_t crc = 0;
-    int rc = read_crc(r, fd, block, &crc);
-    free(block);
+static int compare(struct reader *r, struct sg_err *err) {
     r->compare = false;
-    if (rc < 0 && rc != -ENODATA) return sg_fail_sys(err, SG_E_IO, -rc, "%s: read failed", r->maker.name.p);
-    return rc < 0 || crc != r->check_crc ? say_changed(r->maker.name.p, r->check_bytes, err) : 0;
+    return sg_feed_compare(&r->feed, r->check_bytes, r->check_crc, &r->stop, err);
 }
 
 static void run_job(struct sg_job *j) {
     struct sg_source *s = j->ud;
     struct reader *r = &s->reader;
     struct batch *b = s->back;
-    int rc = r->compare ? compare(r, s->fd, &b->err) : 0;
+    int rc = r->compare ? compare(r, &b->err) : 0;
     if (rc == 0) fill_batch(r, b);
     else end_batch(r, b, SG_SPLIT_BROKEN);
     b->read_bytes = r->read_bytes;
@@ -259,7 +224,8 @@ bool sg_source_has_more(const struct sg_source *s, bool *total_known, uint64_t *
 }
 
 void sg_source_watch(struct sg_source *s) {
-    s->reader.splitter.with_crc = s->info.is_regular;
+    struct sg_feed *f = &s->reader.feed;
+    f->with_crc = f->splitter.with_crc = s->regular;
 }
 
 void sg_source_mark(const struct sg_source *s, uint64_t *bytes, uint32_t *crc) {
@@ -268,11 +234,8 @@ void sg_source_mark(const struct sg_source *s, uint64_t *bytes, uint32_t *crc) {
 }
 
 void sg_source_identity(const struct sg_source *s, struct sg_run_source *out) {
-    *out = (struct sg_run_source){.path = s->reader.maker.name, .regular = s->info.is_regular};
-    if (!out->regular) return;
-    out->size = s->info.size;
-    out->inode = s->info.inode;
-    out->mtime_ns = s->info.mtime_ns;
+    *out = (struct sg_run_source){.path = s->path, .regular = s->regular};
+    if (s->regular) out->size = s->looks.size, out->inode = s->looks.inode, out->mtime_ns = s->looks.mtime_ns;
 }
 
 /* --- opening and closing ---------------------------------------------------------------------------------------- */
@@ -285,65 +248,41 @@ static bool is_utf8(struct sg_str name) {
     return false;
 }
 
-/* O_NONBLOCK: opening a FIFO must not wait for its writer. Of plain files it changes nothing. */
-static int open_file(struct sg_source *s, const char *path, bool *waits, struct sg_err *err) {
-    s->fd = sg_os->open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0);
-    if (s->fd == -ENOENT) return sg_fail_sys(err, SG_E_MISSING, ENOENT, "%s: cannot be read", path);
-    if (s->fd < 0) return sg_fail_sys(err, SG_E_IO, -s->fd, "%s: cannot be read", path);
-    int rc = sg_os->fstat(s->fd, &s->info);
-    if (rc < 0) return sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be read", path);
-    if (s->info.is_dir) return sg_fail(err, SG_E_TYPE, "%s: is a folder, not a file", path);
-    *waits = !s->info.is_regular;
-    return 0;
-}
-
-/* A file that looks as it did is the same; what else it may be is for the worker to read. */
+/* A source that looks as it did is the same; what else it may be is for the worker to read. */
 static int compare_looks(struct sg_source *s, const struct sg_source_from *from, struct sg_err *err) {
-    const struct sg_run_source *was = from->was;
-    const char *path = s->reader.maker.name.p;
+    const struct sg_run_source *was = from->was, *is = &s->looks;
+    struct reader *r = &s->reader;
     if (!was || !was->regular || from->read_bytes == 0) return 0;
-    if (!s->info.is_regular) return sg_fail(err, SG_E_CONFLICT, "%s: the input has changed: it was a file", path);
-    if (s->info.size < from->read_bytes) return say_changed(path, from->read_bytes, err);
-    s->reader.compare = s->info.size != was->size || s->info.inode != was->inode || s->info.mtime_ns != was->mtime_ns;
-    s->reader.check_bytes = from->read_bytes;
-    s->reader.check_crc = from->read_crc;
+    if (!s->regular) return sg_fail(err, SG_E_CONFLICT, "%s: the input has changed: it was a file", s->path.p);
+    r->compare = is->size != was->size || is->inode != was->inode || is->mtime_ns != was->mtime_ns;
+    r->check_bytes = from->read_bytes;
+    r->check_crc = from->read_crc;
     return 0;
 }
 
 static void seek(struct sg_source *s, const struct sg_source_from *from) {
     struct reader *r = &s->reader;
-    r->splitter.crc_bytes = from->read_bytes;
-    r->splitter.crc = from->read_crc;
-    if (from->line == 0 || !s->info.is_regular || from->read_bytes < from->offset) return;
+    if (!sg_feed_seeks(&r->feed)) return;
+    r->feed.splitter.crc_bytes = from->read_bytes;
+    r->feed.splitter.crc = from->read_crc;
+    if (from->line == 0 || from->read_bytes < from->offset) return;
     r->position = from->row;
-    if (r->lines) sg_lines_seek(&r->splitter, from->line, from->offset);
-    else sg_array_seek(&r->splitter, from->line, from->offset);
+    sg_feed_seek(&r->feed, from->line, from->offset);
 }
 
-static void copy_fields(struct sg_source *s, const struct sg_source_spec *spec) {
-    struct sg_name *fields = SG_NEW_N(&s->arena, struct sg_name, spec->n_fields);
-    for (size_t i = 0; i < spec->n_fields; i++) fields[i].text = sg_str_dup(&s->arena, spec->fields[i].text);
-    s->reader.maker.fields = fields;
-    s->reader.maker.n_fields = spec->n_fields;
-}
-
-static int begin_file(struct sg_source *s, const struct sg_source_spec *spec, struct sg_err *err) {
-    struct sg_str path = sg_str_dup(&s->arena, spec->path);
+static int begin_file(struct sg_source *s, const struct sg_source_options *o, struct sg_err *err) {
+    const struct sg_source_spec *spec = o->spec;
+    s->path = sg_str_dup(&s->arena, spec->path);
     if (!is_utf8(spec->encoding)) {
-        return sg_fail(err, SG_E_UNSUPPORTED, "%s: encoding %.*s: not yet, only utf-8", path.p,
+        return sg_fail(err, SG_E_UNSUPPORTED, "%s: encoding %.*s: not yet, only utf-8", s->path.p,
                        SG_ARG(spec->encoding));
     }
-    bool waits = false;
-    int rc = open_file(s, path.p, &waits, err);
+    int rc = sg_feed_open(&s->reader.feed, spec, o->exe_dir, err);
     if (rc < 0) return rc;
-    if (waits) s->wake = eventfd(0, EFD_CLOEXEC);
-    if (waits && s->wake < 0) return sg_fail_sys(err, SG_E_IO, errno, "no descriptor to stop a reader with");
-    sg_splitter_init(&s->reader.splitter, s->fd, waits, s->wake, path, 0, 0);
-    s->reader.maker.name = path;
     s->reader.from_file = true;
-    s->reader.lines = spec->lines;
-    copy_fields(s, spec);
-    return 0;
+    s->regular = s->reader.feed.info.is_regular;
+    if (s->regular) sg_feed_looks(&s->reader.feed, &s->looks);
+    return compare_looks(s, &o->from, err);
 }
 
 static void copy_finished(struct sg_source *s, const struct sg_source_from *from) {
@@ -355,9 +294,9 @@ static void copy_finished(struct sg_source *s, const struct sg_source_from *from
 
 static void begin_reader(struct sg_source *s, const struct sg_source_options *o) {
     struct reader *r = &s->reader;
-    r->maker.id_column = sg_str_dup(&s->arena, o->id_column);
-    r->maker.want_ids = o->want_ids;
-    r->maker.seed = o->seed;
+    r->feed.maker.id_column = sg_str_dup(&s->arena, o->id_column);
+    r->feed.maker.want_ids = o->want_ids;
+    r->feed.maker.seed = o->seed;
     r->position = o->spec ? 0 : o->start;
     r->start = o->start;
     r->end = o->count < UINT64_MAX - o->start ? o->start + o->count : UINT64_MAX;
@@ -369,14 +308,12 @@ static void begin_reader(struct sg_source *s, const struct sg_source_options *o)
 int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct sg_source **out, struct sg_err *err) {
     struct sg_source *s = sg_xcalloc(1, sizeof *s);
     s->loop = l;
-    s->fd = s->wake = -1;
     s->job = (struct sg_job){.run = run_job, .done = on_read, .ud = s};
     s->answer = (struct sg_later){.run = on_answer, .ud = s};
     s->front = sg_xcalloc(1, sizeof *s->front);
     s->back = sg_xcalloc(1, sizeof *s->back);
     sg_arena_init(&s->arena, 512);
-    int rc = o->spec ? begin_file(s, o->spec, err) : 0;
-    if (rc == 0 && o->spec) rc = compare_looks(s, &o->from, err);
+    int rc = o->spec ? begin_file(s, o, err) : 0;
     if (rc == 0 && sg_worker_open(l, "sygra-read", &s->worker) < 0)
         rc = sg_fail(err, SG_E_IO, "no thread for reading");
     if (rc < 0) {
@@ -391,7 +328,8 @@ int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct 
 static void stop_waiting(struct sg_source *s) {
     atomic_store(&s->reader.stop, true);
     uint64_t one = 1;
-    ssize_t ignored = s->wake >= 0 ? write(s->wake, &one, sizeof one) : 0;
+    int wake = s->reader.from_file ? s->reader.feed.wake : -1;
+    ssize_t ignored = wake >= 0 ? write(wake, &one, sizeof one) : 0;
     (void)ignored; /* the counter of an eventfd that is never read has room */
 }
 
@@ -402,9 +340,7 @@ void sg_source_close(struct sg_source *s) {
     sg_worker_close(s->worker);
     free_rows(s->front);
     free_rows(s->back);
-    sg_splitter_fini(&s->reader.splitter);
-    if (s->fd >= 0) sg_os->close(s->fd);
-    if (s->wake >= 0) close(s->wake);
+    if (s->reader.from_file) sg_feed_close(&s->reader.feed);
     sg_arena_fini(&s->arena);
     free(s->front);
     free(s->back);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* split: from the bytes of a file to the text of each row, in order, in bounded memory. Private to data.
  *
- * An input is a window that moves over a file; it only reads forward, so pipes and /dev/stdin are files like any
- * other. On it stand two splitters, one for lines and one for the elements of a JSON array. Neither looks whether a
- * row is valid: that is rows.h's work.
+ * An input is a window that moves over a file, or over what a packed file holds; it only reads forward, so pipes and
+ * /dev/stdin are files like any other. On it stand three splitters: for lines, for the elements of a JSON array, for the rows
+ * of a CSV file. None looks whether a row is valid: that is rows.h's work, or csv.h's.
  *
  * Memory: a piece is a view into the window, valid until the next call; the window grows for a long row, up to its
  * limit.
@@ -11,7 +11,7 @@
 #ifndef SG_DATA_SPLIT_H
 #define SG_DATA_SPLIT_H
 
-#include "base/base.h"
+#include "data/unpack.h"
 
 #define SG_SPLIT_BLOCK ((size_t)256 << 10)
 #define SG_SPLIT_ROW_LIMIT ((size_t)64 << 20)
@@ -31,6 +31,7 @@ enum sg_patience {
 
 struct sg_input {
     int fd;
+    struct sg_unpacker *unpacker; /* NULL: the bytes are read as they stand */
     int wake;   /* a descriptor that becomes readable to end a wait; -1: none */
     bool waits; /* a pipe, a terminal: reading may have to wait, and answers -EAGAIN then */
     bool seeks; /* reading goes by `offset`, not by where the descriptor stands */
@@ -46,6 +47,8 @@ struct sg_piece {
     uint64_t line;   /* where it begins, from 1 */
     uint64_t offset; /* from 0 */
     bool too_long;   /* over the limit: skipped, no text */
+    const char *bad; /* CSV: what is wrong with its quotes, at text.p[bad_at]; the text is its first line */
+    size_t bad_at;
 };
 
 struct sg_splitter {
@@ -59,8 +62,12 @@ struct sg_splitter {
     bool with_crc;
     uint64_t crc_bytes; /* with_crc: of the file's first bytes up to here ... */
     uint32_t crc;       /* ... the CRC-32C */
-    /* array only */
+    /* array and CSV */
     int state;
+    /* CSV only */
+    char separator;
+    size_t quote_at; /* of the last opening quote, from p[at] on */
+    /* array only */
     size_t depth;
     bool in_string, escaped;
 };
@@ -73,12 +80,14 @@ enum sg_split sg_lines_next(struct sg_splitter *s, enum sg_patience patience, st
                             struct sg_err *err);
 enum sg_split sg_array_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
                             struct sg_err *err);
+enum sg_split sg_csv_next(struct sg_splitter *s, enum sg_patience patience, struct sg_piece *out,
+                          struct sg_err *err);
 
-/* Before the first row of a file that does not wait: the next one is the row that begins there. */
+/* Before the first row of a plain file (of CSV: behind its header): the next one is the row that begins there. */
 void sg_lines_seek(struct sg_splitter *s, uint64_t line, uint64_t offset);
 void sg_array_seek(struct sg_splitter *s, uint64_t line, uint64_t offset);
 
-/* For the two splitters. */
+/* For the splitters. */
 enum sg_split sg_input_more(struct sg_splitter *s, enum sg_patience patience, struct sg_err *err);
 /* Before the first row: a byte order mark is skipped, one of UTF-16 refused. */
 enum sg_split sg_splitter_begin(struct sg_splitter *s, enum sg_patience patience, struct sg_err *err);

@@ -21,6 +21,7 @@ struct sg_exec_options {
     struct sg_calls_model *const *models; /* by number in the plan */
     struct sg_hooks *hooks;
     const int *hook_ids; /* by number in the plan */
+    const struct sg_columns *columns; /* by number in the plan, loaded; NULL when it has none */
     struct sg_source *source;
     struct sg_output *output;
     uint64_t seed;

@@ -1,8 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Places. `make` fetches into <checkout>/build/deps, and every variant's folder has a link `deps` to it beside the
- * program; an installed program has lib/sygra and share/sygra/models beside its bin/. scripts/fetch also keeps each
- * item in the cache, under a name with its version: CACHED_LIB and CACHED_MODEL must agree with it. SYGRA_HOME is a
- * folder with lib/ and models/ in it, as build/deps is.
+/* Places: base/place.h; CACHED_LIB and CACHED_MODEL must agree with scripts/fetch.
  *
  * Opening. ggml's CPU variants (libggml-cpu-*.so) are libraries of their own, and ggml loads the best one for this
  * machine from the folder that it is told. The library passes structs by value, so one of another version would read
@@ -13,7 +10,6 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <sys/utsname.h>
 
 #define LLAMA_VERSION "0.5.0"
 #define CACHED_LIB "llama.cpp-v" LLAMA_VERSION
@@ -28,56 +24,36 @@ static _Thread_local char reason[256];
 
 /* --- places ----------------------------------------------------------------------------------------------------- */
 
-static void add_place(struct sg_llama_places *at, struct sg_str lib, struct sg_str models) {
-    at->lib[at->n] = lib.p;
-    at->models[at->n++] = models.p;
-}
-
-static void add_cache(struct sg_arena *a, struct sg_llama_places *at) {
-    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME"), *below = "";
-    if (!cache || !*cache) cache = home, below = "/.cache";
-    if (!cache || !*cache) return;
-    struct utsname machine;
-    if (uname(&machine) != 0) machine.machine[0] = '\0';
-    add_place(at, sg_str_printf(a, "%s%s/sygra/" CACHED_LIB "-%s/lib", cache, below, machine.machine),
-              sg_str_printf(a, "%s%s/sygra/" CACHED_MODEL "/models", cache, below));
-}
-
 void sg_llama_places(struct sg_arena *a, const char *exe_dir, struct sg_llama_places *out) {
-    *out = (struct sg_llama_places){.n = 0};
-    if (exe_dir && *exe_dir) {
-        add_place(out, sg_str_printf(a, "%s/deps/lib", exe_dir), sg_str_printf(a, "%s/deps/models", exe_dir));
-        add_place(out, sg_str_printf(a, "%s/../lib/sygra", exe_dir),
-                  sg_str_printf(a, "%s/../share/sygra/models", exe_dir));
-    }
-    add_cache(a, out);
-    const char *home = getenv("SYGRA_HOME");
-    if (home && *home) add_place(out, sg_str_printf(a, "%s/lib", home), sg_str_printf(a, "%s/models", home));
+    static const struct sg_fetched library = {"lib", "lib/sygra", CACHED_LIB, true};
+    static const struct sg_fetched model = {"models", "share/sygra/models", CACHED_MODEL, false};
+    sg_places(a, exe_dir, &library, &out->lib);
+    sg_places(a, exe_dir, &model, &out->models);
 }
 
 /* `why` holds a reason for each library that is there and could not be used. */
-static int nothing_found(const char *file, const char *advice, const char *const *folders, size_t n,
-                         struct sg_buf *why, struct sg_err *err) {
+static int nothing_found(const char *file, const char *advice, const struct sg_places *at, struct sg_buf *why,
+                         struct sg_err *err) {
     struct sg_buf tried = SG_BUF_INIT(SG_ERR_TEXT);
-    for (size_t i = 0; i < n; i++) sg_buf_printf(&tried, "%s%s", i ? ", " : "", folders[i]);
+    for (size_t i = 0; i < at->n; i++) sg_buf_printf(&tried, "%s%s", i ? ", " : "", at->at[i]);
     int rc;
     if (why && why->n) rc = sg_fail(err, SG_E_MODEL, "%s cannot be used: %.*s", file, SG_ARG(sg_buf_view(why)));
-    else if (!n) rc = sg_fail(err, SG_E_MODEL, "%s is not there: %s (SYGRA_HOME is not set)", file, advice);
+    else if (!at->n) rc = sg_fail(err, SG_E_MODEL, "%s is not there: %s (SYGRA_HOME is not set)", file, advice);
     else rc = sg_fail(err, SG_E_MODEL, "%s is not there: %s; tried %.*s", file, advice, SG_ARG(sg_buf_view(&tried)));
     sg_buf_fini(&tried);
     return rc;
 }
 
 int sg_llama_demo_model(struct sg_arena *a, const struct sg_llama_places *at, const char **out, struct sg_err *err) {
-    for (size_t i = 0; i < at->n; i++) {
-        const char *path = sg_str_printf(a, "%s/" DEMO_MODEL, at->models[i]).p;
+    for (size_t i = 0; i < at->models.n; i++) {
+        const char *path = sg_str_printf(a, "%s/" DEMO_MODEL, at->models.at[i]).p;
         if (sg_os_exists(path)) {
             *out = path;
             return 0;
         }
     }
     return nothing_found("the demo model " DEMO_MODEL, "run `make` in a checkout of sygra, or set model_path",
-                         at->models, at->n, NULL, err);
+                         &at->models, NULL, err);
 }
 
 /* --- libllama's log --------------------------------------------------------------------------------------------- */
@@ -143,11 +119,11 @@ static int open_first(const struct sg_llama_places *at, struct sg_err *err) {
     struct sg_arena scratch;
     struct sg_buf why = SG_BUF_INIT(4096);
     sg_arena_init(&scratch, 0);
-    for (size_t i = 0; i < at->n && !opened; i++) opened = open_in(&scratch, at->lib[i], &why);
+    for (size_t i = 0; i < at->lib.n && !opened; i++) opened = open_in(&scratch, at->lib.at[i], &why);
     int rc = 0;
     if (!opened) {
-        rc = nothing_found("llama.cpp (" LIBRARY ")", "run `make` in a checkout of sygra, or set SYGRA_HOME", at->lib,
-                           at->n, &why, err);
+        rc = nothing_found("llama.cpp (" LIBRARY ")", "run `make` in a checkout of sygra, or set SYGRA_HOME",
+                           &at->lib, &why, err);
     }
     sg_buf_fini(&why);
     sg_arena_fini(&scratch);

@@ -70,9 +70,7 @@ struct sg_llama {
 
 /* Folders to search, best first. */
 struct sg_llama_places {
-    const char *lib[4];
-    const char *models[4];
-    size_t n;
+    struct sg_places lib, models;
 };
 
 /* Beside the executable (exe_dir may be NULL), installed, in the cache, in SYGRA_HOME. */

@@ -20,6 +20,8 @@ struct build {
     size_t n_hooks, cap_hooks;
     const struct sg_model_spec **models;
     size_t n_models, cap_models;
+    struct sg_plan_column *columns;
+    size_t n_columns, cap_columns;
 };
 
 /* --- keys ------------------------------------------------------------------------------------------------------------- */
@@ -149,6 +151,30 @@ static void build_multi_llm(struct build *b, struct sg_plan_node *n, const struc
     n->combine_hook = hook_number(b, &s->combine, false);
 }
 
+/* The same files, read in the same way. */
+static bool same_source(const struct sg_source_spec *a, const struct sg_source_spec *b) {
+    if (a->n_files != b->n_files) return false;
+    for (size_t i = 0; i < a->n_files; i++)
+        if (!sg_str_eq(a->files[i].path, b->files[i].path)) return false;
+    return true;
+}
+
+static int column_number(struct build *b, const struct sg_source_spec *source, struct sg_str name) {
+    for (size_t i = 0; i < b->n_columns; i++)
+        if (sg_str_eq(b->columns[i].name, name) && same_source(b->columns[i].source, source)) return (int)i;
+    *SG_PUSH(b->a, b->columns, b->n_columns, b->cap_columns) = (struct sg_plan_column){source, name};
+    return (int)b->n_columns - 1;
+}
+
+static void build_columns(struct build *b, const struct sg_attribute_spec *from, struct sg_plan_attribute *out) {
+    int *columns = SG_NEW_N(b->a, int, from->n_columns);
+    for (size_t i = 0; from->source && i < from->n_columns; i++)
+        columns[i] = column_number(b, from->source, from->columns[i].text);
+    out->columns = columns;
+    out->n_columns = from->source ? from->n_columns : 0; /* without a source: reported by config */
+    out->at_random = from->at_random;
+}
+
 static void build_sampler(struct build *b, struct sg_plan_node *n, const struct sg_node_spec *s) {
     struct sg_plan_attribute *out = SG_NEW_N(b->a, struct sg_plan_attribute, s->n_attributes);
     for (size_t i = 0; i < s->n_attributes; i++) {
@@ -157,6 +183,7 @@ static void build_sampler(struct build *b, struct sg_plan_node *n, const struct 
         for (size_t k = 0; k < at->n_values; k++) sums[k] = sum += at->weights[k];
         out[i] = (struct sg_plan_attribute){
             .key = declared_key(b, &at->name), .values = at->values, .cumulative = sums, .n_values = at->n_values};
+        build_columns(b, at, &out[i]);
     }
     n->attributes = out;
     n->n_attributes = s->n_attributes;
@@ -339,6 +366,7 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     p->keys = b.keys, p->n_keys = b.n_keys;
     p->hooks = b.hooks, p->n_hooks = b.n_hooks;
     p->models = b.models, p->n_models = b.n_models;
+    p->columns = b.columns, p->n_columns = b.n_columns;
     p->state_is_seen = p->n_hooks > 0 || !p->has_map;
     p->step_limit = STEP_LIMIT;
     if (diags->errors) return SG_E_SYNTAX;

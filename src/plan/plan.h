@@ -69,6 +69,15 @@ struct sg_plan_attribute {
     const struct sg_json *values;
     const double *cumulative; /* of the weights; the last is the total */
     size_t n_values;
+    const int *columns; /* instead of values: numbers in plan->columns; of several, one is drawn */
+    size_t n_columns;
+    bool at_random; /* which row of the column; else the one that is the record's by its position */
+};
+
+/* A column of a source that samplers draw from: its values come with the run. */
+struct sg_plan_column {
+    const struct sg_source_spec *source;
+    struct sg_str name;
 };
 
 /* One model of a multi_llm node; its number is the ordinal of its calls. */
@@ -123,6 +132,8 @@ struct sg_plan {
     size_t n_models;
     const struct sg_plan_hook *hooks;
     size_t n_hooks;
+    const struct sg_plan_column *columns;
+    size_t n_columns;
     bool has_map;
     const struct sg_plan_field *fields;
     size_t n_fields;

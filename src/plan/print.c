@@ -148,6 +148,27 @@ static void json_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_
     json_hook(p, b, "post_process", n->post_hook);
 }
 
+static void json_values(struct sg_buf *b, const struct sg_plan_attribute *at) {
+    key(b, "values");
+    sg_buf_ch(b, '[');
+    for (size_t k = 0; k < at->n_values; k++) comma(b, k), sg_json_write(b, &at->values[k]);
+    SG_BUF_LIT(b, "],\"shares\":[");
+    for (size_t k = 0; k < at->n_values; k++) {
+        comma(b, k);
+        sg_py_double(b, (at->cumulative[k] - (k ? at->cumulative[k - 1] : 0)) / at->cumulative[at->n_values - 1]);
+    }
+    sg_buf_ch(b, ']');
+}
+
+static void json_columns(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_attribute *at) {
+    text(b, "source", p->columns[at->columns[0]].source->path);
+    key(b, "columns");
+    sg_buf_ch(b, '[');
+    for (size_t k = 0; k < at->n_columns; k++) comma(b, k), sg_json_write_string(b, p->columns[at->columns[k]].name);
+    sg_buf_ch(b, ']');
+    text(b, "order", sg_str(at->at_random ? "random" : "sequential"));
+}
+
 static void json_sampler(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
     key(b, "attributes");
     sg_buf_ch(b, '{');
@@ -155,14 +176,10 @@ static void json_sampler(const struct sg_plan *p, struct sg_buf *b, const struct
         const struct sg_plan_attribute *at = &n->attributes[i];
         comma(b, i);
         sg_json_write_string(b, p->keys[at->key].name);
-        SG_BUF_LIT(b, ":{\"values\":[");
-        for (size_t k = 0; k < at->n_values; k++) comma(b, k), sg_json_write(b, &at->values[k]);
-        SG_BUF_LIT(b, "],\"shares\":[");
-        for (size_t k = 0; k < at->n_values; k++) {
-            comma(b, k);
-            sg_py_double(b, (at->cumulative[k] - (k ? at->cumulative[k - 1] : 0)) / at->cumulative[at->n_values - 1]);
-        }
-        SG_BUF_LIT(b, "]}");
+        SG_BUF_LIT(b, ":{");
+        if (at->n_columns) json_columns(p, b, at);
+        else json_values(b, at);
+        sg_buf_ch(b, '}');
     }
     sg_buf_ch(b, '}');
 }

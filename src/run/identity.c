@@ -15,6 +15,16 @@ static void member(struct sg_buf *b, const char *key, struct sg_str value) {
     sg_json_write_string(b, value);
 }
 
+/* Of all values that samplers draw from files. */
+static uint32_t columns_crc(const struct run *r) {
+    uint32_t crc = 0;
+    for (size_t i = 0; i < r->task.plan->n_columns; i++) {
+        uint32_t of_column = sg_columns_get(r->columns, i)->crc;
+        crc = sg_crc32c(crc, &of_column, sizeof of_column);
+    }
+    return crc;
+}
+
 static struct sg_str options_json(struct run *r) {
     const struct sg_run_options *o = r->o;
     char cwd[PATH_MAX];
@@ -23,8 +33,10 @@ static struct sg_str options_json(struct run *r) {
     member(&b, "task", o->config.task);
     member(&b, "models", o->config.models_file);
     member(&b, "cwd", sg_str(getcwd(cwd, sizeof cwd) ? cwd : ""));
-    sg_buf_printf(&b, ",\"in_flight\":%u,\"hosts\":%u,\"deterministic\":%s}", o->in_flight, o->max_hosts,
+    sg_buf_printf(&b, ",\"in_flight\":%u,\"hosts\":%u,\"deterministic\":%s", o->in_flight, o->max_hosts,
                   o->deterministic ? "true" : "false");
+    if (r->task.plan->n_columns) sg_buf_printf(&b, ",\"columns\":%u", columns_crc(r));
+    sg_buf_ch(&b, '}');
     struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
     sg_buf_fini(&b);
     return json;
@@ -54,6 +66,14 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
     out->max_hosts = count_member(&v, "hosts", 0);
     out->deterministic = d && d->type == SG_JSON_TRUE;
     return 0;
+}
+
+int sg_run_same_columns(struct run *r, struct sg_err *err) {
+    struct sg_json was;
+    if (!r->task.plan->n_columns || sg_json_parse(&r->task.arena, r->was_options, &was, NULL, NULL) != 0) return 0;
+    if (count_member(&was, "columns", 0) == columns_crc(r)) return 0;
+    return sg_fail(err, SG_E_CONFLICT,
+                   "a file that a sampler draws from has changed since this run began; undo it, or start a new run");
 }
 
 static struct sg_run_node *nodes_of(struct run *r, size_t *n) {

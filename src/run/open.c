@@ -95,6 +95,7 @@ static int look_back(struct run *r, struct sg_str run_folder, struct sg_err *err
     r->life = lives_so_far(db, &r->task.arena) + 1;
     sg_rundb_close(db);
     r->resuming = true;
+    r->was_options = was.options;
     r->seed = was.seed;
     r->first = was.first;
     r->started_wall_ns = was.started_ms * 1000000;
@@ -162,11 +163,29 @@ static int open_output(struct run *r, struct sg_err *err) {
     return 0;
 }
 
+static void on_columns_loaded(void *ud, int status, const struct sg_err *err) {
+    struct run *r = ud;
+    r->step_status = status;
+    if (status != 0) r->step_err = *err;
+    sg_loop_stop(r->loop);
+}
+
+static int open_columns(struct run *r, struct sg_err *err) {
+    const struct sg_plan *p = r->task.plan;
+    if (p->n_columns == 0) return 0;
+    struct sg_column_spec *specs = SG_NEW_N(&r->task.arena, struct sg_column_spec, p->n_columns);
+    for (size_t i = 0; i < p->n_columns; i++) specs[i] = (struct sg_column_spec){p->columns[i].source, p->columns[i].name};
+    int rc = sg_columns_load(r->loop, specs, p->n_columns, r->o->config.exe_dir, on_columns_loaded, r, &r->columns, err);
+    if (rc == 0) rc = wait_for_step(r, err);
+    return rc == 0 && r->resuming ? sg_run_same_columns(r, err) : rc;
+}
+
 static int open_source(struct run *r, struct sg_err *err) {
     const struct sg_data_spec *d = &r->task.spec.data;
     const struct sg_plan *p = r->task.plan;
     bool id_named = sg_plan_key(p, SG_STR("id")) != SG_NONE;
     struct sg_source_options so = {.spec = d->source,
+                                   .exe_dir = r->o->config.exe_dir,
                                    .id_column = d->id_column,
                                    .want_ids = p->state_is_seen || id_named,
                                    .seed = r->seed,
@@ -205,6 +224,7 @@ static int open_exec(struct run *r) {
                                  .models = r->models,
                                  .hooks = r->hooks,
                                  .hook_ids = r->hook_ids,
+                                 .columns = r->columns,
                                  .source = r->source,
                                  .output = r->output,
                                  .seed = r->seed,
@@ -225,6 +245,7 @@ int sg_run_open_all(struct run *r, struct sg_err *err) {
     if (rc != 0) return rc;
     sg_loop_on_signal(r->loop, sg_run_on_signal, r);
     rc = open_hooks(r, err);
+    if (rc == 0) rc = open_columns(r, err);
     if (rc == 0) rc = open_data(r, err);
     if (rc == 0) rc = open_models(r, err);
     if (rc == 0) rc = open_exec(r);
@@ -236,6 +257,7 @@ void sg_run_close_all(struct run *r) {
     if (r->calls) sg_calls_close(r->calls);
     if (r->hooks) sg_hooks_close(r->hooks);
     if (r->source) sg_source_close(r->source);
+    sg_columns_close(r->columns);
     if (r->log) sg_logfile_close(r->log); /* the output holds the folder's lock */
     if (r->output) sg_output_close(r->output);
     if (r->loop) sg_loop_close(r->loop);

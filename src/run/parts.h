@@ -15,6 +15,7 @@ struct run {
     struct sg_loop *loop;
     struct sg_hooks *hooks;
     struct sg_calls *calls;
+    struct sg_columns *columns;
     struct sg_source *source;
     struct sg_output *output;
     struct sg_exec *exec;
@@ -27,6 +28,7 @@ struct run {
     bool resuming;
     uint32_t life; /* 1 in the first one */
     struct sg_run_identity identity;
+    struct sg_str was_options; /* of the run that goes on */
     const struct sg_output_resumed *resumed;
     int step_status; /* of the asynchronous step of opening that was waited for */
     struct sg_err step_err;
@@ -53,6 +55,8 @@ void sg_run_close_all(struct run *r);
 void sg_run_identify(struct run *r);
 /* Fails, naming the nodes, when the task is not the one that the stored identity was made from. */
 int sg_run_same_task(struct run *r, const struct sg_run_identity *was, struct sg_err *err);
+/* Fails when a column that samplers draw from holds other values than when the run began. */
+int sg_run_same_columns(struct run *r, struct sg_err *err);
 /* The options that `resume` needs, from their JSON. */
 int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
                           struct sg_err *err);

@@ -86,11 +86,18 @@ struct sg_child_spec {
     struct sg_model_spec *model; /* NULL in an idle node */
 };
 
+struct sg_source_spec;
+
 struct sg_attribute_spec {
     struct sg_name name;
     const struct sg_json *values;
     double *weights; /* one a value, positive total */
     size_t n_values;
+    /* Instead of values: a column of a source, or one of several columns, drawn each time. */
+    const struct sg_source_spec *source;
+    struct sg_name *columns;
+    size_t n_columns;
+    bool at_random; /* which row; else the next one for each record, from the first again behind the last */
 };
 
 struct sg_graph_spec;
@@ -149,9 +156,19 @@ struct sg_graph_spec {
 
 /* --- data and output ------------------------------------------------------------------------------------------------------ */
 
+enum sg_format { SG_FORMAT_LINES, SG_FORMAT_ARRAY, SG_FORMAT_CSV, SG_FORMAT_TSV, SG_FORMAT_PARQUET };
+enum sg_packing { SG_PACKED_NOT, SG_PACKED_GZIP, SG_PACKED_ZSTD };
+
+struct sg_data_file {
+    struct sg_str path; /* as it will be opened; ends in NUL */
+    enum sg_format format;
+    enum sg_packing packing;
+};
+
 struct sg_source_spec {
-    struct sg_str path;     /* as it will be opened */
-    bool lines;             /* .jsonl, else a .json array */
+    struct sg_str path; /* of the file, or the pattern that gave the files: the source's name */
+    const struct sg_data_file *files; /* read one after the other, as one sequence of rows */
+    size_t n_files;
     struct sg_str encoding; /* utf-8 */
     struct sg_name *fields; /* column filter; none: all */
     size_t n_fields;

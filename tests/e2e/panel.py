@@ -176,7 +176,7 @@ def test_ctrl_c_twice_leaves_the_terminal_in_order(folder):
     with Mock("--latency_ms", 3000) as mock:
         Task(folder, line("echo"), mock.url, rows(100))
         with Terminal(command(folder, "-n", 100, "-b", 5)) as t:
-            t.until(drawn)
+            t.until(lambda text: "5 of 5 under way" in text)
             os.write(t.master, b"\x03")
             t.until(lambda text: "stopping" in text and "records, stopping" in text)
             os.write(t.master, b"\x03")

@@ -101,7 +101,7 @@ static void test_a_plain_task_gets_its_defaults(void **state) {
     is_text(w->t.name, "a.b");
     is_text(w->t.folder, "tasks/a/b");
     is_text(w->t.data.source->path, "data.jsonl");
-    assert_true(w->t.data.source->lines);
+    assert_int_equal(w->t.data.source->files[0].format, SG_FORMAT_LINES);
     is_text(w->t.data.source->encoding, "utf-8");
     assert_int_equal(w->t.data.source->n_fields, 2);
     is_text(w->t.data.id_column, "x");

@@ -2,6 +2,7 @@
 #include "test_data.h"
 
 #include "data/data.h"
+#include "test_source.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -77,8 +78,7 @@ static void read_all(struct sg_source_options o) {
 }
 
 static struct sg_source_spec spec_of(const char *name) {
-    return (struct sg_source_spec){.path = sg_str(in_folder(name)),
-                                   .lines = sg_str_ends(sg_str(name), SG_STR(".jsonl"))};
+    return source_of(in_folder(name));
 }
 
 static void put_numbers(const char *name, size_t n) {
@@ -274,7 +274,7 @@ static void test_a_named_pipe_is_read_as_it_comes(void **state) {
     pthread_t writer;
     strcpy(path, in_folder("pipe.jsonl"));
     assert_int_equal(mkfifo(path, 0666), 0);
-    struct sg_source_spec spec = {.path = sg_str(path), .lines = true};
+    struct sg_source_spec spec = source_of(path);
     pthread_create(&writer, NULL, write_slowly, path);
     begin(100);
     read_all((struct sg_source_options){.spec = &spec, .count = UINT64_MAX});
@@ -297,7 +297,7 @@ static void test_a_pipe_without_a_writer_can_be_given_up(void **state) {
     char path[256];
     strcpy(path, in_folder("nobody.jsonl"));
     assert_int_equal(mkfifo(path, 0666), 0);
-    struct sg_source_spec spec = {.path = sg_str(path), .lines = true};
+    struct sg_source_spec spec = source_of(path);
     begin(100);
     give_up = (struct sg_timer){.on_fire = on_give_up};
     sg_timer_start(c.loop, &give_up, SG_MS(20));
@@ -319,7 +319,7 @@ static void test_a_pipe_brings_any_number_of_rows(void **state) {
     pthread_t writer;
     strcpy(path, in_folder("many.jsonl"));
     assert_int_equal(mkfifo(path, 0666), 0);
-    struct sg_source_spec spec = {.path = sg_str(path), .lines = true};
+    struct sg_source_spec spec = source_of(path);
     pthread_create(&writer, NULL, write_many, path);
     begin(100);
     read_all((struct sg_source_options){.spec = &spec, .count = UINT64_MAX});

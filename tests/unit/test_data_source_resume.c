@@ -3,6 +3,7 @@
 #include "test_data.h"
 
 #include "data/data.h"
+#include "test_source.h"
 #include "data/source.h"
 
 #include <fcntl.h>
@@ -94,8 +95,7 @@ static void put_numbers(const char *name, size_t n, size_t width) {
 }
 
 static struct sg_source_spec spec_of(const char *name) {
-    return (struct sg_source_spec){.path = sg_str(in_folder(name)),
-                                   .lines = sg_str_ends(sg_str(name), SG_STR(".jsonl"))};
+    return source_of(in_folder(name));
 }
 
 /* Seeks and reads are counted. */
@@ -229,7 +229,7 @@ static void test_a_pipe_is_read_from_its_beginning(void **state) {
     pthread_t writer;
     snprintf(name, sizeof name, "%s", in_folder("pipe.jsonl"));
     assert_int_equal(mkfifo(name, 0600), 0);
-    struct sg_source_spec spec = {.path = sg_str(name), .lines = true};
+    struct sg_source_spec spec = source_of(name);
     struct sg_run_source was = {.regular = false};
     struct sg_source_options o = {.spec = &spec, .count = UINT64_MAX};
     o.from = (struct sg_source_from){1999, 2000, 12345, finished, 2, &was, 0, 0};

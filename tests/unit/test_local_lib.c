@@ -49,17 +49,17 @@ static void test_places_go_from_the_executable_to_the_environment(void **state) 
     (void)state;
     setenv("SYGRA_HOME", "/opt/sygra", 1);
     struct sg_llama_places at = places("/x/bin");
-    assert_int_equal(at.n, 4);
-    assert_string_equal(at.lib[0], "/x/bin/deps/lib");
-    assert_string_equal(at.models[1], "/x/bin/../share/sygra/models");
-    assert_ptr_equal(strstr(at.lib[2], "/home/nobody-here/.cache/sygra/llama.cpp-"), at.lib[2]);
-    assert_string_equal(at.lib[3], "/opt/sygra/lib");
-    assert_string_equal(at.models[3], "/opt/sygra/models");
+    assert_int_equal(at.lib.n, 4);
+    assert_string_equal(at.lib.at[0], "/x/bin/deps/lib");
+    assert_string_equal(at.models.at[1], "/x/bin/../share/sygra/models");
+    assert_ptr_equal(strstr(at.lib.at[2], "/home/nobody-here/.cache/sygra/llama.cpp-"), at.lib.at[2]);
+    assert_string_equal(at.lib.at[3], "/opt/sygra/lib");
+    assert_string_equal(at.models.at[3], "/opt/sygra/models");
     unsetenv("SYGRA_HOME");
     setenv("XDG_CACHE_HOME", "/cache", 1);
     at = places(NULL);
-    assert_int_equal(at.n, 1);
-    assert_ptr_equal(strstr(at.models[0], "/cache/sygra/smollm2"), at.models[0]);
+    assert_int_equal(at.lib.n, 1);
+    assert_ptr_equal(strstr(at.models.at[0], "/cache/sygra/smollm2"), at.models.at[0]);
     unsetenv("XDG_CACHE_HOME");
 }
 
@@ -91,7 +91,7 @@ static void test_a_missing_demo_model_says_what_to_do_and_what_was_tried(void **
 
 static int open_in_folder(struct sg_err *err) {
     const struct sg_llama *lib;
-    struct sg_llama_places at = {.lib = {in_folder("lib")}, .models = {in_folder("models")}, .n = 1};
+    struct sg_llama_places at = {.lib = {{in_folder("lib")}, 1}, .models = {{in_folder("models")}, 1}};
     return sg_llama_open(&at, &lib, err);
 }
 
