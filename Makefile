@@ -5,7 +5,7 @@ export JOBS ?= $(shell nproc)
 export WERROR
 
 .DEFAULT_GOAL := build
-.PHONY: build deps demo check test full bench asan tsan arch tidy format clean distclean help
+.PHONY: build deps test-deps demo check test full bench asan tsan arch tidy format man clean distclean help
 
 build: deps ## build build/sygra, after fetching what is missing (the default)
 	@scripts/build release all
@@ -15,17 +15,20 @@ deps: ## install missing system packages (as root) and fetch libraries and the d
 	@scripts/packages
 	@scripts/fetch
 
+test-deps:
+	@scripts/packages test
+
 demo: ## install, build, and run a first task on the embedded model
 	@scripts/demo
 
 check: asan ## quick tests: unit tests and architecture, in a minute, before every commit
 	@scripts/test check
 
-test: build asan ## install, build, and run the tests that CI runs
+test: test-deps build asan ## install, build, and run the tests that CI runs
 	@scripts/test test
 
 full: build asan ## all tests, with the long ones and an installation in a fresh system
-	@scripts/packages full
+	@scripts/packages test full
 	@scripts/test full
 
 bench: build ## measure speed and memory against the limits in bench/README.md
@@ -49,8 +52,11 @@ format: ## format src and tests with clang-format (where it is installed)
 	@command -v clang-format >/dev/null || { echo "clang-format is not installed"; exit 1; }
 	@find src tests include -name '*.[ch]' -print0 2>/dev/null | xargs -0 -r clang-format -i
 
+man: build ## write the man pages into build/man
+	@build/sygra man --output_dir build/man/man1
+
 clean: ## remove what was built; what was fetched stays
-	@rm -rf build/release build/asan build/tsan build/demo build/test-logs build/sygra
+	@rm -rf build/release build/asan build/tsan build/demo build/man build/test-logs build/sygra
 
 distclean: ## remove build/ altogether (the cache in the home stays)
 	@rm -rf build

@@ -162,6 +162,15 @@ int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct 
     return 0;
 }
 
+void sg_calls_target(const struct sg_calls_model *m, size_t address, struct sg_calls_target *out) {
+    const struct target *t = &m->targets[address];
+    *out = (struct sg_calls_target){.endpoint = t->endpoint, .url = &t->url, .headers = t->headers};
+}
+
+struct sg_loop *sg_calls_loop(const struct sg_calls *c) {
+    return c->loop;
+}
+
 /* --- life of a call -------------------------------------------------------------------------------------------------------- */
 
 static void link_call(struct sg_calls *cs, struct sg_call *c) {

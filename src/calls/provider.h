@@ -30,6 +30,15 @@ struct sg_str sg_refusal_text(struct sg_arena *scratch, struct sg_str body, bool
 /* "hate high, violence medium" of {hate: {filtered: true, severity: high}, ...}; empty when nothing was filtered. */
 struct sg_str sg_filtered_text(struct sg_arena *scratch, const struct sg_json *result);
 
+/* Where the requests of a model go, by the number of its url: for pings. */
+struct sg_calls_target {
+    struct sg_endpoint *endpoint;
+    const struct sg_url *url;
+    struct sg_str headers;
+};
+void sg_calls_target(const struct sg_calls_model *m, size_t address, struct sg_calls_target *out);
+struct sg_loop *sg_calls_loop(const struct sg_calls *c);
+
 /* Removes special tokens, strips. The result is a view into text or scratch. */
 struct sg_str sg_completion_clean(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str text);
 

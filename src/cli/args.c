@@ -61,6 +61,32 @@ static bool is_real(const char *v) {
     return *v && *end == 0;
 }
 
+static bool among(const char *choices, struct sg_str value) {
+    struct sg_str all = sg_str(choices);
+    for (size_t at = 0, end; at < all.n; at = end + 1) {
+        end = sg_str_find(all, ' ', at);
+        if (sg_str_eq((struct sg_str){all.p + at, end - at}, value)) return true;
+    }
+    return false;
+}
+
+/* "text, json or svg" */
+static void print_choices(FILE *to, const char *choices) {
+    const char *last = strrchr(choices, ' ');
+    for (const char *c = choices; *c; c++) {
+        if (*c != ' ') fputc(*c, to);
+        else fputs(c == last ? " or " : ", ", to);
+    }
+}
+
+static bool check_choice(const struct sg_verb *verb, const struct sg_option *o, const char *v) {
+    if (!o->choices || among(o->choices, sg_str(v))) return true;
+    fprintf(stderr, "sygra %s: --%s is ", verb->name, o->name);
+    print_choices(stderr, o->choices);
+    fprintf(stderr, ", not \"%s\"\n", v);
+    return false;
+}
+
 static bool check_value(const struct sg_verb *verb, const struct sg_option *o, const char *v) {
     const char *wanted = NULL;
     if (o->kind == SG_OPTION_NUMBER && !is_number(v)) wanted = "a whole number that is not negative";
@@ -71,7 +97,7 @@ static bool check_value(const struct sg_verb *verb, const struct sg_option *o, c
         return false;
     }
     if (wanted) fprintf(stderr, "sygra %s: --%s must be %s, not \"%s\"\n", verb->name, o->name, wanted, v);
-    return !wanted;
+    return !wanted && check_choice(verb, o, v);
 }
 
 bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, char **argv) {
@@ -115,6 +141,19 @@ double sg_arg_real(const struct sg_args *a, size_t option, double fallback) {
 
 bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback) {
     return a->values[option] ? is_on(a->values[option]) : fallback;
+}
+
+bool sg_wants_colour(void) {
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    return isatty(1) && (!no || !*no) && term && strcmp(term, "dumb") != 0;
+}
+
+void sg_print_redacted(struct sg_str text) {
+    struct sg_buf clean = SG_BUF_INIT(0);
+    sg_redact(&clean, text);
+    fwrite(clean.p, 1, clean.n, stdout);
+    fflush(stdout);
+    sg_buf_fini(&clean);
 }
 
 void sg_print_help(const struct sg_verb *verb, FILE *to) {

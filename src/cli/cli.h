@@ -27,6 +27,7 @@ struct sg_option {
     enum sg_option_kind kind;
     const char *value; /* how help names it, NULL for flags */
     const char *help;
+    const char *choices; /* words that the value must be one of, separated by blanks; NULL: anything of its kind */
 };
 
 #define SG_MAX_OPTIONS 32
@@ -47,7 +48,11 @@ struct sg_verb {
 };
 
 extern const struct sg_verb sg_verb_run, sg_verb_resume, sg_verb_retry, sg_verb_status, sg_verb_records, sg_verb_check, sg_verb_graph,
-    sg_verb_fsck, sg_verb_mock;
+    sg_verb_fsck, sg_verb_mock, sg_verb_preview, sg_verb_models, sg_verb_completion, sg_verb_man;
+
+/* All of them, in the order of `sygra --help`. */
+extern const struct sg_verb *const sg_verbs[];
+extern const size_t sg_n_verbs;
 
 /* Reports what is wrong on stderr and returns false. */
 bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, char **argv);
@@ -57,7 +62,16 @@ uint64_t sg_arg_number(const struct sg_args *a, size_t option, uint64_t fallback
 double sg_arg_real(const struct sg_args *a, size_t option, double fallback);
 bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback);
 
+/* On a terminal, unless NO_COLOR is set (no-color.org) or the terminal has none. */
+bool sg_wants_colour(void);
+/* What may hold secrets, to stdout. */
+void sg_print_redacted(struct sg_str text);
+
 void sg_print_help(const struct sg_verb *verb, FILE *to);
+
+/* The same tables in other clothes (completion.c, man.c). False: there is no such shell. verb NULL: the program's page. */
+bool sg_completion(struct sg_buf *out, const char *shell);
+void sg_man_page(struct sg_buf *out, const struct sg_verb *verb);
 
 /* Where this program lies, and its folder. */
 const char *sg_exe_path(void);

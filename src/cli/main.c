@@ -5,20 +5,21 @@
 
 #include <signal.h>
 
-static const struct sg_verb *const verbs[] = {
-    &sg_verb_run,  &sg_verb_resume, &sg_verb_retry, &sg_verb_status, &sg_verb_records,
-    &sg_verb_fsck, &sg_verb_check,  &sg_verb_graph, &sg_verb_mock,
+const struct sg_verb *const sg_verbs[] = {
+    &sg_verb_run,   &sg_verb_resume,  &sg_verb_retry,  &sg_verb_status,     &sg_verb_records, &sg_verb_fsck, &sg_verb_check,
+    &sg_verb_graph, &sg_verb_preview, &sg_verb_models, &sg_verb_completion, &sg_verb_man,     &sg_verb_mock,
 };
-#define N_VERBS (sizeof verbs / sizeof *verbs)
+#define N_VERBS (sizeof sg_verbs / sizeof *sg_verbs)
+const size_t sg_n_verbs = N_VERBS;
 
 /* Verbs that the roadmap brings, so that a user who knows them is told. */
-static const char *const later[] = {"preview", "models", "report", "replay", "export", "merge",   "tag",    "dedup",
+static const char *const later[] = {"report", "replay", "export", "merge",   "tag",    "dedup",
                                     "push",    "submit", "studio", "why",    "sql",    "convert", "select", "stats"};
 
 static int print_usage(FILE *to, int status) {
     fprintf(to,
             "sygra " SYGRA_VERSION ": synthetic data from graphs of model calls\n\nusage: sygra VERB [options]\n\n");
-    for (size_t i = 0; i < N_VERBS; i++) fprintf(to, "  %-8s %s\n", verbs[i]->name, verbs[i]->summary);
+    for (size_t i = 0; i < N_VERBS; i++) fprintf(to, "  %-10s %s\n", sg_verbs[i]->name, sg_verbs[i]->summary);
     fprintf(to, "\n`sygra VERB --help` tells more; `sygra run examples/evol_instruct` runs a first task.\n");
     return status;
 }
@@ -30,7 +31,7 @@ static int refuse_verb(const char *word) {
             return SG_EXIT_USAGE;
         }
     struct sg_str names[N_VERBS];
-    for (size_t i = 0; i < N_VERBS; i++) names[i] = sg_str(verbs[i]->name);
+    for (size_t i = 0; i < N_VERBS; i++) names[i] = sg_str(sg_verbs[i]->name);
     struct sg_str near = sg_nearest(sg_str(word), names, N_VERBS);
     fprintf(stderr, "sygra: there is no verb `%s`", word);
     if (near.n) fprintf(stderr, "; did you mean `%.*s`?", SG_ARG(near));
@@ -52,10 +53,10 @@ int main(int argc, char **argv) {
         return print_usage(stdout, SG_EXIT_OK);
     if (strcmp(argv[1], "--version") == 0) return printf("sygra " SYGRA_VERSION "\n"), SG_EXIT_OK;
     for (size_t i = 0; i < N_VERBS; i++) {
-        if (strcmp(verbs[i]->name, argv[1]) != 0) continue;
-        if (wants_help(argc - 2, argv + 2)) return sg_print_help(verbs[i], stdout), SG_EXIT_OK;
+        if (strcmp(sg_verbs[i]->name, argv[1]) != 0) continue;
+        if (wants_help(argc - 2, argv + 2)) return sg_print_help(sg_verbs[i], stdout), SG_EXIT_OK;
         struct sg_args args;
-        return sg_args_parse(&args, verbs[i], argc - 2, argv + 2) ? verbs[i]->run(&args) : SG_EXIT_USAGE;
+        return sg_args_parse(&args, sg_verbs[i], argc - 2, argv + 2) ? sg_verbs[i]->run(&args) : SG_EXIT_USAGE;
     }
     return refuse_verb(argv[1]);
 }

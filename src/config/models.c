@@ -586,6 +586,21 @@ static void set_llama(struct model *m) {
         s->model_path = sg_cfg_file(m->c, s->model_path, mark_of(m, "model_path"), key_path(m, "model_path"));
 }
 
+/* Where a key was taken from, in words. */
+static struct sg_str place_of(const struct model *m, const char *key) {
+    enum from from = origin_of(m, key);
+    if (from == FROM_NODE) return SG_STR("the node's model");
+    if (from == FROM_FILE || from == FROM_OWN_FILE) return m->file->path;
+    const struct sg_env_var *v = from == FROM_ENV ? env_variable(m, key) : NULL;
+    return v ? sg_str_printf(m->c->a, "%s (%.*s)", sg_env_place(v), SG_ARG(v->name)) : SG_STR_NONE;
+}
+
+static void set_places(struct model *m) {
+    m->spec->entry_from = m->file ? m->file->path : SG_STR("the node's model");
+    m->spec->url_from = place_of(m, "url");
+    m->spec->token_from = place_of(m, "auth_token");
+}
+
 /* The mistakes of an entry are those of its file; only what this type uses counts. */
 static void fill(struct model *m) {
     sg_cfg_keys(m->c, m->merged, m->path, SG_SECTION_MODEL, NULL, false);
@@ -593,6 +608,7 @@ static void fill(struct model *m) {
     set_parameters(m);
     set_headers(m);
     set_wire_name(m);
+    set_places(m);
     if (m->spec->type == SG_MODEL_LLAMA) {
         set_llama(m);
         return;

@@ -39,7 +39,7 @@ int sg_exec_open(const struct sg_exec_options *o, struct sg_exec **out) {
         size_t words = (x->plan->joins[i].n_sources + 63) / 64;
         if (words > x->join_words) x->join_words = words;
     }
-    sg_output_on_room(o->output, on_output_room, x);
+    if (o->output) sg_output_on_room(o->output, on_output_room, x);
     *out = x;
     return 0;
 }
@@ -104,6 +104,11 @@ static void give_record(struct record *r) {
     x->free = r;
 }
 
+/* Since the run's first start. */
+static int64_t now_ms(const struct sg_exec *x) {
+    return x->o.output ? sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop)) : 0;
+}
+
 /* --- ends ------------------------------------------------------------------------------------------------------------------------ */
 
 static void tell_failure(const struct record *r) {
@@ -143,6 +148,8 @@ static void count_end(struct sg_exec *x, enum sg_outcome outcome, uint64_t posit
 static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str json) {
     struct sg_exec *x = r->exec;
     bool failed = outcome == SG_RECORD_FAILED;
+    if (x->o.observer) sg_see_record_end(r, outcome, json);
+    if (!x->o.output) return;
     struct sg_output_record end = {
         .position = r->position,
         .outcome = outcome,
@@ -150,7 +157,7 @@ static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str 
         .line = r->line,
         .offset = r->offset,
         .started = r->started_ms,
-        .ended = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop)),
+        .ended = now_ms(x),
         .steps = r->steps,
         .attempts = r->attempts,
         .node = r->err_node,
@@ -173,7 +180,7 @@ void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json
 
 static void end_bad_row(struct sg_exec *x, struct sg_row *row) {
     struct record r = {.exec = x, .position = row->position, .line = row->line, .offset = row->offset};
-    r.started_ms = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop));
+    r.started_ms = now_ms(x);
     sg_fail(&r.err, row->status, "%.*s", SG_ARG(row->error));
     sg_buf_reset(&x->text, 1 << 20);
     sg_failed_line(&r, &x->text);
@@ -232,7 +239,7 @@ static void begin(struct sg_exec *x, struct sg_row *row) {
     r->position = row->position;
     r->line = row->line;
     r->offset = row->offset;
-    r->started_ms = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop));
+    r->started_ms = now_ms(x);
     r->arena = row->arena;
     r->row = row->value;
     r->compact_at = 4 * r->arena.held > 64 * 1024 ? 4 * r->arena.held : 64 * 1024;
@@ -254,14 +261,14 @@ static void on_rows(void *ud, struct sg_row *rows, size_t n, bool ended, int sta
         x->end_err = *err;
     }
     x->ended = ended || status != 0;
-    sg_output_pulled(x->o.output, x->figures.pulled);
+    if (x->o.output) sg_output_pulled(x->o.output, x->figures.pulled);
     admit(x);
 }
 
 /* The output is asked only when the last answer does not do. */
 static bool window_open(struct sg_exec *x) {
     uint64_t position = x->rows[x->row_at].position;
-    if (position < x->window_end) return true;
+    if (position < x->window_end || !x->o.output) return true;
     struct sg_output_figures f;
     sg_output_figures(x->o.output, &f);
     x->window_end = x->o.first + f.contiguous + WINDOW;
@@ -283,7 +290,7 @@ static void drop_rows(struct sg_exec *x) {
 static void admit(struct sg_exec *x) {
     if (x->stopping) drop_rows(x);
     while (x->row_at < x->n_rows && x->figures.in_flight < x->o.in_flight) {
-        if (sg_output_full(x->o.output)) return; /* it calls when there is room */
+        if (x->o.output && sg_output_full(x->o.output)) return; /* it calls when there is room */
         if (!window_open(x)) {
             sg_timer_start(x->o.loop, &x->window, WINDOW_NS);
             return;

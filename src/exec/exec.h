@@ -15,6 +15,44 @@
 
 struct sg_exec;
 
+/* --- watching a run ------------------------------------------------------------------------------------------------------- */
+
+enum sg_exec_event_kind {
+    SG_EXEC_RECORD,     /* a record begins; value: its row */
+    SG_EXEC_NODE,       /* a node begins; value: the state that it sees */
+    SG_EXEC_CALL,       /* a request is made, again for each attempt; value: its messages */
+    SG_EXEC_AGAIN,      /* the attempt failed (err); the next one comes after time_ns */
+    SG_EXEC_REPLY,      /* a call ends: reply after time_ns, or err */
+    SG_EXEC_ROUTE,      /* a condition has answered; value: its results, targets: names of nodes (none: END) */
+    SG_EXEC_NODE_END,   /* a node ends; value: the keys it writes, as they are then; or err */
+    SG_EXEC_RECORD_END, /* outcome; output: its line; node, err: where and why it failed */
+};
+
+/* What is not said above of a kind is zero. All of it is a view for the time of the callback, secrets are in it. */
+struct sg_exec_event {
+    enum sg_exec_event_kind kind;
+    uint64_t position, line;
+    struct sg_str node, node_kind; /* START, when a condition stands there */
+    uint32_t step, visit;          /* step: from 1 */
+    const struct sg_json *value;
+    const struct sg_err *err;
+    const struct sg_model_spec *model;
+    uint32_t attempt;
+    uint64_t time_ns;
+    const struct sg_completion *reply;
+    struct sg_str program;
+    const struct sg_json *targets;
+    enum sg_outcome outcome;
+    struct sg_str output;
+};
+
+/* For `preview`, and for whoever shows a run as it goes. Nothing may be started, stopped or closed in it. Nodes of a step run
+ * side by side, so their events mix; siblings of a node that failed end without one. */
+struct sg_exec_observer {
+    void (*on_event)(void *ud, const struct sg_exec_event *e);
+    void *ud;
+};
+
 struct sg_exec_options {
     struct sg_loop *loop;
     const struct sg_plan *plan;
@@ -23,7 +61,8 @@ struct sg_exec_options {
     const int *hook_ids; /* by number in the plan */
     const struct sg_columns *columns; /* by number in the plan, loaded; NULL when it has none */
     struct sg_source *source;
-    struct sg_output *output;
+    struct sg_output *output; /* NULL: ends of records are only told to the observer */
+    const struct sg_exec_observer *observer; /* NULL: nobody watches, and it costs nothing */
     uint64_t seed;
     uint64_t first; /* lowest position of the source */
     /* Calls that an earlier life of the run began, by position: the attempts and the back-off of those that are to be tried

@@ -86,6 +86,7 @@ static enum verdict take_path(struct task *t, const struct sg_plan_branch *b, co
 
 static enum verdict on_condition(struct task *t, const struct sg_json *results) {
     const struct sg_plan_branch *b = &t->out->branches[t->turn];
+    size_t before = t->n_targets;
     if (results->n == 0)
         return sg_task_fail(t, SG_E_HOOK, "the condition returned nothing; it must return a key of its path_map");
     for (uint32_t i = 0; i < results->n; i++) {
@@ -94,6 +95,7 @@ static enum verdict on_condition(struct task *t, const struct sg_json *results) 
         for (uint32_t k = 0; k < (list ? v->n : 1); k++)
             if (take_path(t, b, list ? &v->items[k] : v) == FAIL) return FAIL;
     }
+    if (t->record->exec->o.observer) sg_see_route(t, results, before);
     t->turn++;
     return AGAIN; /* for the next conditional edge */
 }

@@ -131,6 +131,7 @@ static int make_request(struct sg_call *c, struct sg_arena *scratch, struct sg_r
     }
     for (uint32_t i = 0; more && i < more->n; i++) items[n++] = wire_message(scratch, &more->items[i]);
     out->messages = sg_json_array(items, n);
+    if (t->record->exec->o.observer) sg_see_call(t, &out->messages);
     const struct sg_draw_key key = {.seed = t->record->exec->o.seed,
                                     .position = t->record->position,
                                     .node = t->node->name_hash,
@@ -171,6 +172,7 @@ static struct sg_call_row call_row(const struct task *t, enum sg_call_state stat
 }
 
 static void journal_answer(struct task *t, const struct sg_completion *done) {
+    if (!t->record->exec->o.output) return;
     struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
     row.status = 200;
     row.prompt_tokens = done->usage.prompt_tokens;
@@ -180,6 +182,7 @@ static void journal_answer(struct task *t, const struct sg_completion *done) {
 
 static void journal_failure(struct task *t, enum sg_call_state state, uint64_t wait_ns, const struct sg_err *err) {
     struct sg_exec *x = t->record->exec;
+    if (!x->o.output) return;
     struct sg_call_row row = call_row(t, state);
     row.status = err->status;
     if (state == SG_CALL_AGAIN) row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
@@ -187,13 +190,16 @@ static void journal_failure(struct task *t, enum sg_call_state state, uint64_t w
 }
 
 static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err) {
-    journal_failure(c->ud, SG_CALL_AGAIN, wait_ns, err);
+    struct task *t = c->ud;
+    if (t->record->exec->o.observer) sg_see_reply(t, NULL, err, wait_ns);
+    journal_failure(t, SG_CALL_AGAIN, wait_ns, err);
 }
 
 static void on_completion(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err) {
     struct task *t = c->ud;
     t->call_waits = false;
     t->record->attempts += c->attempts;
+    if (t->record->exec->o.observer) sg_see_reply(t, done, err, SG_SEEN_LAST);
     if (status != 0) {
         t->failed_attempts = c->attempts;
         journal_failure(t, SG_CALL_FAILED, 0, err);

@@ -90,6 +90,7 @@ static void end_task(struct task *t, enum verdict v) {
         return;
     }
     r->pending--;
+    if (r->exec->o.observer) sg_see_node_end(t, v == FAIL ? &r->err : NULL);
     if (v == FAIL && !r->failing) {
         r->failing = true;
         cancel_tasks(r);
@@ -212,8 +213,11 @@ void sg_child_start(struct task *child) {
 static void run_tasks(struct record *r) {
     for (int i = 0; i < SG_KEY_FIRST; i++) r->before[i] = r->state[i];
     r->pending = (uint32_t)r->n_tasks + 1;
-    for (size_t i = 0; i < r->n_tasks; i++)
-        if (!r->failing) run_task(&r->tasks[i]);
+    for (size_t i = 0; i < r->n_tasks; i++) {
+        if (r->failing) break;
+        if (r->exec->o.observer) sg_see_node(&r->tasks[i]);
+        run_task(&r->tasks[i]);
+    }
     if (r->failing) cancel_tasks(r);
     if (--r->pending == 0) end_step(r);
 }
@@ -300,6 +304,7 @@ static void end_step(struct record *r) {
 }
 
 void sg_record_begin(struct record *r) {
+    if (r->exec->o.observer) sg_see_record(r);
     run_one(r, &sg_node_kind_start, &r->exec->plan->start);
 }
 

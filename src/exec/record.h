@@ -172,6 +172,17 @@ bool sg_call_gave_up(const struct task *t); /* its call used up its attempts in 
 enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
                            const struct sg_json **out);
 
+/* --- observe.c: only where x->o.observer is set ----------------------------------------------------------------------------------- */
+#define SG_SEEN_LAST UINT64_MAX
+void sg_see_record(const struct record *r);
+void sg_see_node(const struct task *t);
+void sg_see_node_end(const struct task *t, const struct sg_err *err);
+void sg_see_call(const struct task *t, const struct sg_json *messages);
+/* An answer, or `err`: another attempt follows after wait_ns, or none does (SG_SEEN_LAST). */
+void sg_see_reply(const struct task *t, const struct sg_completion *done, const struct sg_err *err, uint64_t wait_ns);
+void sg_see_route(const struct task *t, const struct sg_json *results, size_t from);
+void sg_see_record_end(const struct record *r, enum sg_outcome outcome, struct sg_str json);
+
 /* --- engine.c -------------------------------------------------------------------------------------------------------------------- */
 void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json);
 /* --- output.c: the line of a failed record */

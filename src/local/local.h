@@ -28,6 +28,15 @@ struct sg_local_options {
     bool deterministic; /* one sequence a batch: the same reply on the same machine */
 };
 
+struct sg_local_file {
+    const char *path;
+    uint64_t size, tensors;
+    uint32_t version; /* of GGUF */
+};
+/* Whether the file of a model and the library that reads it are there, without loading the model. Any thread; blocks. */
+int sg_local_look(struct sg_arena *a, struct sg_str model_path, const char *exe_dir, struct sg_local_file *out,
+                  struct sg_err *err);
+
 struct sg_local;
 /* Returns at once; the model loads on its thread. A failure to load is every request's error. */
 int sg_local_open(struct sg_loop *l, const struct sg_local_options *o, struct sg_local **out, struct sg_err *err);

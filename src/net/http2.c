@@ -77,6 +77,14 @@ static void take_out(struct list *l, struct stream *s) {
     *(s->next ? &s->next->prev : &l->tail) = s->prev;
 }
 
+static struct stream *pop(struct list *l) {
+    struct stream *s = l->head;
+    if (!s) return NULL;
+    l->head = s->next;
+    *(s->next ? &s->next->prev : &l->tail) = NULL;
+    return s;
+}
+
 static void end_stream(struct stream *s, uint32_t error) {
     if (s->is_ended) return;
     take_out(&s->h->active, s);
@@ -299,7 +307,10 @@ static int on_body(nghttp2_session *session, uint8_t flags, int32_t id, const ui
 
 static int on_frame(nghttp2_session *session, const nghttp2_frame *frame, void *ud) {
     struct sg_http2 *h = ud;
-    if (frame->hd.type == NGHTTP2_GOAWAY) h->going = true, h->served = frame->goaway.last_stream_id > 0;
+    if (frame->hd.type == NGHTTP2_GOAWAY) {
+        h->going = true;
+        h->served = frame->goaway.last_stream_id > 0;
+    }
     if (frame->hd.type == NGHTTP2_SETTINGS) h->settled = true;
     bool may_end = frame->hd.type == NGHTTP2_DATA || frame->hd.type == NGHTTP2_HEADERS;
     struct stream *s = may_end ? nghttp2_session_get_stream_user_data(session, frame->hd.stream_id) : NULL;
@@ -330,6 +341,7 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
 static void tell_reply(struct sg_http2 *h, struct stream *s) {
     struct sg_str after = sg_str(s->retry_after), after_ms = sg_str(s->retry_after_ms);
     bool waits = after.n || after_ms.n;
+    if (!s->x->sent_ns) s->x->sent_ns = s->began_ns; /* a reply that did not wait for the request's end */
     struct sg_http_reply reply = {
         .status = s->status,
         .body = sg_buf_view(&s->in),
@@ -367,9 +379,8 @@ static void tell(struct sg_http2 *h, struct stream *s) {
 }
 
 static void free_http2(struct sg_http2 *h) {
-    struct list *lists[] = {&h->ended, &h->active};
-    for (size_t i = 0; i < 2; i++)
-        for (struct stream *s; (s = lists[i]->head) != NULL; free_stream(s)) take_out(lists[i], s);
+    for (struct stream *s; (s = pop(&h->ended)) != NULL;) free_stream(s);
+    for (struct stream *s; (s = pop(&h->active)) != NULL;) free_stream(s);
     nghttp2_session_del(h->session);
     free(h->unsent);
     free(h);
@@ -378,10 +389,7 @@ static void free_http2(struct sg_http2 *h) {
 /* False: it was closed. */
 static bool tell_all(struct sg_http2 *h) {
     h->in_event = true;
-    for (struct stream *s; !h->closed && (s = h->ended.head) != NULL; free_stream(s)) {
-        take_out(&h->ended, s);
-        tell(h, s);
-    }
+    for (struct stream *s; !h->closed && (s = pop(&h->ended)) != NULL; free_stream(s)) tell(h, s);
     h->in_event = false;
     if (!h->closed) return true;
     free_http2(h);

@@ -89,6 +89,8 @@ void sg_exchange_cancel(struct sg_exchange *x);
  * Returns the mark for _end. */
 size_t sg_http_request_head(struct sg_buf *out, const struct sg_url *url, struct sg_str extra);
 void sg_http_request_end(struct sg_buf *out, size_t mark);
+/* A whole "GET path HTTP/1.1", which has no body. */
+void sg_http_request_get(struct sg_buf *out, const struct sg_url *url, struct sg_str extra);
 
 /* Refuses bytes that could end a header line (RFC 9110 5.5). */
 bool sg_http_header_safe(struct sg_str value);

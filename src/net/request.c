@@ -9,9 +9,11 @@
 #define LENGTH_DIGITS 10
 #define HEAD_END "\r\n\r\n"
 
-size_t sg_http_request_head(struct sg_buf *out, const struct sg_url *url, struct sg_str extra) {
+/* "METHOD path HTTP/1.1", Host, and what every request says of us. */
+static void start_head(struct sg_buf *out, struct sg_str method, const struct sg_url *url) {
     bool literal = sg_str_find(url->host, ':', 0) < url->host.n; /* IPv6 */
-    SG_BUF_LIT(out, "POST ");
+    sg_buf_str(out, method);
+    sg_buf_ch(out, ' ');
     sg_buf_str(out, url->path);
     SG_BUF_LIT(out, " HTTP/1.1\r\nHost: ");
     if (literal) sg_buf_ch(out, '[');
@@ -21,8 +23,18 @@ size_t sg_http_request_head(struct sg_buf *out, const struct sg_url *url, struct
         sg_buf_ch(out, ':');
         sg_buf_u64(out, url->port);
     }
-    SG_BUF_LIT(out, "\r\nUser-Agent: sygra/" SYGRA_VERSION
-                    "\r\nAccept: application/json\r\nContent-Type: application/json\r\n");
+    SG_BUF_LIT(out, "\r\nUser-Agent: sygra/" SYGRA_VERSION "\r\nAccept: application/json\r\n");
+}
+
+void sg_http_request_get(struct sg_buf *out, const struct sg_url *url, struct sg_str extra) {
+    start_head(out, SG_STR("GET"), url);
+    sg_buf_str(out, extra);
+    SG_BUF_LIT(out, "\r\n");
+}
+
+size_t sg_http_request_head(struct sg_buf *out, const struct sg_url *url, struct sg_str extra) {
+    start_head(out, SG_STR("POST"), url);
+    SG_BUF_LIT(out, "Content-Type: application/json\r\n");
     sg_buf_str(out, extra);
     SG_BUF_LIT(out, "Content-Length: ");
     size_t mark = out->n;

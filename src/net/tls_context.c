@@ -24,11 +24,8 @@ static const char *const BUNDLES[] = {"/etc/ssl/certs/ca-certificates.crt", "/et
 
 /* --- certificates ---------------------------------------------------------------------------------------------------- */
 
-/* A key that wants a pass phrase must not ask for it on the terminal. */
-static int no_pass_phrase(char *p, int n, int writing, void *ud) {
-    (void)p, (void)n, (void)writing, (void)ud;
-    return -1;
-}
+/* A key that wants a pass phrase must not ask for it on the terminal: it gets this one. */
+static char no_pass_phrase[] = "";
 
 static int read_pem(struct sg_arena *a, const char *path, BIO **out, struct sg_err *err) {
     struct sg_str text;
@@ -49,7 +46,7 @@ static int trust_file(struct sg_tls *t, const char *path, size_t *n, struct sg_e
     BIO *b;
     int rc = read_pem(&t->arena, path, &b, err);
     if (rc) return rc;
-    for (X509 *x; (x = PEM_read_bio_X509_AUX(b, NULL, no_pass_phrase, NULL)) != NULL; X509_free(x)) {
+    for (X509 *x; (x = PEM_read_bio_X509_AUX(b, NULL, NULL, no_pass_phrase)) != NULL; X509_free(x)) {
         X509_STORE_add_cert(SSL_CTX_get_cert_store(t->ctx), x);
         ++*n;
     }
@@ -125,11 +122,11 @@ static int load_trust(struct sg_tls *t, struct sg_err *err) {
 /* --- a certificate of our own: a server's, or a client's that proves who it is ------------------------------------------ */
 
 static int use_chain(SSL_CTX *ctx, BIO *b, const char *path, struct sg_err *err) {
-    X509 *own = PEM_read_bio_X509_AUX(b, NULL, no_pass_phrase, NULL);
+    X509 *own = PEM_read_bio_X509_AUX(b, NULL, NULL, no_pass_phrase);
     if (!own) return sg_fail(err, SG_E_TLS, "%s holds no certificate in PEM form", path);
     bool fine = SSL_CTX_use_certificate(ctx, own) == 1;
     X509_free(own);
-    for (X509 *x; fine && (x = PEM_read_bio_X509(b, NULL, no_pass_phrase, NULL)) != NULL;)
+    for (X509 *x; fine && (x = PEM_read_bio_X509(b, NULL, NULL, no_pass_phrase)) != NULL;)
         fine = SSL_CTX_add0_chain_cert(ctx, x) == 1;
     return fine ? 0 : sg_fail(err, SG_E_TLS, "%s: the certificate cannot be used: %s", path, sg_tls_reason());
 }
@@ -140,7 +137,7 @@ static int use_key(SSL_CTX *ctx, BIO *b, const char *path, struct sg_err *err) {
     long n = BIO_get_mem_data(b, &p);
     if (!memmem(p, (size_t)n, BEGIN, sizeof BEGIN - 1))
         return sg_fail(err, SG_E_TLS, "%s holds no private key in PEM form", path);
-    EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, no_pass_phrase, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(b, NULL, NULL, no_pass_phrase);
     if (!key) return sg_fail(err, SG_E_TLS, "%s: the private key cannot be read; it must not have a pass phrase", path);
     bool fits = SSL_CTX_use_PrivateKey(ctx, key) == 1 && SSL_CTX_check_private_key(ctx) == 1;
     EVP_PKEY_free(key);
@@ -238,8 +235,10 @@ struct sg_tls *sg_tls_open(struct sg_loop *l, struct sg_worker *w, const struct 
     struct sg_tls *t = new_tls(l);
     struct sg_tls_trust *own = &t->trust;
     *own = *trust;
-    struct sg_str *texts[] = {&own->ca, &own->cert, &own->system_file, &own->system_dir};
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) *texts[i] = sg_str_dup(&t->arena, *texts[i]);
+    own->ca = sg_str_dup(&t->arena, trust->ca);
+    own->cert = sg_str_dup(&t->arena, trust->cert);
+    own->system_file = sg_str_dup(&t->arena, trust->system_file);
+    own->system_dir = sg_str_dup(&t->arena, trust->system_dir);
     t->on_ready = on_ready;
     t->ud = ud;
     t->loading = true;

@@ -11,7 +11,7 @@
 #include <openssl/ssl.h>
 
 /* Four full records. */
-#define SG_TLS_PLAIN_BYTES (64 * 1024)
+#define SG_TLS_PLAIN_BYTES ((size_t)64 * 1024)
 
 struct sg_tls_stream;
 

@@ -149,6 +149,8 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
 int sg_plan_key(const struct sg_plan *p, struct sg_str name);
 /* "llm", "lambda", ... */
 struct sg_str sg_plan_kind_name(const struct sg_plan_node *n);
+/* "vllm", "openai", ... */
+struct sg_str sg_plan_model_type(const struct sg_model_spec *m);
 const struct sg_plan_node *sg_plan_node(const struct sg_plan *p, struct sg_str name);
 
 /* A node's name as the API takes it for a message's `name`: letters, digits, _ and -, 64 at most. */
@@ -157,5 +159,9 @@ struct sg_str sg_plan_wire_name(struct sg_arena *a, struct sg_str name);
 /* For people, and for machines. */
 void sg_plan_print(const struct sg_plan *p, struct sg_buf *out);
 void sg_plan_json(const struct sg_plan *p, struct sg_buf *out);
+/* Pictures: for Graphviz, for Mermaid (Markdown pages draw it), and drawn by ourselves. `name` is the picture's title. */
+void sg_plan_dot(const struct sg_plan *p, struct sg_str name, struct sg_buf *out);
+void sg_plan_mermaid(const struct sg_plan *p, struct sg_str name, struct sg_buf *out);
+int sg_plan_svg(const struct sg_plan *p, struct sg_str name, struct sg_buf *out, struct sg_err *err);
 
 #endif

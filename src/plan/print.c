@@ -19,6 +19,10 @@ struct sg_str sg_plan_kind_name(const struct sg_plan_node *n) {
     return sg_str(kind_names[n->kind]);
 }
 
+struct sg_str sg_plan_model_type(const struct sg_model_spec *m) {
+    return sg_str(model_names[m->type]);
+}
+
 /* --- JSON ----------------------------------------------------------------------------------------------------------------- */
 
 static void key(struct sg_buf *b, const char *name) {
@@ -335,13 +339,25 @@ static void print_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg
     else sg_buf_str(b, p->keys[n->output_key].name);
 }
 
+/* "(3 values)", "(name of people.csv)". */
+static void print_drawn(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_attribute *at) {
+    if (!at->n_columns) {
+        sg_buf_printf(b, "(%zu values)", at->n_values);
+        return;
+    }
+    sg_buf_ch(b, '(');
+    for (size_t k = 0; k < at->n_columns; k++)
+        sg_buf_printf(b, "%s%.*s", k ? " or " : "", SG_ARG(p->columns[at->columns[k]].name));
+    sg_buf_printf(b, " of %.*s)", SG_ARG(p->columns[at->columns[0]].source->path));
+}
+
 static void print_node(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
     sg_buf_printf(b, "  %.*s (%s)", SG_ARG(n->name), kind_names[n->kind]);
     if (n->kind == SG_NODE_LLM || n->kind == SG_NODE_MULTI_LLM) print_llm(p, b, n);
-    if (n->kind == SG_NODE_SAMPLER)
-        for (size_t i = 0; i < n->n_attributes; i++)
-            sg_buf_printf(b, "%s %.*s (%zu values)", i ? "," : " draws", SG_ARG(p->keys[n->attributes[i].key].name),
-                          n->attributes[i].n_values);
+    for (size_t i = 0; i < n->n_attributes; i++) {
+        sg_buf_printf(b, "%s %.*s ", i ? "," : " draws", SG_ARG(p->keys[n->attributes[i].key].name));
+        print_drawn(p, b, &n->attributes[i]);
+    }
     if (n->kind == SG_NODE_LAMBDA) {
         SG_BUF_LIT(b, " ");
         print_short(b, p->hooks[n->lambda_hook].spec->text);

@@ -197,6 +197,7 @@ static int open_source(struct run *r, struct sg_err *err) {
 
 /* A new run opens its source first, so that a missing input leaves no folder; one that goes on must know where. */
 static int open_data(struct run *r, struct sg_err *err) {
+    if (r->observer) return open_source(r, err); /* a preview leaves nothing behind */
     int rc = r->resuming ? open_output(r, err) : open_source(r, err);
     if (rc == 0) rc = r->resuming ? open_source(r, err) : open_output(r, err);
     if (rc == 0) sg_output_source(r->output, r->source);
@@ -227,6 +228,7 @@ static int open_exec(struct run *r) {
                                  .columns = r->columns,
                                  .source = r->source,
                                  .output = r->output,
+                                 .observer = r->observer,
                                  .seed = r->seed,
                                  .first = r->first,
                                  .in_flight = r->o->in_flight,

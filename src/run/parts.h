@@ -11,6 +11,7 @@
 
 struct run {
     const struct sg_run_options *o;
+    const struct sg_exec_observer *observer; /* a preview: it sees all, and nothing is written; else NULL */
     struct sg_task task;
     struct sg_loop *loop;
     struct sg_hooks *hooks;

@@ -61,6 +61,11 @@ void sg_run_on_output_error(void *ud, const struct sg_err *err) {
 void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err) {
     struct run *r = ud;
     r->ending = true;
+    if (!r->output) { /* a preview */
+        if (status != 0) r->aborted = true, r->why = *err;
+        sg_loop_stop(r->loop);
+        return;
+    }
     sg_timer_stop(r->loop, &r->grace);
     if (status != 0) abort_run(r, err);
     sg_output_finish(r->output, !r->aborted && !r->interrupted, on_output_done, r);

@@ -81,4 +81,25 @@ void sg_check_limits(struct sg_diags *d, uint32_t in_flight, const struct sg_pla
 
 int sg_run(const struct sg_run_options *o);
 
+/* `sygra preview`: a few records, one after the other, shown step by step on stdout; nothing is written. */
+struct sg_preview_options {
+    struct sg_config_options config;
+    const char *exe;
+    uint64_t num_records, start_index;
+    bool has_seed;
+    uint64_t seed;
+    bool json;   /* events as JSON Lines */
+    bool full;   /* long values are not cut */
+    bool colour; /* for a terminal */
+};
+int sg_run_preview(const struct sg_preview_options *o);
+
+/* `sygra models`: the models of a task, on stdout, and whether they answer. */
+struct sg_models_options {
+    struct sg_config_options config;
+    bool ping, generate; /* generate: one real call each, of a few tokens */
+    bool json;           /* a line for each model */
+};
+int sg_run_models(const struct sg_models_options *o);
+
 #endif

@@ -60,6 +60,7 @@ struct sg_model_spec {
     struct sg_json special_tokens; /* array of texts removed from the reply */
     struct sg_str model_path;      /* llama: GGUF file, or empty for the demo model's place */
     uint32_t threads, sequences, context; /* llama: 0 means default */
+    struct sg_str entry_from, url_from, token_from; /* for people: "models.yaml", ".env (SYGRA_M_URL)"; empty: nowhere */
 };
 
 /* --- graph ------------------------------------------------------------------------------------------------------------- */

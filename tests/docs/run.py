@@ -4,6 +4,7 @@
 
     BIN=build/asan/sygra tests/docs/run.py [PAGE...]      only pages whose name holds one of the words
     tests/docs/run.py --keys                              writes docs/keys.md
+    tests/docs/run.py --pictures                          draws the pictures of the pages
 
 Each page gets an empty folder and one bash with `sygra` on its PATH. Its blocks are taken in their order:
 
@@ -16,6 +17,7 @@ Each page gets an empty folder and one bash with `sygra` on its PATH. Its blocks
     <!-- background -->           the console block below is one server, which runs until the page ends or another one
                                   takes its port
     <!-- start: sygra mock -->    a server that the page does not show
+    <!-- picture: a.svg -->      the one command of the console block below prints that picture, which lies beside the page
     <!-- skip -->                 the block below is not run
 
 The ports 8000 to 8099 of a page stand for free ones. An address where no server was started refuses connections.
@@ -220,12 +222,32 @@ class Machine:
 # --- what is tested -----------------------------------------------------------------------------------------------------
 
 
-def run_block(machine, block):
+def check_picture(machine, block, picture):
+    [[_, command, _]] = commands_of(block)
+    status, out = machine.shell.run(machine.with_ports(command))
+    if status or out.strip() != picture.read_text(encoding="utf-8").strip():
+        raise Failure(f"{picture.relative_to(ROOT)} is not what is drawn now: tests/docs/run.py --pictures makes it again")
+
+
+def make_pictures():
+    """As the pages say: everything before the command is run as well."""
+    def write(machine, block, picture):
+        picture.write_text(machine.shell.run(machine.with_ports(commands_of(block)[0][1]))[1].strip() + "\n", encoding="utf-8")
+
+    globals()["check_picture"] = write
+    for page in (ROOT / "docs").glob("*.md"):
+        if "<!-- picture:" in page.read_text(encoding="utf-8"):
+            test_page(page)
+
+
+def run_block(machine, block, page):
     """Yields (line, what, function) for each thing that can fail."""
     if file := re.fullmatch(r"file:\s*(\S+)", block.directive):
         yield block.line, file[1], lambda: machine.write(block, file[1])
     elif hidden := re.fullmatch(r"start:\s*(.*)", block.directive):
         yield block.line, hidden[1], lambda: machine.start(hidden[1], ["..."])
+    elif picture := re.fullmatch(r"picture:\s*(\S+)", block.directive):
+        yield block.line, picture[1], lambda: check_picture(machine, block, page.parent / picture[1])
     elif block.language == "console" and block.directive != "skip":
         commands = commands_of(block)
         for i, (line, command, wanted) in enumerate(commands):
@@ -246,7 +268,7 @@ def test_page(page):
         machine = Machine(pathlib.Path(folder))
         try:
             for block in blocks_of(page):
-                for line, what, function in run_block(machine, block):
+                for line, what, function in run_block(machine, block, page):
                     place = f"{name}:{line}: {what.strip()}"
                     function()
                     results.append((place, None))
@@ -298,6 +320,9 @@ def main():
     words = sys.argv[1:]
     if words == ["--keys"]:
         KEYS.write_text(keys_page(), encoding="utf-8")
+        return
+    if words == ["--pictures"]:
+        make_pictures()
         return
     pages = [p for p in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))] if not words or any(w in p.name for w in words)]
     linked = [p for p in [*pages, *sorted((ROOT / "docs").glob("*/*.md"))] if p in pages or not words]

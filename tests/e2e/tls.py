@@ -38,10 +38,10 @@ def by_name(url):
 class Peer:
     """A https server on Python's ssl, which counts what happens to it. `serve(connection)` is called after a handshake."""
 
-    def __init__(self, name="good", version=None, serve=None, client_ca=None):
+    def __init__(self, name="good", version=None, serve=None, client_ca=None, protocol="http/1.1"):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(FOLDER / f"{name}.pem", FOLDER / f"{name}.key")
-        self.context.set_alpn_protocols(["http/1.1"])
+        self.context.set_alpn_protocols([protocol])
         if version:
             self.context.minimum_version = self.context.maximum_version = version
         if client_ca:
@@ -233,6 +233,100 @@ def test_the_openssl_program_is_understood_in_both_versions(folder):
             server.communicate()
 
 
+class Http2(Peer):
+    """The frames of RFC 9113 by hand. `act(stream, number)` is called for each request and says what becomes of it: ANSWER, NOTHING,
+    GOAWAY after the answer, CUT, or the code of a reset. Request heads are not read, so header compression is not needed."""
+    ANSWER, NOTHING, GOAWAY, CUT = range(-4, 0)
+    REFUSED_STREAM, INTERNAL_ERROR = 7, 2
+
+    def __init__(self, act):
+        super().__init__(serve=self.frames, protocol="h2")
+        self.act, self.streams = act, []
+
+    @staticmethod
+    def frame(kind, flags, stream, payload=b""):
+        return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
+
+    def answer(self, stream):
+        body = completion("fine").split(b"\r\n\r\n", 1)[1]
+        length = str(len(body)).encode()
+        head = b"\x88\x0f\x0d" + bytes([len(length)]) + length  # :status 200, content-length
+        return self.frame(1, 4, stream, head) + self.frame(0, 1, stream, body)
+
+    def frames(self, peer):
+        data, of_connection = b"", 0
+        peer.sendall(self.frame(4, 0, 0))
+        while True:
+            more = peer.recv(65536)
+            if not more:
+                return
+            data += more
+            if data.startswith(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"):
+                data = data[24:]
+            out = b""
+            while len(data) >= 9 and not data.startswith(b"PRI"):
+                size, kind, flags, stream = int.from_bytes(data[:3], "big"), data[3], data[4], int.from_bytes(data[5:9], "big")
+                if len(data) < 9 + size:
+                    break
+                data = data[9 + size:]
+                if kind == 4 and not flags & 1:
+                    out += self.frame(4, 1, 0)
+                if kind == 0:
+                    out += self.frame(8, 0, 0, size.to_bytes(4, "big")) if size else b""
+                if kind != 0 or not flags & 1:
+                    continue
+                with self.lock:
+                    self.requests += 1
+                    number = self.requests
+                of_connection += 1
+                what = self.act(of_connection, number)
+                if what == self.CUT:
+                    return
+                if what in (self.ANSWER, self.GOAWAY):
+                    out += self.answer(stream)
+                if what == self.GOAWAY:
+                    out += self.frame(7, 0, 0, stream.to_bytes(4, "big") + bytes(4))
+                if what >= 0:
+                    out += self.frame(3, 0, stream, what.to_bytes(4, "big"))
+            peer.sendall(out)
+
+
+def over_http2(folder, act, n=60, **model):
+    with Http2(act) as server:
+        run = Task(folder, line(), server.url, rows(n), {**CA, **model}).run("-n", 0, "-b", 30, "--json").expect(0)
+        assert [r["answer"] for r in run.records()] == ["fine"] * n
+        assert {s[1] for s in server.seen} == {"h2"}, server.seen
+        return server, run.summary()
+
+
+def test_http_2_is_spoken_where_it_is_offered(folder):
+    server, summary = over_http2(folder, lambda *_: Http2.ANSWER)
+    assert server.requests == 60 and summary["retries"] == 0 and server.connections <= 4, (server.requests, server.connections)
+
+
+def test_what_a_goaway_leaves_behind_goes_over_another_connection(folder):
+    def act(of_connection, _):
+        return Http2.ANSWER if of_connection < 10 else Http2.GOAWAY if of_connection == 10 else Http2.NOTHING
+
+    server, summary = over_http2(folder, act)
+    assert server.connections >= 6 and summary["retries"] == 0, (server.connections, summary)
+
+
+def test_streams_that_are_refused_are_asked_again_without_a_word(folder):
+    server, summary = over_http2(folder, lambda _, number: Http2.REFUSED_STREAM if number <= 10 else Http2.ANSWER)
+    assert server.requests == 70 and summary["retries"] == 0, (server.requests, summary)
+
+
+def test_a_stream_that_is_reset_is_tried_again(folder):
+    server, summary = over_http2(folder, lambda _, number: Http2.INTERNAL_ERROR if number == 5 else Http2.ANSWER)
+    assert server.requests == 61 and summary["retries"] == 1, (server.requests, summary)
+
+
+def test_a_connection_that_is_cut_is_made_again(folder):
+    server, _ = over_http2(folder, lambda _, number: Http2.CUT if number == 20 else Http2.ANSWER)
+    assert server.requests > 60 and server.connections >= 2, (server.requests, server.connections)
+
+
 # --- ends and mistakes ----------------------------------------------------------------------------------------------------
 
 def test_a_handshake_that_is_cut_is_tried_again(folder):
@@ -296,6 +390,13 @@ def test_a_server_that_closes_idle_connections_as_we_send_goes_unnoticed(folder)
         run = Task(folder, line(), server.url, rows(12), CA).run("-n", 0, "-b", 1, "--json").expect(0)
         assert len(run.records()) == 12 and run.summary()["retries"] == 0, run.summary()
         assert server.connections == 6, server.connections
+
+
+def test_the_faults_of_an_endpoint_are_tried_again_as_over_http(folder):
+    with tls_mock("good", "--reset_rate", 0.3, "--truncate_rate", 0.3, "--hang_rate", 0.1, "--fault_attempts", 1) as mock:
+        run = Task(folder, line(), mock.url, rows(60), {**CA, "timeout": 2}).run("-n", 0, "-b", 60, "--json").expect(0)
+        assert len(run.records()) == 60 and run.summary()["retries"] > 5, run.summary()
+        assert mock.stats()["duplicates_after_ok"] == 0, mock.stats()
 
 
 def test_a_server_without_tls_is_named(folder):

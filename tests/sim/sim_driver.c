@@ -31,6 +31,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <zlib.h>
 
 #define MAX_ROWS 512
 #define ENOUGH_ATTEMPTS 60 /* for faults that end */
@@ -48,6 +49,7 @@ struct scenario {
     enum kind kind;
     unsigned rows, in_flight, hosts;
     bool lines, with_ids;
+    enum { PLAIN, PACKED, CSV } form; /* of the data; PACKED: of lines or an array */
     /* graph */
     bool sampler, check, loop, transform, post_process;
     enum { NO_BRANCH, FAN_OUT, ROUTED } branch;
@@ -116,7 +118,29 @@ static void draw_task(struct scenario *c, struct sg_rng *r) {
     c->broken_rows = c->lines && chance(r, 0.3) ? 0.05 : 0;
 }
 
-static void write_rows(const struct scenario *c, struct sg_buf *b) {
+/* From a stream of its own: what else a seed decides stays as it was. */
+static void draw_form(struct scenario *c) {
+    struct sg_rng r = {c->seed ^ 0x666F726D};
+    double drawn = sg_rng_unit(&r);
+    c->form = drawn < 0.15 ? PACKED : drawn < 0.3 && c->lines ? CSV : PLAIN;
+}
+
+/* A broken row has a value too many, or a quote that is not closed. */
+static void write_csv(const struct scenario *c, struct sg_buf *b) {
+    static const char *const words[] = {"plain", "\"quote \"\" here\"", "ü€𝄞", "\"a, b\"", "\"two\nlines\"", "back\\slash", ""};
+    struct sg_rng r = {c->seed ^ 0x726F7773};
+    sg_buf_printf(b, "i,text,rounds,round,kind,bad%s\n", c->with_ids ? ",id" : "");
+    for (unsigned i = 0; i < c->rows; i++) {
+        bool broken = chance(&r, c->broken_rows), bad = chance(&r, c->bad_rows);
+        const char *word = words[below(&r, sizeof words / sizeof *words)];
+        sg_buf_printf(b, "%u,%s,%u,0,%u,%s", i, broken && i % 2 ? "\"open" : word, 1 + (unsigned)below(&r, c->max_rounds),
+                      (unsigned)below(&r, 3), bad ? "true" : "false");
+        if (c->with_ids) sg_buf_printf(b, ",row-%u", i);
+        sg_buf_printf(b, "%s\n", broken ? ",oops" : "");
+    }
+}
+
+static void write_json(const struct scenario *c, struct sg_buf *b) {
     static const char *const words[] = {"plain",  "quote \\\" here", "ü€𝄞",       "{braces}",
                                         "tab\\t", "back\\\\slash",   "\\u0000nul"};
     struct sg_rng r = {c->seed ^ 0x726F7773};
@@ -132,6 +156,32 @@ static void write_rows(const struct scenario *c, struct sg_buf *b) {
         if (c->lines) sg_buf_ch(b, '\n');
     }
     if (!c->lines) SG_BUF_LIT(b, "\n]\n");
+}
+
+static void pack(struct sg_buf *b) {
+    struct sg_buf out = SG_BUF_INIT(SIZE_MAX / 2);
+    z_stream z = {.next_in = (unsigned char *)b->p, .avail_in = (unsigned)b->n};
+    SG_ASSERT(deflateInit2(&z, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    size_t room = deflateBound(&z, b->n);
+    z.next_out = (unsigned char *)sg_buf_reserve(&out, room);
+    z.avail_out = (unsigned)room;
+    SG_ASSERT(deflate(&z, Z_FINISH) == Z_STREAM_END);
+    out.n = room - z.avail_out;
+    deflateEnd(&z);
+    sg_buf_fini(b);
+    *b = out;
+}
+
+static void write_rows(const struct scenario *c, struct sg_buf *b) {
+    if (c->form == CSV) write_csv(c, b);
+    else write_json(c, b);
+    if (c->form == PACKED) pack(b);
+}
+
+static const char *data_name(const struct scenario *c) {
+    if (c->form == CSV) return "data.csv";
+    if (c->form == PACKED) return c->lines ? "data.jsonl.gz" : "data.json.gz";
+    return c->lines ? "data.jsonl" : "data.json";
 }
 
 #define COUNT "{round: ((.round // 0) + 1)}"
@@ -237,8 +287,8 @@ static void write_output(const struct scenario *c, struct sg_buf *b) {
 }
 
 static void write_task(const struct scenario *c, struct sg_buf *b) {
-    sg_buf_printf(b, "data_config:\n%s  source: {type: disk, file_path: data.%s}\ngraph_config:\n",
-                  c->with_ids ? "  id_column: id\n" : "", c->lines ? "jsonl" : "json");
+    sg_buf_printf(b, "data_config:\n%s  source: {type: disk, file_path: %s}\ngraph_config:\n",
+                  c->with_ids ? "  id_column: id\n" : "", data_name(c));
     write_nodes(c, b);
     if (c->loop) write_lambda(b, "settled", "{settled: true}", "settled");
     write_edges(c, b);
@@ -263,7 +313,9 @@ static void put_file(struct sg_sim *s, const char *path, void (*write)(const str
 static void put_task(struct sg_sim *s) {
     put_file(s, "/task/graph_config.yaml", write_task);
     put_file(s, "/task/models.yaml", write_models);
-    put_file(s, now.scenario.lines ? "/task/data.jsonl" : "/task/data.json", write_rows);
+    char path[40];
+    snprintf(path, sizeof path, "/task/%s", data_name(&now.scenario));
+    put_file(s, path, write_rows);
 }
 
 /* --- its programs, as jq would run them --------------------------------------------------------------------------- */
@@ -460,6 +512,7 @@ static void draw_scenario(struct scenario *c, uint64_t seed) {
     struct sg_rng r = {sg_hash64(SG_STR("scenario"), seed)};
     *c = (struct scenario){.seed = seed, .kind = draw_kind(&r)};
     draw_task(c, &r);
+    draw_form(c);
     draw_endpoints(c, &r);
     c->world = (struct sg_sim_options){
         .seed = seed, .programs = programs, .n_programs = sizeof programs / sizeof *programs, .latency_ms = 1};

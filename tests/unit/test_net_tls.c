@@ -366,6 +366,17 @@ static void test_a_handshake_that_is_cut_may_be_tried_again(void **state) {
     assert_true(sg_error_retryable(a.status));
 }
 
+/* localhost has two addresses, and nobody listens at the other one. */
+static void test_what_went_wrong_at_one_address_is_not_hidden_by_the_next(void **state) {
+    (void)state;
+    serve(ANSWER, "expired", "localhost");
+    for (int i = 0; i < 4; i++) {
+        struct asked a = ask_and_wait();
+        assert_says(&a, SG_E_TLS, "expired on 2020-01-01");
+    }
+    assert_int_equal(server.accepted, 4);
+}
+
 static void test_a_handshake_has_a_time_out(void **state) {
     (void)state;
     serve(SILENT, NULL, "127.0.0.1");
@@ -513,6 +524,8 @@ static void test_a_server_needs_a_key_that_fits(void **state) {
     struct sg_err err;
     assert_int_equal(sg_tls_open_server(loop, in_folder("good.pem"), in_folder("ca.key"), &t, &err), SG_E_TLS);
     assert_non_null(strstr(err.text, "does not belong to the certificate"));
+    assert_int_equal(sg_tls_open_server(loop, in_folder("good.pem"), in_folder("locked.key"), &t, &err), SG_E_TLS);
+    assert_non_null(strstr(err.text, "it must not have a pass phrase"));
 }
 
 static int make_certificates(void **state) {
@@ -521,7 +534,8 @@ static int make_certificates(void **state) {
     if (!mkdtemp(folder)) return -1;
     snprintf(command, sizeof command,
              "tests/certificates.sh %s && cd %s && mkdir authorities && cp ca.pem authorities/ && echo x >authorities/x.pem && "
-             "(echo '-----BEGIN CERTIFICATE-----'; echo AAAA; echo '-----END CERTIFICATE-----') >broken.pem",
+             "(echo '-----BEGIN CERTIFICATE-----'; echo AAAA; echo '-----END CERTIFICATE-----') >broken.pem && "
+             "openssl pkey -in good.key -aes256 -passout pass:secret -out locked.key",
              folder, folder);
     return system(command);
 }
@@ -548,6 +562,7 @@ int main(void) {
         T(test_a_server_that_ends_after_a_whole_reply_does_no_harm),
         T(test_a_server_that_closes_as_we_send_goes_unnoticed),
         T(test_a_handshake_that_is_cut_may_be_tried_again),
+        T(test_what_went_wrong_at_one_address_is_not_hidden_by_the_next),
         T(test_a_handshake_has_a_time_out),
         T(test_a_handshake_can_be_cancelled),
         T(test_a_server_without_tls_is_named),

@@ -113,6 +113,18 @@ static void test_a_request_is_built_in_place(void **state) {
     sg_buf_fini(&b);
 }
 
+static void test_a_get_has_no_body_and_says_so(void **state) {
+    (void)state;
+    struct sg_url u;
+    struct sg_buf b = SG_BUF_INIT(0);
+    assert_int_equal(sg_url_parse(&arena, SG_STR("http://h:81/v1/models"), &u, NULL), 0);
+    sg_http_request_get(&b, &u, SG_STR("Authorization: Bearer x\r\n"));
+    sg_buf_ch(&b, '\0');
+    assert_string_equal(b.p, "GET /v1/models HTTP/1.1\r\nHost: h:81\r\nUser-Agent: sygra/" SYGRA_VERSION
+                             "\r\nAccept: application/json\r\nAuthorization: Bearer x\r\n\r\n");
+    sg_buf_fini(&b);
+}
+
 static void test_a_request_over_the_buffers_maximum_is_noticed(void **state) {
     (void)state;
     struct sg_url u;
@@ -139,6 +151,7 @@ int main(void) {
         cmocka_unit_test(test_bad_urls_are_refused),
         cmocka_unit_test(test_a_control_byte_anywhere_is_refused),
         cmocka_unit_test(test_a_request_is_built_in_place),
+        cmocka_unit_test(test_a_get_has_no_body_and_says_so),
         cmocka_unit_test(test_a_request_over_the_buffers_maximum_is_noticed),
         cmocka_unit_test(test_header_values_that_could_end_a_line_are_unsafe),
     };
