@@ -13,6 +13,7 @@
 #include "base/place.h"
 #include "base/pytext.h"
 #include "base/redact.h"
+#include "base/screen.h"
 #include "base/str.h"
 
 #endif

@@ -465,6 +465,18 @@ void sg_json_write_string(struct sg_buf *b, struct sg_str s) {
     if (b->failed) b->n = start; /* no part of a string */
 }
 
+void sg_json_write_text(struct sg_buf *b, struct sg_str s) {
+    struct sg_buf clean = SG_BUF_INIT(0);
+    uint32_t code;
+    for (size_t i = 0, n; i < s.n; i += n) {
+        n = sg_utf8_decode(s, i, &code);
+        if (code == SG_UTF8_BAD) SG_BUF_LIT(&clean, "\xEF\xBF\xBD");
+        else sg_buf_add(&clean, s.p + i, n);
+    }
+    sg_json_write_string(b, sg_buf_view(&clean));
+    sg_buf_fini(&clean);
+}
+
 /* As Python's ensure_ascii: DEL is escaped too, characters beyond 16 bits as a pair of surrogates. */
 static void write_ascii_string(struct sg_buf *b, struct sg_str s) {
     sg_buf_ch(b, '"');

@@ -82,6 +82,7 @@ struct sg_json sg_json_copy(struct sg_arena *a, const struct sg_json *v);
 /* Writing. Non-ASCII is kept. */
 void sg_json_write(struct sg_buf *b, const struct sg_json *v);                    /* {"a":1,"b":[2]} */
 void sg_json_write_string(struct sg_buf *b, struct sg_str s);                     /* with its quotes */
+void sg_json_write_text(struct sg_buf *b, struct sg_str s); /* the same of any bytes: what is no UTF-8 becomes U+FFFD */
 void sg_json_write_indented(struct sg_buf *b, const struct sg_json *v, int indent, int level);
 /* As Python's json.dumps(v, sort_keys=..., ensure_ascii=...) prints it: ", " and ": ", floats by repr. */
 void sg_json_write_python(struct sg_buf *b, const struct sg_json *v, bool sort_keys, bool ascii);

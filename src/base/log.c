@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* log: a line is put together in a buffer and handed to the system in one write, under a lock, since a pipe may take
- * only a part of a long line and another thread's line must not fall between the parts.
+ * only a part of a long line and another thread's line must not fall between the parts. A panel or a file that takes the
+ * lines instead, or as well, gets them whole.
  *
  *   text   12:03:04 warning: bad row  row=17 why="no closing quote"       (local time; info has no level word)
  *   JSON   {"ts":"2026-01-02T12:03:04.678Z","level":"warning","event":"source_row_bad","row":17,...}
@@ -35,7 +36,9 @@ static struct {
     enum sg_level level;
     int fd;
     bool json;
-} setup = {SG_INFO, 2, false};
+    uint32_t life;
+    struct sg_log_taker show, keep;
+} setup = {.level = SG_INFO, .fd = 2};
 
 static pthread_mutex_t write_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -43,10 +46,24 @@ void sg_log_setup(enum sg_level level, int fd, bool json) {
     setup.level = level;
     setup.fd = fd;
     setup.json = json;
+    setup.life = 0;
+    setup.show = setup.keep = (struct sg_log_taker){0};
+}
+
+void sg_log_show(struct sg_log_taker to) {
+    setup.show = to;
+}
+
+void sg_log_keep(struct sg_log_taker to) {
+    setup.keep = to;
+}
+
+void sg_log_life(uint32_t life) {
+    setup.life = life;
 }
 
 bool sg_log_wants(enum sg_event ev) {
-    return setup.fd >= 0 && EVENTS[ev].level >= setup.level;
+    return (setup.fd >= 0 || setup.keep.line) && EVENTS[ev].level >= setup.level;
 }
 
 /* Control characters, and bytes that are no UTF-8: what a terminal must not see. */
@@ -84,31 +101,18 @@ static void write_text(struct sg_buf *b, struct sg_str s) {
     else write_quoted(b, s);
 }
 
-/* JSON is UTF-8: other bytes become U+FFFD. */
-static void write_json_text(struct sg_buf *b, struct sg_str s) {
-    struct sg_buf clean = SG_BUF_INIT(0);
-    uint32_t code;
-    for (size_t i = 0, n; i < s.n; i += n) {
-        n = sg_utf8_decode(s, i, &code);
-        if (code == SG_UTF8_BAD) SG_BUF_LIT(&clean, "\xEF\xBF\xBD");
-        else sg_buf_add(&clean, s.p + i, n);
-    }
-    sg_json_write_string(b, sg_buf_view(&clean));
-    sg_buf_fini(&clean);
+static void write_real(struct sg_buf *b, double v, bool json) {
+    if (json && !isfinite(v)) SG_BUF_LIT(b, "null");
+    else sg_buf_printf(b, json ? "%.15g" : "%.6g", v);
 }
 
-static void write_real(struct sg_buf *b, double v) {
-    if (setup.json && !isfinite(v)) SG_BUF_LIT(b, "null");
-    else sg_buf_printf(b, setup.json ? "%.15g" : "%.6g", v);
-}
-
-static void write_value(struct sg_buf *b, const struct sg_field *f) {
+static void write_value(struct sg_buf *b, const struct sg_field *f, bool json) {
     if (f->kind == SG_FIELD_INT) sg_buf_printf(b, "%lld", (long long)f->i);
-    else if (f->kind == SG_FIELD_REAL) write_real(b, f->real);
+    else if (f->kind == SG_FIELD_REAL) write_real(b, f->real, json);
     else {
         struct sg_buf safe = SG_BUF_INIT(0);
         sg_redact(&safe, f->str);
-        if (setup.json) write_json_text(b, sg_buf_view(&safe));
+        if (json) sg_json_write_text(b, sg_buf_view(&safe));
         else write_text(b, sg_buf_view(&safe));
         sg_buf_fini(&safe);
     }
@@ -122,8 +126,24 @@ static void write_line(struct sg_buf *b, enum sg_event ev, const struct sg_field
     if (EVENTS[ev].level != SG_INFO) sg_buf_printf(b, "%s: ", LEVELS[EVENTS[ev].level]);
     sg_buf_str(b, sg_str(EVENTS[ev].text));
     for (size_t i = 0; i < n; i++) {
+        if (fields[i].kind == SG_FIELD_JSON) continue;
         sg_buf_printf(b, "%s%s=", i == 0 ? "  " : " ", fields[i].key);
-        write_value(b, &fields[i]);
+        write_value(b, &fields[i], false);
+    }
+    sg_buf_ch(b, '\n');
+}
+
+/* A field of ready JSON stands for all others. */
+static void write_members(struct sg_buf *b, const struct sg_field *fields, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        if (fields[i].kind != SG_FIELD_JSON) continue;
+        sg_buf_ch(b, ',');
+        sg_redact(b, fields[i].str);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        sg_buf_printf(b, ",\"%s\":", fields[i].key);
+        write_value(b, &fields[i], true);
     }
 }
 
@@ -135,11 +155,9 @@ static void write_json_line(struct sg_buf *b, enum sg_event ev, const struct sg_
     sg_buf_printf(b, "{\"ts\":\"%04d-%02d-%02dT%02d:%02d:%02d.%03dZ\"", t.tm_year + 1900, t.tm_mon + 1, t.tm_mday,
                   t.tm_hour, t.tm_min, t.tm_sec, (int)(wall_ms % 1000));
     sg_buf_printf(b, ",\"level\":\"%s\",\"event\":\"%s\"", LEVELS[EVENTS[ev].level], EVENTS[ev].name);
-    for (size_t i = 0; i < n; i++) {
-        sg_buf_printf(b, ",\"%s\":", fields[i].key);
-        write_value(b, &fields[i]);
-    }
-    sg_buf_ch(b, '}');
+    if (setup.life) sg_buf_printf(b, ",\"life\":%u", setup.life);
+    write_members(b, fields, n);
+    SG_BUF_LIT(b, "}\n");
 }
 
 static void send_line(struct sg_str line) {
@@ -153,11 +171,19 @@ static void send_line(struct sg_str line) {
     pthread_mutex_unlock(&write_lock);
 }
 
+static void show(enum sg_event ev, struct sg_str line) {
+    if (line.n == 0) return;
+    if (setup.show.line) setup.show.line(setup.show.ud, ev, line);
+    else if (setup.fd >= 0) send_line(line);
+}
+
 void sg_log_fields(enum sg_event ev, const struct sg_field *fields, size_t n) {
     if (!sg_log_wants(ev)) return;
-    struct sg_buf line = SG_BUF_INIT(0);
-    (setup.json ? write_json_line : write_line)(&line, ev, fields, n);
-    sg_buf_ch(&line, '\n');
-    send_line(sg_buf_view(&line));
-    sg_buf_fini(&line);
+    struct sg_buf text = SG_BUF_INIT(0), json = SG_BUF_INIT(0);
+    if (!setup.json && *EVENTS[ev].text) write_line(&text, ev, fields, n);
+    if (setup.json || setup.keep.line) write_json_line(&json, ev, fields, n);
+    show(ev, sg_buf_view(setup.json ? &json : &text));
+    if (setup.keep.line) setup.keep.line(setup.keep.ud, ev, sg_buf_view(&json));
+    sg_buf_fini(&text);
+    sg_buf_fini(&json);
 }

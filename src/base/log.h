@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* log: events, not sentences. A table names each event with its level; a call adds fields. One call gives a line of text on
- * a terminal and a JSON line elsewhere.
+/* log: events, not sentences. A table names each event with its level; a call adds fields. One call gives a line of text for
+ * people and a JSON line for machines (docs/formats/events.md), each to where it is wanted.
  *
  * Low layers return errors and do not log; an error is logged once, where it is handled. Texts pass through the redactor
  * (redact.h), and control characters are escaped, before they leave the process.
- * Thread: any; a line is written whole. */
+ * Thread: any, a line is written whole; while something takes the lines (sg_log_show, sg_log_keep) the one that set it. */
 #ifndef SG_BASE_LOG_H
 #define SG_BASE_LOG_H
 
@@ -12,15 +12,16 @@
 
 enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
 
-/* name, level, what a person reads before the fields */
+/* name, level, what a person reads before the fields; "": people are told in another way */
 #define SG_EVENT_TABLE(X)                                                                                             \
     X(run_started, SG_INFO, "run started")                                                                            \
     X(run_resumed, SG_INFO, "run goes on")                                                                            \
     X(resume_lost, SG_WARN, "the machine was restarted; ends of records that were not on disk yet are made again")         \
-    X(run_progress, SG_INFO, "progress")                                                                              \
+    X(progress, SG_INFO, "progress")                                                                              \
     X(run_stopping, SG_WARN, "stopping")                                                                              \
     X(run_aborted, SG_FAILURE, "run aborted")                                                                         \
-    X(run_finished, SG_INFO, "run finished")                                                                          \
+    X(summary, SG_INFO, "")                                                                                           \
+    X(log_lost, SG_WARN, "log lines are lost")                                                                          \
     X(source_opened, SG_DEBUG, "source opened")                                                                       \
     X(source_row_bad, SG_WARN, "bad row")                                                                             \
     X(record_failed, SG_WARN, "record failed")                                                                        \
@@ -44,7 +45,7 @@ enum sg_event {
 
 struct sg_field {
     const char *key;
-    enum { SG_FIELD_STR, SG_FIELD_INT, SG_FIELD_REAL } kind;
+    enum { SG_FIELD_STR, SG_FIELD_INT, SG_FIELD_REAL, SG_FIELD_JSON } kind;
     struct sg_str str;
     int64_t i;
     double real;
@@ -53,9 +54,22 @@ struct sg_field {
 #define SG_F_STR(k, v) ((struct sg_field){.key = (k), .kind = SG_FIELD_STR, .str = (v)})
 #define SG_F_INT(k, v) ((struct sg_field){.key = (k), .kind = SG_FIELD_INT, .i = (int64_t)(v)})
 #define SG_F_REAL(k, v) ((struct sg_field){.key = (k), .kind = SG_FIELD_REAL, .real = (v)})
+/* Members of a JSON object, without its braces: in JSON they stand for all fields, in text they are left out. */
+#define SG_F_JSON(v) ((struct sg_field){.key = "", .kind = SG_FIELD_JSON, .str = (v)})
 
 /* Lowest level shown, the descriptor, and the form. Defaults: INFO, 2 (stderr), text. `fd` -1 drops everything. */
 void sg_log_setup(enum sg_level level, int fd, bool json);
+/* Who takes lines, with their newline. `line` NULL: nobody. */
+struct sg_log_taker {
+    void (*line)(void *ud, enum sg_event ev, struct sg_str line);
+    void *ud;
+};
+/* Takes the lines instead of the descriptor. */
+void sg_log_show(struct sg_log_taker to);
+/* Takes each line as JSON, too. */
+void sg_log_keep(struct sg_log_taker to);
+/* From now on JSON lines tell which life of the run they are of. 0: none. */
+void sg_log_life(uint32_t life);
 bool sg_log_wants(enum sg_event ev);
 void sg_log_fields(enum sg_event ev, const struct sg_field *fields, size_t n);
 #define SG_LOG(ev, ...)                                                                                               \

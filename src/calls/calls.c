@@ -33,6 +33,7 @@ struct sg_calls_model {
     struct sg_sites sites;
     int warned; /* the last code that was told to the user: each kind of trouble once in a row */
     struct sg_local *local;
+    uint32_t local_in_flight;
     struct sg_calls_model *next;
 };
 
@@ -195,6 +196,7 @@ static void drop_scratch(struct sg_call *c) {
 static void leave_flight(struct sg_call *c, int status) {
     struct sg_calls *cs = c->model->calls;
     if (c->state_ == EXCHANGE || c->state_ == LOCAL) cs->figures.in_flight--;
+    if (c->state_ == LOCAL) c->model->local_in_flight--;
     if (c->state_ == EXCHANGE) /* a request that could not be made says nothing of the address */
         sg_site_end(c->model->sites.at[c->url_], c->unwritten_ ? SG_E_CANCELED : status,
                        sg_loop_now_ns(cs->loop));
@@ -207,8 +209,8 @@ static void finish(struct sg_call *c, int status, const struct sg_completion *do
     unlink_call(cs, c);
     *(status == 0 ? &cs->figures.ok : &cs->figures.failed) += 1;
     if (status != 0)
-        SG_LOG(call_failed, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempts", c->attempts),
-               SG_F_STR("error", sg_str(err->text)));
+        SG_LOG(call_failed, SG_F_STR("model", c->model->spec->alias), SG_F_INT("record", c->record),
+               SG_F_STR("node", c->node), SG_F_INT("attempt", c->attempts), SG_F_STR("error", sg_str(err->text)));
     c->on_done(c, status, done, err);
 }
 
@@ -247,10 +249,11 @@ static void fail_or_retry(struct sg_call *c, int status, int64_t retry_after_ms,
     }
     if (c->model->warned != status) {
         c->model->warned = status;
-        SG_LOG(call_trouble, SG_F_STR("error", sg_str(err->text)));
+        SG_LOG(call_trouble, SG_F_STR("error", sg_str(err->text)), SG_F_INT("record", c->record),
+               SG_F_STR("node", c->node), SG_F_INT("attempt", c->attempts));
     }
-    SG_LOG(call_retry, SG_F_STR("model", c->model->spec->alias), SG_F_INT("attempt", c->attempts),
-           SG_F_STR("error", sg_str(err->text)));
+    SG_LOG(call_retry, SG_F_STR("model", c->model->spec->alias), SG_F_INT("record", c->record),
+           SG_F_STR("node", c->node), SG_F_INT("attempt", c->attempts), SG_F_STR("error", sg_str(err->text)));
     cs->figures.retries++;
     uint64_t wait = backoff_ns(c, retry_after_ms);
     wait_for_attempt(c, wait);
@@ -395,6 +398,7 @@ static void start_local(struct sg_call *c) {
     *messages = r.messages;
     c->local_ = (struct sg_local_request){.messages = messages, .on_done = on_local, .ud = c};
     c->state_ = LOCAL;
+    c->model->local_in_flight++;
     if (rc != 0) {
         fail_or_retry(c, rc, -1, &err);
         return;
@@ -464,4 +468,30 @@ void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out) {
 
 const struct sg_calls_address *sg_calls_addresses(const struct sg_calls *c) {
     return c->sites ? &c->sites->figures : NULL;
+}
+
+static struct sg_calls_place local_place(const struct sg_calls_model *m) {
+    uint32_t limit = m->calls->options.deterministic ? 1 : m->spec->sequences ? m->spec->sequences : SG_LOCAL_SEQUENCES;
+    uint32_t busy = m->local_in_flight < limit ? m->local_in_flight : limit;
+    return (struct sg_calls_place){
+        .model = m->spec->alias, .in_flight = busy, .waiting = m->local_in_flight - busy, .limit = limit};
+}
+
+/* The addresses of a model follow each other. */
+static bool is_of(const struct sg_calls_address *a, struct sg_str model) {
+    return a && sg_str_eq(a->model, model);
+}
+
+size_t sg_calls_places(const struct sg_calls *c, struct sg_calls_place *out, size_t max) {
+    size_t n = 0;
+    const struct sg_calls_address *before = NULL;
+    for (const struct sg_calls_address *a = sg_calls_addresses(c); a; before = a, a = a->next) {
+        bool several = is_of(before, a->model) || is_of(a->next, a->model);
+        struct sg_str url = several ? a->url : SG_STR_NONE;
+        if (n++ < max)
+            out[n - 1] = (struct sg_calls_place){.model = a->model, .url = url, .in_flight = a->in_flight};
+    }
+    for (const struct sg_calls_model *m = c->models; m; m = m->next)
+        if (m->local && n++ < max) out[n - 1] = local_place(m);
+    return n;
 }

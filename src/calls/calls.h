@@ -57,6 +57,8 @@ struct sg_call {
     /* An attempt failed and another follows after `wait_ns`; may be NULL. For the journal: nothing may be started in it. */
     void (*on_again)(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err);
     void *ud;
+    uint64_t record;    /* for events: whose call it is ... */
+    struct sg_str node; /* ... and which node's */
     /* A call that an earlier life of the run began: its attempts so far, and what is left of its back-off. Else 0. */
     uint32_t attempts_before;
     uint64_t wait_before_ns;
@@ -98,5 +100,14 @@ struct sg_calls_address {
 };
 /* In the order in which the models were prepared. */
 const struct sg_calls_address *sg_calls_addresses(const struct sg_calls *c);
+
+/* Where calls go to: an address of a model, or an embedded model. Texts live as long as `c`. */
+struct sg_calls_place {
+    struct sg_str model, url;    /* url: empty when the model has one address only, or is embedded */
+    uint32_t in_flight, waiting; /* waiting: for a place among the sequences of an embedded model */
+    uint32_t limit;              /* of calls in flight; 0: none but what the number of records brings */
+};
+/* Fills in at most `max` places; returns how many there are. */
+size_t sg_calls_places(const struct sg_calls *c, struct sg_calls_place *out, size_t max);
 
 #endif

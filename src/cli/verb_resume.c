@@ -8,7 +8,7 @@ static const struct sg_option options[] = {
     [NUM_RECORDS] = {"num_records", "n", SG_OPTION_NUMBER, "N",
                      "records in all; more than before, 0 takes all (as before)"},
     [BATCH_SIZE] = {"batch_size", "b", SG_OPTION_NUMBER, "N", "records in flight at a time (as before)"},
-    [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "events and summary as JSON lines"},
+    [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "events and summary as JSON lines on stdout, no panel"},
     [DEBUG] = {"debug", "d", SG_OPTION_BOOL, "BOOL", "log more (False)"},
     {0},
 };

@@ -123,6 +123,7 @@ struct sg_output_resumed {
     struct sg_run_totals totals;
     const struct sg_call_row *again; /* calls of unfinished records that failed, or are to be tried again, by position */
     size_t n_again;
+    uint64_t repeated;               /* answered calls of unfinished records: they are asked again */
     bool restarted;                  /* the machine was restarted since */
     uint64_t lost;                   /* records whose end was not on disk yet then: they are unfinished again */
     struct sg_run_identity identity; /* as stored, but with what the options changed */

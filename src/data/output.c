@@ -168,8 +168,8 @@ static void run_block(struct sg_job *j) {
     if (b->to_lines) sg_writer_to_lines(w);
     if (b->flush || sg_writer_is_full(w)) sg_writer_flush(w);
     if (b->capture && !w->failed) sg_keeper_capture(w->keeper, w->files, &o->round);
-    tell_figures(w, &b->figures);
     if (b->finish) o->status = sg_writer_finish(w, b->complete, &o->result);
+    tell_figures(w, &b->figures);
     b->failed = w->failed;
 }
 

@@ -30,6 +30,7 @@ struct resume {
     size_t n_ranges, cap_ranges;
     struct sg_call_row *again;
     size_t n_again, cap_again;
+    uint64_t repeated; /* answered calls of unfinished records */
     uint64_t outcomes[4]; /* of records behind base.position */
     uint64_t checked;     /* bytes of their bodies */
     struct sg_buf body;
@@ -269,6 +270,7 @@ static int load_records(struct resume *r) {
 
 static bool on_call(void *ud, const struct sg_call_row *c) {
     struct resume *r = ud;
+    r->repeated += c->state == SG_CALL_ANSWERED;
     if (c->state == SG_CALL_AGAIN || c->state == SG_CALL_FAILED)
         *SG_PUSH(&r->k->arena, r->again, r->n_again, r->cap_again) = *c;
     return true;
@@ -373,6 +375,7 @@ static void report(struct resume *r, struct sg_output_resumed *out) {
         .totals = k->now.totals,
         .again = r->again,
         .n_again = r->n_again,
+        .repeated = r->repeated,
         .restarted = r->restarted,
         .lost = were > are ? were - are : 0,
         .identity = k->id,

@@ -112,6 +112,7 @@ void sg_writer_break(struct sg_writer *w, const struct sg_err *err) {
 void sg_writer_begin(struct sg_writer *w) {
     struct sg_keeper *k = w->keeper;
     if (w->stale) sg_rundb_remove(w->run_folder.p);
+    if (w->stale) sg_rundb_remove_log(w->run_folder.p);
     if (k) note(w, sg_keeper_begin(k, &w->err));
     if (w->failed) return;
     if (k) sg_waiting_use(&w->waiting, k->segments);

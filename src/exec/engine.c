@@ -111,20 +111,31 @@ static int64_t now_ms(const struct sg_exec *x) {
 
 /* --- ends ------------------------------------------------------------------------------------------------------------------------ */
 
-static void count_cause(struct sg_exec *x, struct sg_str node, const struct sg_err *err, uint64_t position) {
+static void tell_failure(const struct record *r) {
+    struct sg_str error = sg_str(r->err.text);
+    if (!r->err_node.n)
+        SG_LOG(source_row_bad, SG_F_INT("record", r->position), SG_F_STR("error", error));
+    else if (!r->failed_attempts)
+        SG_LOG(record_failed, SG_F_INT("record", r->position), SG_F_STR("node", r->err_node), SG_F_STR("error", error));
+    else
+        SG_LOG(record_failed, SG_F_INT("record", r->position), SG_F_STR("node", r->err_node),
+               SG_F_INT("attempt", r->failed_attempts), SG_F_STR("error", error));
+}
+
+static void count_cause(struct sg_exec *x, const struct record *r) {
+    const struct sg_err *err = &r->err;
+    struct sg_str node = r->err_node;
     struct sg_exec_figures *f = &x->figures;
     for (size_t i = 0; i < f->n_causes; i++) {
         if (x->causes[i].code != err->code || !sg_str_eq(x->causes[i].node, node)) continue;
         x->causes[i].count++;
+        x->causes[i].latest = ++x->failures;
         return;
     }
-    if (node.n)
-        SG_LOG(record_failed, SG_F_INT("record", position), SG_F_STR("node", node),
-               SG_F_STR("error", sg_str(err->text)));
-    else SG_LOG(source_row_bad, SG_F_INT("record", position), SG_F_STR("error", sg_str(err->text)));
+    tell_failure(r);
     if (f->n_causes == sizeof x->causes / sizeof *x->causes) return;
     struct sg_exec_cause *c = &x->causes[f->n_causes++];
-    *c = (struct sg_exec_cause){.node = node, .code = err->code, .count = 1};
+    *c = (struct sg_exec_cause){.node = node, .code = err->code, .count = 1, .latest = ++x->failures};
     memcpy(c->text, err->text, sizeof c->text - 1);
 }
 
@@ -152,7 +163,7 @@ static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str 
         .node = r->err_node,
         .err = failed ? &r->err : NULL,
     };
-    if (failed) count_cause(x, r->err_node, &r->err, r->position);
+    if (failed) count_cause(x, r);
     sg_output_record(x->o.output, &end);
 }
 

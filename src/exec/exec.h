@@ -88,6 +88,7 @@ struct sg_exec_cause {
     struct sg_str node; /* empty: the row itself */
     int code;
     uint64_t count;
+    uint64_t latest; /* the higher, the later its last failure was */
     char text[200];
 };
 

@@ -242,6 +242,8 @@ enum verdict sg_step_call(struct task *t) {
     t->call.on_done = on_completion;
     t->call.on_again = on_again;
     t->call.ud = t;
+    t->call.record = t->record->position;
+    t->call.node = t->node->name;
     t->call.attempts_before = before ? before->attempts : 0;
     t->call.wait_before_ns = due > now ? due - now : 0;
     t->call_waits = true;

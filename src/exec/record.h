@@ -128,6 +128,7 @@ struct sg_exec {
     size_t join_words;
     struct sg_exec_figures figures;
     struct sg_exec_cause causes[32];
+    uint64_t failures; /* failed records so far */
 };
 
 /* --- record.c: the superstep machine -------------------------------------------------------------------------------------- */

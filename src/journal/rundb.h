@@ -126,6 +126,10 @@ struct sg_rundb;
 
 /* What an older run left in the folder goes. `folder` ends in NUL, here and below. */
 void sg_rundb_remove(const char *folder);
+/* Its log, which others than the journal write: the newest part, and the one before it. */
+#define SG_RUN_LOG "log.jsonl"
+#define SG_RUN_LOG_BEFORE "log.1.jsonl"
+void sg_rundb_remove_log(const char *folder);
 /* A new one, in a folder without an older one. */
 int sg_rundb_create(const char *folder, const struct sg_run_identity *id, struct sg_rundb **out, struct sg_err *err);
 /* An existing one, for writing. The identity's texts live in `a`. */

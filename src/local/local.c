@@ -15,9 +15,6 @@
 #define MAX_SEQUENCES 1024 /* libllama's own limit is lower and known only when it is loaded */
 #define MAX_CONTEXT (1u << 20)
 #define MAX_THREADS 512
-/* Measured with the demo model and one thread: 81, 82, 90, 98, 102 tokens a CPU second with 1, 2, 4, 8, 16 sequences,
- * while memory and the time to the first reply grow with their number. */
-#define SEQUENCES 4
 
 struct sg_local {
     struct sg_loop *loop;
@@ -194,7 +191,7 @@ int sg_local_open(struct sg_loop *l, const struct sg_local_options *o, struct sg
     m->opened_ns = sg_loop_now_ns(l);
     m->open_slots = 1;
     struct sg_generator *g = &m->generator;
-    sg_generator_init(g, o->deterministic ? 1 : o->sequences ? o->sequences : SEQUENCES);
+    sg_generator_init(g, o->deterministic ? 1 : o->sequences ? o->sequences : SG_LOCAL_SEQUENCES);
     g->threads = o->threads ? o->threads : 1; /* several wait for each other by spinning: slow beside other work */
     g->context = o->context;
     g->model_path = o->model_path.n ? sg_str_dup(&g->arena, o->model_path).p : NULL;

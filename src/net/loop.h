@@ -159,7 +159,7 @@ int sg_process_id(const struct sg_process *p);
 /* Forgets it: kills it if it runs, no callback comes any more. */
 void sg_process_close(struct sg_process *p);
 
-/* SIGINT and SIGTERM, until the loop is closed. */
+/* SIGINT, SIGTERM, and SIGHUP where it is not ignored (nohup), until the loop is closed. */
 void sg_loop_on_signal(struct sg_loop *l, void (*fn)(void *ud, int signal), void *ud);
 
 #endif

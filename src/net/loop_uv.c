@@ -245,14 +245,22 @@ static void on_uv_signal(uv_signal_t *handle, int number) {
     sg_loop_leave(&w->base);
 }
 
+/* By whoever started us: nohup. */
+static bool is_ignored(int number) {
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 static void on_signal(struct sg_loop *l, void (*fn)(void *ud, int signal), void *ud) {
     struct sg_uv_world *w = sg_uv_world(l);
     w->on_signal = fn;
     w->signal_ud = ud;
     uv_signal_start(&w->sigint, on_uv_signal, SIGINT);
     uv_signal_start(&w->sigterm, on_uv_signal, SIGTERM);
+    if (!is_ignored(SIGHUP)) uv_signal_start(&w->sighup, on_uv_signal, SIGHUP);
     uv_unref((uv_handle_t *)&w->sigint);
     uv_unref((uv_handle_t *)&w->sigterm);
+    uv_unref((uv_handle_t *)&w->sighup);
 }
 
 /* --- life --------------------------------------------------------------------------------------------------------- */
@@ -271,7 +279,8 @@ static void close_world(struct sg_loop *l) {
     sg_uv_processes_end(w);
     SG_ASSERT(w->jobs == 0);
     uv_handle_t *own[] = {(uv_handle_t *)&w->timer,  (uv_handle_t *)&w->idle,    (uv_handle_t *)&w->done,
-                          (uv_handle_t *)&w->sigint, (uv_handle_t *)&w->sigterm, (uv_handle_t *)&w->sigchld};
+                          (uv_handle_t *)&w->sigint, (uv_handle_t *)&w->sigterm, (uv_handle_t *)&w->sighup,
+                          (uv_handle_t *)&w->sigchld};
     for (size_t i = 0; i < sizeof own / sizeof *own; i++) uv_close(own[i], NULL);
     while (uv_run(&w->uv, UV_RUN_DEFAULT)) {}
     SG_ASSERT(uv_loop_close(&w->uv) == 0);
@@ -320,9 +329,10 @@ int sg_loop_open_uv(struct sg_loop **out, uint64_t seed, struct sg_err *err) {
     uv_idle_init(&w->uv, &w->idle);
     uv_signal_init(&w->uv, &w->sigint);
     uv_signal_init(&w->uv, &w->sigterm);
+    uv_signal_init(&w->uv, &w->sighup);
     uv_signal_init(&w->uv, &w->sigchld);
     w->timer.data = w->idle.data = w->done.data = w;
-    w->sigint.data = w->sigterm.data = w->sigchld.data = w;
+    w->sigint.data = w->sigterm.data = w->sighup.data = w->sigchld.data = w;
     uv_unref((uv_handle_t *)&w->done);
     *out = &w->base;
     return 0;

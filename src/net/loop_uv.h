@@ -18,7 +18,7 @@ struct sg_uv_world {
     uv_async_t done;
     size_t jobs; /* submitted, `done` not yet called: they keep the loop running */
 
-    uv_signal_t sigint, sigterm, sigchld;
+    uv_signal_t sigint, sigterm, sighup, sigchld;
     void (*on_signal)(void *ud, int signal);
     void *signal_ud;
     struct sg_uv_process *processes;

@@ -77,12 +77,22 @@ static bool wants_to_resume(const struct run *r) {
     return r->o->resume == SG_RUN_RESUME_OR_NEW || (r->o->resume == SG_RUN_BY_TASK && r->task.spec.data.resumable);
 }
 
+/* A run that never went on has no such row. */
+static uint32_t lives_so_far(struct sg_rundb *db, struct sg_arena *a) {
+    struct sg_str text = sg_rundb_get(db, a, SG_STR("lives"));
+    struct sg_json v;
+    int64_t n;
+    bool is_number = text.n && sg_json_parse(a, text, &v, NULL, NULL) == 0 && sg_json_to_i64(&v, &n);
+    return is_number && n > 0 && n < UINT32_MAX ? (uint32_t)n : 1;
+}
+
 /* Seed and first start come from the stored run, before anything that depends on them is opened. */
 static int look_back(struct run *r, struct sg_str run_folder, struct sg_err *err) {
     struct sg_run_identity was;
     struct sg_rundb *db;
     int rc = sg_rundb_view(run_folder.p, &r->task.arena, &was, &db, err);
     if (rc != 0) return rc;
+    r->life = lives_so_far(db, &r->task.arena) + 1;
     sg_rundb_close(db);
     r->resuming = true;
     r->was_options = was.options;
@@ -119,11 +129,20 @@ static void on_resumed(void *ud, int status, const struct sg_output_resumed *res
     sg_loop_stop(r->loop);
 }
 
+static void open_log(struct run *r) {
+    if (r->o->no_journal) return;
+    struct sg_str folder = sg_str_printf(&r->task.arena, "%.*s/%.*s.run", SG_ARG(r->folder), SG_ARG(r->stem));
+    sg_log_life(r->life);
+    sg_logfile_open(r->loop, folder, r->resuming, &r->log);
+}
+
 static int resume_output(struct run *r, const struct sg_output_options *oo, struct sg_err *err) {
     int rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
     if (rc == 0) rc = wait_for_step(r, err);
     if (rc == 0) rc = sg_run_same_task(r, &r->resumed->identity, err);
     if (rc != 0) return rc;
+    open_log(r);
+    sg_output_meta(r->output, SG_STR("lives"), sg_str_printf(&r->task.arena, "%u", r->life));
     if (r->resumed->lost) SG_LOG(resume_lost, SG_F_INT("records", r->resumed->lost));
     SG_LOG(run_resumed, SG_F_STR("run", r->stem), SG_F_INT("in_order", r->resumed->position - r->first),
            SG_F_INT("again", r->resumed->n_again));
@@ -138,8 +157,10 @@ static int open_output(struct run *r, struct sg_err *err) {
                                    .lines_above = LINES_ABOVE,
                                    .identity = r->o->no_journal ? NULL : &r->identity};
     int rc = r->resuming ? resume_output(r, &oo, err) : sg_output_open(r->loop, &oo, &r->output, err);
-    if (rc == 0) sg_output_on_error(r->output, sg_run_on_output_error, r);
-    return rc;
+    if (rc != 0) return rc;
+    if (!r->resuming) open_log(r);
+    sg_output_on_error(r->output, sg_run_on_output_error, r);
+    return 0;
 }
 
 static void on_columns_loaded(void *ud, int status, const struct sg_err *err) {
@@ -241,6 +262,7 @@ void sg_run_close_all(struct run *r) {
     if (r->hooks) sg_hooks_close(r->hooks);
     if (r->source) sg_source_close(r->source);
     sg_columns_close(r->columns);
+    if (r->log) sg_logfile_close(r->log); /* the output holds the folder's lock */
     if (r->output) sg_output_close(r->output);
     if (r->loop) sg_loop_close(r->loop);
 }

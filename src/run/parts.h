@@ -4,7 +4,10 @@
 #define SG_RUN_PARTS_H
 
 #include "exec/exec.h"
+#include "run/figures.h"
+#include "run/logfile.h"
 #include "run/run.h"
+#include "run/terminal.h"
 
 struct run {
     const struct sg_run_options *o;
@@ -24,13 +27,16 @@ struct run {
     int64_t started_wall_ns;     /* of the run's first life */
     uint64_t started_ns;         /* of this one, on the loop's clock */
     bool resuming;
+    uint32_t life; /* 1 in the first one */
     struct sg_run_identity identity;
     struct sg_str was_options; /* of the run that goes on */
     const struct sg_output_resumed *resumed;
     int step_status; /* of the asynchronous step of opening that was waited for */
     struct sg_err step_err;
-    struct sg_timer progress, grace;
-    uint64_t shown_calls, shown_tokens, shown_ns; /* at the last line of progress */
+    struct sg_timer tick, progress, grace;
+    struct sg_rates rates;
+    struct sg_terminal *terminal; /* with the panel; NULL: none */
+    struct sg_logfile *log;       /* NULL: none */
     bool interrupted, aborted;
     bool ending; /* every record has ended; the output is being finished */
     struct sg_err why; /* of an abort */
@@ -64,8 +70,16 @@ bool sg_run_find_unfinished(struct sg_arena *a, struct sg_str folder, struct sg_
 /* "out/output.run" to its folder and stem. */
 void sg_run_split(struct sg_arena *a, struct sg_str path, struct sg_str *folder, struct sg_str *stem);
 
+/* --- figures.c --- */
+void sg_run_figures(const struct run *r, struct sg_figures *f);
+/* Notes what has been done so far, for rates. */
+void sg_run_sample(struct run *r);
+
+/* --- watch.c: the panel or lines of progress, from the start until the loop has ended --- */
+void sg_run_watch(struct run *r);
+void sg_run_watch_end(struct run *r);
+
 /* --- summary.c --- */
-void sg_run_progress(struct run *r);
-void sg_run_summary(struct run *r, const struct sg_exec_figures *e);
+void sg_run_summary(struct run *r);
 
 #endif

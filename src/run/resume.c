@@ -48,19 +48,17 @@ static int look(struct sg_arena *a, const struct sg_resume_options *ro, struct s
 }
 
 static void say_finished(struct sg_str folder, bool json) {
-    struct sg_buf b = SG_BUF_INIT(0);
     if (json) {
-        SG_BUF_LIT(&b, "{\"event\":\"summary\",\"state\":\"finished\",\"run\":");
-        sg_json_write_string(&b, folder);
-        SG_BUF_LIT(&b, "}\n");
+        struct sg_buf members = SG_BUF_INIT(0);
+        SG_BUF_LIT(&members, "\"state\":\"finished\",\"run\":");
+        sg_json_write_text(&members, folder);
+        sg_log_setup(SG_INFO, 1, true);
+        SG_LOG(summary, SG_F_JSON(sg_buf_view(&members)));
+        sg_buf_fini(&members);
     } else {
-        sg_buf_printf(
-            &b,
-            "%.*s is finished; nothing is left to do (resume -n takes more records, retry runs failed ones again)\n",
-            SG_ARG(folder));
+        printf("%.*s is finished; nothing is left to do (resume -n takes more records, retry runs failed ones again)\n",
+               SG_ARG(folder));
     }
-    fwrite(b.p, 1, b.n, stdout);
-    sg_buf_fini(&b);
 }
 
 /* Failed records are made unfinished again; resuming does the rest. */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #define GRACE_MS 10000
-#define PROGRESS_MS 5000
 
 /* --- stopping -------------------------------------------------------------------------------------------------------------------- */
 
@@ -46,14 +45,6 @@ void sg_run_on_signal(void *ud, int signal) {
     r->interrupted = true;
 }
 
-/* --- progress ----------------------------------------------------------------------------------------------------------------------- */
-
-static void on_progress(struct sg_timer *t) {
-    struct run *r = t->ud;
-    sg_run_progress(r);
-    sg_timer_start(r->loop, t, SG_MS(PROGRESS_MS));
-}
-
 /* --- the run's course ----------------------------------------------------------------------------------------------------------------- */
 
 static void on_output_done(void *ud, int status, const struct sg_output_result *res, const struct sg_err *err) {
@@ -75,7 +66,6 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err) {
         sg_loop_stop(r->loop);
         return;
     }
-    sg_timer_stop(r->loop, &r->progress);
     sg_timer_stop(r->loop, &r->grace);
     if (status != 0) abort_run(r, err);
     sg_output_finish(r->output, !r->aborted && !r->interrupted, on_output_done, r);
@@ -102,18 +92,19 @@ static bool check_options(struct run *r) {
 }
 
 static void start(struct run *r) {
-    r->started_ns = r->shown_ns = sg_loop_now_ns(r->loop);
-    r->progress = (struct sg_timer){.on_fire = on_progress, .ud = r};
+    r->started_ns = sg_loop_now_ns(r->loop);
     r->grace = (struct sg_timer){.on_fire = on_grace_over, .ud = r};
-    sg_timer_start(r->loop, &r->progress, SG_MS(PROGRESS_MS));
+    sg_run_watch(r);
     sg_exec_start(r->exec);
 }
 
 static void print_error(const struct sg_err *err) {
-    struct sg_buf clean = SG_BUF_INIT(0);
+    struct sg_buf clean = SG_BUF_INIT(0), fit = SG_BUF_INIT(0);
     sg_redact(&clean, sg_str(err->text));
-    fprintf(stderr, "error: %.*s\n", (int)clean.n, clean.p);
+    sg_screen_text(&fit, sg_buf_view(&clean), SIZE_MAX, true);
+    fprintf(stderr, "error: %.*s\n", (int)fit.n, fit.p);
     sg_buf_fini(&clean);
+    sg_buf_fini(&fit);
 }
 
 static int run_loaded(struct run *r) {
@@ -126,20 +117,21 @@ static int run_loaded(struct run *r) {
         return r->interrupted ? SG_EXIT_INTERRUPTED : SG_EXIT_ERROR;
     }
     SG_LOG(run_started, SG_F_STR("task", r->task.spec.name), SG_F_INT("in_flight", r->o->in_flight),
-           SG_F_INT("seed", r->seed));
+           SG_F_INT("seed", r->seed), SG_F_STR("version", SG_STR(SYGRA_VERSION)));
     start(r);
     sg_loop_run(r->loop);
+    sg_run_watch_end(r);
     sg_exec_figures(r->exec, &e);
-    sg_run_summary(r, &e);
+    sg_run_summary(r);
     int status = exit_status(r, &e);
     sg_run_close_all(r);
     return status;
 }
 
 int sg_run(const struct sg_run_options *o) {
-    struct run r = {.o = o, .started_wall_ns = sg_os->wall_ns(), .first = o->start_index, .count = o->num_records};
+    struct run r = {.o = o, .started_wall_ns = sg_os->wall_ns(), .first = o->start_index, .count = o->num_records, .life = 1};
     r.seed = o->has_seed ? o->seed : sg_os->entropy() >> 11; /* 53 bits: exact in any JSON reader */
-    sg_log_setup(o->debug ? SG_DEBUG : SG_INFO, 2, o->json);
+    sg_log_setup(o->debug ? SG_DEBUG : SG_INFO, o->json ? 1 : 2, o->json);
     int rc = sg_task_load(&r.task, &o->config, NULL);
     bool fine = check_options(&r) && rc == 0;
     if (r.task.diags.n) sg_task_report(&r.task, false);

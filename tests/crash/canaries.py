@@ -30,6 +30,7 @@ import urllib.parse
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 from lib import BIN, ENV  # noqa: E402
+from screen import Terminal  # noqa: E402
 
 PIECE = 12  # characters of a secret that must not come out; what is shorter is no secret (design D14)
 SLOW_S = 0.15
@@ -195,6 +196,13 @@ class Scene:
         self.printed.append((" ".join(command[1:]), out + err))
         assert p.returncode in statuses, f"{' '.join(command)}: status {p.returncode}\n{out.decode()}\n{err.decode()}"
 
+    def watch(self, *args, statuses):
+        """Runs a command on a terminal, which is wide enough for whole messages in the panel."""
+        with Terminal([BIN, *args], 1000, 50, cwd=self.folder, env={**self.env, "TERM": "xterm", "LANG": "C.UTF-8"}) as t:
+            status = t.finish(100)
+        self.printed.append((" ".join(map(str, args)) + " (on a terminal)", t.bytes))
+        assert status in statuses and b"elapsed" in t.bytes, f"{args}: status {status}\n{t.screen.text()}"
+
     def play(self):
         self.lay_out()
         run = ("run", "task", "-n", 0, "--output_with_ts", "False", "-b", 8, "--seed", 1)
@@ -218,6 +226,7 @@ class Scene:
             self.sygra("records", third, "--failed", *more, statuses=(0,))
             self.sygra("status", third, *more, statuses=(0,))
         self.sygra("retry", third, statuses=(3,))
+        self.watch(*run, "-od", "fourth", statuses=(3,))
 
     # --- looking ---
 

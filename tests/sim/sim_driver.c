@@ -667,8 +667,9 @@ static void read_summary(struct outcome *o) {
         size_t end = sg_str_find(rest, '\n', 0);
         struct sg_json v;
         struct sg_str line = {rest.p, end};
-        if (sg_str_starts(line, SG_STR("{\"event\":\"summary\"")) &&
-            sg_json_parse(&o->arena, line, &v, NULL, NULL) == 0)
+        const struct sg_json *event;
+        if (sg_json_parse(&o->arena, line, &v, NULL, NULL) == 0 && v.type == SG_JSON_OBJECT &&
+            (event = sg_json_get(&v, SG_STR("event"))) && sg_json_is_text(event, SG_STR("summary")))
             o->summary = v;
         end += end < rest.n;
         rest = (struct sg_str){rest.p + end, rest.n - end};
@@ -907,7 +908,9 @@ static bool check_finished(struct outcome *o) {
 static bool check_stopped(struct outcome *o, const char *state) {
     if (o->summary.type == SG_JSON_OBJECT && !in_state(o, state))
         return fail("it is not %s:\n%s", state, o->out.text.p);
-    if (o->err.text.n == 0 && !now.trace) return fail("it stopped without a word");
+    bool told = o->err.text.n || strstr(o->out.text.p, "\"event\":\"run_stopping\"") ||
+                strstr(o->out.text.p, "\"event\":\"run_aborted\"");
+    if (!told && !now.trace) return fail("it stopped without a word");
     return check_part(UINT64_MAX);
 }
 

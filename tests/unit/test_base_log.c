@@ -58,12 +58,12 @@ static void test_text_has_the_time_the_level_and_the_fields(void **state) {
     SG_LOG(source_row_bad, SG_F_INT("row", INT64_MIN));
     SG_LOG(run_aborted, SG_F_STR("why", SG_STR("disk full")));
     SG_LOG(node_step, SG_F_STR("node", SG_STR("q")));
-    sg_log_fields(SG_EV_run_finished, NULL, 0);
+    sg_log_fields(SG_EV_run_resumed, NULL, 0);
     assert_string_equal(logged(), "03:04:05 run started  task=qa records=10 rate=2.5\n"
                                   "03:04:05 warning: bad row  row=-9223372036854775808\n"
                                   "03:04:05 error: run aborted  why=\"disk full\"\n"
                                   "03:04:05 debug: step  node=q\n"
-                                  "03:04:05 run finished\n");
+                                  "03:04:05 run goes on\n");
 }
 
 static void test_json_has_the_same_under_fixed_names(void **state) {
@@ -110,7 +110,7 @@ static void test_levels_below_the_lowest_are_dropped(void **state) {
 static void test_values_are_quoted_when_they_could_be_misread(void **state) {
     (void)state;
     begin(SG_INFO, false);
-    SG_LOG(run_progress, SG_F_STR("a", SG_STR("")), SG_F_STR("b", SG_STR("x y")), SG_F_STR("c", SG_STR("say \"hi\"")),
+    SG_LOG(progress, SG_F_STR("a", SG_STR("")), SG_F_STR("b", SG_STR("x y")), SG_F_STR("c", SG_STR("say \"hi\"")),
            SG_F_STR("d", SG_STR("k=v")), SG_F_STR("e", SG_STR("a\\b")), SG_F_STR("f", SG_STR("a\\ b")),
            SG_F_STR("g", SG_STR("gr\xC3\xBC\xC3\x9F")));
     assert_string_equal(logged(), "03:04:05 progress  a=\"\" b=\"x y\" c=\"say \\\"hi\\\"\" d=\"k=v\" e=a\\b "
@@ -120,7 +120,7 @@ static void test_values_are_quoted_when_they_could_be_misread(void **state) {
 static void test_a_terminal_sees_no_control_characters(void **state) {
     (void)state;
     begin(SG_INFO, false);
-    SG_LOG(run_progress, SG_F_STR("a", SG_STR("l1\nl2\t\x1B[2J\x7F")), SG_F_STR("b", SG_STR("\xC2\x9B" "1m")),
+    SG_LOG(progress, SG_F_STR("a", SG_STR("l1\nl2\t\x1B[2J\x7F")), SG_F_STR("b", SG_STR("\xC2\x9B" "1m")),
            SG_F_STR("c", SG_STR("\xFF\xC3")), SG_F_STR("d", SG_STR("nul\0")));
     assert_string_equal(logged(), "03:04:05 progress  a=\"l1\\nl2\\x09\\x1b[2J\\x7f\" b=\"\\xc2\\x9b1m\" "
                                   "c=\"\\xff\\xc3\" d=\"nul\\x00\"\n");
@@ -130,10 +130,10 @@ static void test_secrets_are_named_even_where_they_would_be_escaped(void **state
     (void)state;
     sg_redact_add(SG_STR("API_KEY"), SG_STR("sk-\"quoted\"-secret"));
     begin(SG_INFO, false);
-    SG_LOG(run_progress, SG_F_STR("url", SG_STR("https://x/?k=sk-\"quoted\"-secret")));
+    SG_LOG(progress, SG_F_STR("url", SG_STR("https://x/?k=sk-\"quoted\"-secret")));
     assert_string_equal(logged(), "03:04:05 progress  url=\"https://x/?k=[API_KEY]\"\n");
     begin(SG_INFO, true);
-    SG_LOG(run_progress, SG_F_STR("url", SG_STR("k=sk-\"quoted\"-secret")));
+    SG_LOG(progress, SG_F_STR("url", SG_STR("k=sk-\"quoted\"-secret")));
     assert_non_null(strstr(logged(), "\"url\":\"k=[API_KEY]\"}"));
 }
 
@@ -143,7 +143,7 @@ static void test_secrets_are_named_even_where_they_would_be_escaped(void **state
 static void *log_many_lines(void *arg) {
     char text[600];
     memset(text, *(const char *)arg, sizeof text);
-    for (int i = 0; i < LINES_EACH; i++) SG_LOG(run_progress, SG_F_STR("x", ((struct sg_str){text, sizeof text})));
+    for (int i = 0; i < LINES_EACH; i++) SG_LOG(progress, SG_F_STR("x", ((struct sg_str){text, sizeof text})));
     return NULL;
 }
 
@@ -164,10 +164,45 @@ static void test_lines_of_several_threads_stay_whole(void **state) {
     assert_int_equal(count, THREADS * LINES_EACH);
 }
 
+static struct sg_buf taken;
+
+static void take_line(void *ud, enum sg_event ev, struct sg_str line) {
+    assert_ptr_equal(ud, &taken);
+    sg_buf_printf(&taken, "%d ", ev == SG_EV_progress);
+    sg_buf_str(&taken, line);
+}
+
+static void test_a_panel_gets_the_text_and_a_file_the_json(void **state) {
+    (void)state;
+    const struct sg_log_taker to = {take_line, &taken};
+    taken = SG_BUF_INIT(0);
+    begin(SG_INFO, false);
+    sg_log_show(to);
+    SG_LOG(progress, SG_F_INT("ok", 1), SG_F_JSON(SG_STR("\"ok\":1,\"all\":[2]")));
+    SG_LOG(summary, SG_F_JSON(SG_STR("\"state\":\"finished\"")));
+    sg_buf_ch(&taken, 0);
+    assert_string_equal(taken.p, "1 03:04:05 progress  ok=1\n");
+    sg_buf_reset(&taken, 1 << 16);
+    begin(SG_INFO, false);
+    sg_log_keep(to);
+    sg_log_life(3);
+    SG_LOG(node_step, SG_F_INT("n", 1)); /* below the level */
+    SG_LOG(progress, SG_F_INT("ok", 1), SG_F_JSON(SG_STR("\"ok\":1,\"all\":[2]")));
+    SG_LOG(run_stopping, SG_F_STR("reason", SG_STR("a")));
+    sg_buf_ch(&taken, 0);
+    assert_string_equal(taken.p, "1 {\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"info\",\"event\":\"progress\","
+                                 "\"life\":3,\"ok\":1,\"all\":[2]}\n"
+                                 "0 {\"ts\":\"2026-01-02T03:04:05.678Z\",\"level\":\"warning\",\"event\":\"run_stopping\","
+                                 "\"life\":3,\"reason\":\"a\"}\n");
+    assert_string_equal(logged(), "03:04:05 progress  ok=1\n03:04:05 warning: stopping  reason=a\n");
+    sg_log_setup(SG_INFO, -1, false);
+    sg_buf_fini(&taken);
+}
+
 static void test_a_closed_descriptor_does_no_harm(void **state) {
     (void)state;
     sg_log_setup(SG_INFO, 987, false);
-    SG_LOG(run_progress, SG_F_INT("n", 1));
+    SG_LOG(progress, SG_F_INT("n", 1));
     sg_log_setup(SG_INFO, -1, false);
 }
 
@@ -181,6 +216,7 @@ int main(void) {
         cmocka_unit_test(test_a_terminal_sees_no_control_characters),
         cmocka_unit_test(test_secrets_are_named_even_where_they_would_be_escaped),
         cmocka_unit_test(test_lines_of_several_threads_stay_whole),
+        cmocka_unit_test(test_a_panel_gets_the_text_and_a_file_the_json),
         cmocka_unit_test(test_a_closed_descriptor_does_no_harm),
     };
     return cmocka_run_group_tests(tests, stop_the_clock, NULL);
