@@ -368,7 +368,7 @@ static int refuse_format(struct sg_rundb *d, int64_t format, struct sg_err *err)
 }
 
 static int check_format(struct sg_rundb *d, struct sg_err *err) {
-    int64_t application, format;
+    int64_t application = 0, format = 0;
     int rc = get_number(d, "PRAGMA application_id", &application, err);
     if (rc == 0) rc = get_number(d, "PRAGMA user_version", &format, err);
     if (rc < 0) return rc;
