@@ -385,7 +385,8 @@ int sg_segments_view(const char *folder, struct sg_segments **out, struct sg_err
     rc = sg_os->list(folder, find_segment, s);
     if (rc < 0 && rc != -ENOENT) {
         sg_segments_close(s, false);
-        return sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be read", folder);
+        sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be read", folder);
+        return SG_E_IO;
     }
     *out = s;
     return 0;
