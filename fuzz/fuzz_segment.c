@@ -69,7 +69,7 @@ static void read_anywhere(struct sg_str text) {
         if (i % 4 == 3) p.length = (uint32_t)sg_rng_next(&draws);
         if (i % 4 >= 2) p.offset = 0 - p.offset;
         int rc = sg_segments_read(s, p, &kind, &b, &err);
-        SG_ASSERT(rc == 0 ? b.n == p.length : b.n == 0 && err.text[0]);
+        SG_ASSERT(rc == 0 ? b.n == p.length : b.n == 0 && err.text[0] && rc != SG_E_IO); /* the disk is good */
         sg_buf_fini(&b);
     }
     sg_segments_close(s, false);
