@@ -3,9 +3,9 @@
  * changes to it, 8 bytes each: file, way, place (u24, little-endian), three bytes to put there. So the fuzzer works behind
  * the checksums of SQLite's pages and of ours.
  *
- * Always: the folder without changes is sound; looking at a folder (fsck, view) leaves its files as they are, and so does refusing it; a folder that
- * is sound can be opened, and has the identity and records that were put into it; going on with any folder either says what
- * is wrong or works. */
+ * Always: the folder without changes is sound; looking at a folder (fsck, view) leaves its files as they are, and so does
+ * refusing it; a folder that is sound can be opened, and has the identity and records that were put into it; going on with
+ * any folder either says what is wrong or works. */
 #include "fuzz.h"
 
 #include "journal/rundb.h"
@@ -38,7 +38,7 @@ static void put_row(struct sg_rundb *d, struct sg_segments *s, uint64_t i, bool 
     SG_ASSERT(sg_rundb_call(d, &c) == 0 && sg_rundb_record(d, &r) == 0);
 }
 
-/* Half of the records are in the output, half wait; a part of the rows is in the database, the rest in its log. */
+/* Half of the records are in the output, half wait. The identity is in the database, the rows are in its log. */
 static void fill(struct sg_rundb *d, struct sg_segments *s) {
     struct sg_buf part = SG_BUF_INIT(SIZE_MAX);
     struct sg_progress p = {.pulled = RECORDS, .lines = true};

@@ -47,13 +47,21 @@ static void put_folder(struct sg_str all) {
 
 /* --- reading ----------------------------------------------------------------------------------------------------- */
 
+/* A line ends in LF, CR or both. */
+static size_t lines_of(struct sg_str text) {
+    size_t lines = 1;
+    for (size_t i = 0; i < text.n; i++) {
+        bool pair = text.p[i] == '\r' && i + 1 < text.n && text.p[i + 1] == '\n';
+        lines += (text.p[i] == '\n' || text.p[i] == '\r') && !pair;
+    }
+    return lines;
+}
+
+/* The place may be the end of the file. */
 static void check_mark(const struct sg_diags *d, const struct sg_diag *i) {
     SG_ASSERT(i->text.n && i->mark.file <= d->n_files);
     if (i->mark.file == 0 || i->mark.line == 0) return;
-    struct sg_str text = d->files[i->mark.file - 1].text;
-    size_t line = 1;
-    for (size_t k = 0; k < text.n; k++) line += text.p[k] == '\n' || (text.p[k] == '\r' && (k + 1 == text.n || text.p[k + 1] != '\n'));
-    SG_ASSERT(i->mark.line <= line + 1 && i->mark.column >= 1);
+    SG_ASSERT(i->mark.line <= lines_of(d->files[i->mark.file - 1].text) + 1 && i->mark.column >= 1);
 }
 
 static void check_reports(const struct sg_diags *d, struct sg_buf *out) {
