@@ -5,18 +5,20 @@ export JOBS ?= $(shell nproc)
 export WERROR
 
 .DEFAULT_GOAL := build
-.PHONY: build deps test-deps demo check test full bench asan tsan arch tidy format man clean distclean help
+.PHONY: build deps demo check test full fuzz bench asan tsan fuzzers arch tidy format man clean distclean help
+
+# What `deps` has to install beside what the engine needs, for a target and all that it depends on.
+test fuzz fuzzers tidy: WITH = test
+full: WITH = test full
+bench: WITH = bench
 
 build: deps ## build build/sygra, after fetching what is missing (the default)
 	@scripts/build release all
 	@ln -sfn release/sygra build/sygra
 
 deps: ## install missing system packages (as root) and fetch libraries and the demo model, nothing else
-	@scripts/packages
+	@scripts/packages $(WITH)
 	@scripts/fetch
-
-test-deps:
-	@scripts/packages test
 
 demo: ## install, build, and run a first task on the embedded model
 	@scripts/demo
@@ -24,15 +26,16 @@ demo: ## install, build, and run a first task on the embedded model
 check: asan ## quick tests: unit tests and architecture, in a minute, before every commit
 	@scripts/test check
 
-test: test-deps build asan ## install, build, and run the tests that CI runs
+test: build asan fuzzers ## install, build, and run the tests that CI runs
 	@scripts/test test
 
-full: build asan ## all tests, with the long ones and an installation in a fresh system
-	@scripts/packages test full
+full: build asan fuzzers ## all tests, with the long ones and an installation in a fresh system
 	@scripts/test full
 
+fuzz: fuzzers ## search with the fuzz targets for T seconds each (make fuzz T=600 F="task rows")
+	@fuzz/run -t $(or $(T),30) $(F)
+
 bench: build ## measure speed and memory against the limits in bench/README.md
-	@scripts/packages bench
 	@bench/run
 
 asan: deps ## build build/asan/sygra and the tests with address and undefined sanitizers
@@ -41,22 +44,24 @@ asan: deps ## build build/asan/sygra and the tests with address and undefined sa
 tsan: deps ## build build/tsan/sygra and the tests with the thread sanitizer
 	@scripts/build tsan all tests
 
+fuzzers: deps
+	@scripts/build fuzz fuzzers
+
 arch: ## check that includes follow the table in ARCHITECTURE.md
 	@tools/arch
 
-tidy: build ## run clang-tidy over src (where it is installed)
-	@command -v clang-tidy >/dev/null || { echo "clang-tidy is not installed"; exit 1; }
-	@find src -name '*.c' -print0 | xargs -0 -n 4 -P $(JOBS) clang-tidy --quiet -p build/release
+tidy: fuzzers ## run clang-tidy over src
+	@tests/tidy/run
 
-format: ## format src and tests with clang-format (where it is installed)
+format: ## format src, tests and fuzz with clang-format (where it is installed)
 	@command -v clang-format >/dev/null || { echo "clang-format is not installed"; exit 1; }
-	@find src tests include -name '*.[ch]' -print0 2>/dev/null | xargs -0 -r clang-format -i
+	@find src tests fuzz include -name '*.[ch]' -print0 2>/dev/null | xargs -0 -r clang-format -i
 
 man: build ## write the man pages into build/man
 	@build/sygra man --output_dir build/man/man1
 
 clean: ## remove what was built; what was fetched stays
-	@rm -rf build/release build/asan build/tsan build/demo build/man build/test-logs build/sygra
+	@rm -rf build/release build/asan build/tsan build/fuzz build/demo build/man build/test-logs build/sygra
 
 distclean: ## remove build/ altogether (the cache in the home stays)
 	@rm -rf build

@@ -550,14 +550,15 @@ static void add_in_base(struct sg_buf *b, struct sg_str decimal, char type) {
     free(limbs);
 }
 
-static int format_based(struct sg_buf *b, struct number *v, const struct spec *f, struct sg_err *err) {
+static int format_based(struct sg_buf *b, const struct number *v, const struct spec *f, struct sg_err *err) {
     if (v->digits.n > MOST_BASE_DIGITS) return sg_fail(err, SG_E_LIMIT, "an int of over %d digits", MOST_BASE_DIGITS);
     const char prefix[2] = {'0', f->type};
-    if (f->alternate) v->prefix = (struct sg_str){prefix, 2};
     struct sg_buf digits = SG_BUF_INIT(0);
+    struct number based = *v;
+    if (f->alternate) based.prefix = (struct sg_str){prefix, 2};
     add_in_base(&digits, v->digits, f->type);
-    v->digits = sg_buf_view(&digits);
-    add_number(b, v, f);
+    based.digits = sg_buf_view(&digits);
+    add_number(b, &based, f);
     sg_buf_fini(&digits);
     return 0;
 }

@@ -444,8 +444,8 @@ static const struct sg_yaml *read_node(struct reader *r, unsigned depth) {
 /* --- a whole text ----------------------------------------------------------------------------------------------- */
 
 static void read_stream(struct reader *r, const struct sg_yaml **out) {
-    if (!next_event(r) || !next_event(r)) /* STREAM-START, then DOCUMENT-START or STREAM-END */
-        return;
+    if (!next_event(r)) return; /* STREAM-START */
+    if (!next_event(r)) return; /* DOCUMENT-START or STREAM-END */
     if (r->event.type == YAML_STREAM_END_EVENT || !next_event(r)) return;
     *out = read_node(r, 0);
     if (!*out || !next_event(r) || !next_event(r)) /* DOCUMENT-END, then what follows */

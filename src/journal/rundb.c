@@ -237,10 +237,17 @@ int sg_rundb_checkpoint(struct sg_rundb *d) {
 static const char setup[] = "PRAGMA synchronous=NORMAL;PRAGMA wal_autocheckpoint=0;PRAGMA temp_store=MEMORY;"
                             "PRAGMA cell_size_check=ON;PRAGMA trusted_schema=OFF";
 
+/* Closing the last connection moves the log into the database and deletes it. A folder that is only looked at, or refused
+ * (damaged, of another program), stays as it is: so moving is allowed when nothing can go wrong any more. */
+static void move_log_on_close(sqlite3 *db, bool on) {
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !on, NULL);
+}
+
 static int open_sqlite(const char *path, int flags, sqlite3 **out, struct sg_err *err) {
     *out = NULL;
     int rc = sqlite3_open_v2(path, out, flags | SQLITE_OPEN_NOMUTEX, sg_vfs());
     if (rc == SQLITE_OK) {
+        move_log_on_close(*out, flags & SQLITE_OPEN_CREATE);
         sqlite3_extended_result_codes(*out, 1);
         sqlite3_busy_timeout(*out, BUSY_MS);
         rc = sqlite3_exec(*out, setup, NULL, NULL, NULL);
@@ -369,7 +376,7 @@ static int refuse_format(struct sg_rundb *d, int64_t format, struct sg_err *err)
 }
 
 static int check_format(struct sg_rundb *d, struct sg_err *err) {
-    int64_t application, format;
+    int64_t application = 0, format = 0;
     int rc = get_number(d, "PRAGMA application_id", &application, err);
     if (rc == 0) rc = get_number(d, "PRAGMA user_version", &format, err);
     if (rc < 0) return rc;
@@ -377,12 +384,19 @@ static int check_format(struct sg_rundb *d, struct sg_err *err) {
     return format == FORMAT ? 0 : refuse_format(d, format, err);
 }
 
+/* An empty database is a new one to SQLite, which then deletes its log. */
+static int find_database(const struct sg_rundb *d, struct sg_err *err) {
+    struct sg_file_info info;
+    if (sg_os->stat(d->path.p, &info) < 0) return sg_fail(err, SG_E_MISSING, "%s: there is no run", d->folder.p);
+    return info.size ? 0 : sg_fail(err, SG_E_SYNTAX, "%s: byte 0: the file ends here", d->path.p);
+}
+
 /* `name` is the path, or a URI. */
 static int open_existing(const char *folder, const char *name, int flags, struct sg_rundb **out, struct sg_err *err) {
     struct sg_rundb *d = new_rundb(folder);
     *out = NULL;
-    int rc = sg_os_exists(d->path.p) ? open_sqlite(name ? name : d->path.p, flags, &d->db, err)
-                                     : sg_fail(err, SG_E_MISSING, "%s: there is no run", folder);
+    int rc = find_database(d, err);
+    if (rc == 0) rc = open_sqlite(name ? name : d->path.p, flags, &d->db, err);
     if (rc == 0) rc = check_format(d, err);
     if (rc == 0) *out = d;
     else sg_rundb_close(d);
@@ -431,15 +445,13 @@ int sg_rundb_create(const char *folder, const struct sg_run_identity *id, struct
     *out = NULL;
     int rc = make_new(d, id, err);
     sg_rundb_close(d);
-    return rc == 0 ? open_for_writing(folder, out, err) : rc;
+    if (rc == 0) rc = open_for_writing(folder, out, err);
+    if (rc == 0) move_log_on_close((*out)->db, true);
+    return rc;
 }
 
-/* A log that is damaged in its middle must stay as it is: closing would move what is good of it, and drop the rest. */
 static int refuse_damage(struct sg_rundb *d, struct sg_err *err) {
-    struct sg_str path = sg_str_join(&d->arena, d->path, SG_STR("-wal"));
-    int rc = sg_wal_check(path.p, err);
-    if (rc < 0) sqlite3_db_config(d->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return rc;
+    return sg_wal_check(sg_str_join(&d->arena, d->path, SG_STR("-wal")).p, err);
 }
 
 /* What a loss of power has left behind a hole in the log must not be there any more when somebody looks for damage. */
@@ -471,8 +483,12 @@ int sg_rundb_open(const char *folder, struct sg_arena *a, struct sg_run_identity
     int rc = open_for_writing(folder, out, err);
     if (rc == 0) rc = end_opening(out, a, id, err);
     if (rc == 0) rc = check_log(*out, err);
-    if (rc < 0) sg_rundb_close(*out);
-    if (rc < 0) *out = NULL;
+    if (rc == 0) {
+        move_log_on_close((*out)->db, true);
+        return 0;
+    }
+    sg_rundb_close(*out);
+    *out = NULL;
     return rc;
 }
 
@@ -480,9 +496,7 @@ int sg_rundb_view(const char *folder, struct sg_arena *a, struct sg_run_identity
                   struct sg_err *err) {
     int rc = open_existing(folder, NULL, SQLITE_OPEN_READONLY, out, err);
     if (rc == SG_E_IO && !has_log(folder)) rc = open_immutable(folder, out, err);
-    if (rc < 0) return rc;
-    sqlite3_db_config((*out)->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return end_opening(out, a, id, err);
+    return rc == 0 ? end_opening(out, a, id, err) : rc;
 }
 
 bool sg_rundb_restarted(const struct sg_rundb *d) {

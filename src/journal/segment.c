@@ -91,7 +91,10 @@ static char *parent_of(const char *folder, size_t n) {
 }
 
 int sg_segments_open(const char *folder, uint64_t segment_bytes, struct sg_segments **out, struct sg_err *err) {
-    if (!*folder) return sg_fail(err, SG_E_USAGE, "segments need a folder");
+    if (!*folder) {
+        sg_fail(err, SG_E_USAGE, "segments need a folder");
+        return SG_E_USAGE; /* as a constant, for those who check that nobody reads *out then */
+    }
     struct sg_segments *s = sg_xcalloc(1, sizeof *s);
     size_t n = strlen(folder);
     s->folder = memcpy(sg_xmalloc(n + 1), folder, n + 1);
@@ -247,8 +250,9 @@ static int load_frame(struct sg_segments *s, struct sg_place place, char *frame,
 }
 
 static bool place_exists(const struct sg_segments *s, struct sg_place p) {
-    return p.segment >= 1 && p.segment <= s->n && p.offset >= HEADER &&
-           p.offset + FRAME + p.length <= s->list[p.segment - 1].size;
+    if (p.segment < 1 || p.segment > s->n || p.offset < HEADER) return false;
+    uint64_t size = s->list[p.segment - 1].size, bytes = FRAME + (uint64_t)p.length;
+    return bytes <= size && p.offset <= size - bytes; /* a place from a damaged run.db may be any number */
 }
 
 int sg_segments_read(struct sg_segments *s, struct sg_place place, uint32_t *kind, struct sg_buf *out,
@@ -381,7 +385,8 @@ int sg_segments_view(const char *folder, struct sg_segments **out, struct sg_err
     rc = sg_os->list(folder, find_segment, s);
     if (rc < 0 && rc != -ENOENT) {
         sg_segments_close(s, false);
-        return sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be read", folder);
+        sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be read", folder);
+        return SG_E_IO;
     }
     *out = s;
     return 0;

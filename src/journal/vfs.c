@@ -92,7 +92,7 @@ static int take_seal_off(char *page, sqlite3_int64 at) {
     static const char none[SEAL];
     char seal[SEAL], *there = page + SG_VFS_PAGE - SEAL;
     make_seal(page, at, seal);
-    if (memcmp(there, none, SEAL) && memcmp(there, seal, SEAL)) {
+    if (memcmp(there, none, SEAL) != 0 && memcmp(there, seal, SEAL) != 0) {
         bad_page = (uint32_t)(at / SG_VFS_PAGE) + 1;
         return SQLITE_IOERR_DATA;
     }
@@ -409,6 +409,7 @@ static int vfs_time(sqlite3_vfs *vfs, double *out) {
     return SQLITE_OK;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is SQLite's */
 static int vfs_last_error(sqlite3_vfs *vfs, int n, char *out) {
     (void)vfs, (void)n, (void)out;
     return last_errno;

@@ -277,10 +277,10 @@ static void draw_fault(const struct sg_mock *m, struct work *w) {
     if (o->fault_attempts && w->attempt > o->fault_attempts) return;
     struct sg_draw_key key = {.seed = o->seed, .position = w->answer.hash, .visit = w->attempt};
     double u = sg_draw_unit(&key, 0);
-    for (uint8_t f = FAIL_STATUS; f <= ERROR_BODY; f++) {
+    for (int f = FAIL_STATUS; f <= ERROR_BODY; f++) {
         u -= rates[f];
         if (u >= 0) continue;
-        w->fault = f;
+        w->fault = (uint8_t)f;
         if (f == FAIL_STATUS) w->status = drawn_status(m, sg_draw_unit(&key, 1));
         return;
     }
@@ -579,7 +579,7 @@ void sg_mock_stats(const struct sg_mock *m, struct sg_buf *out) {
 void sg_mock_close(struct sg_mock *m) {
     if (!m) return;
     sg_listener_close(m->listener);
-    while (m->conns) drop(m->conns, false);
+    while (m->conns) drop(m->conns, false); /* NOLINT(clang-analyzer-unix.Malloc): drop takes it off the list */
     sg_tls_close(m->tls);
     if (m->log_fd >= 0) {
         flush_log(m);

@@ -350,12 +350,14 @@ static int find_head(struct sg_http1 *h, struct sg_str text, size_t *skip, struc
     *skip = 0;
     for (;;) {
         struct sg_str rest = {text.p + *skip, text.n - *skip};
+        size_t room = h->head_max + 1 - h->interim;
+        if (rest.n > room) rest.n = room; /* what is behind the limit changes no verdict, however the bytes come */
+        if (memcmp(rest.p, PROTOCOL, rest.n < PROTOCOL_N ? rest.n : PROTOCOL_N) != 0)
+            return sg_fail(err, SG_E_PROTOCOL, "the reply has no HTTP/1.1 status line"); /* and may never have one */
         ssize_t n = sg_http1_head_length(rest, &h->seen);
         if (n < 0) return sg_fail(err, (int)n, "the reply has a header line that does not end in CR LF");
         size_t got = n ? (size_t)n : rest.n;
         if (got + h->interim > h->head_max) return too_large(h, err);
-        if (n == 0 && memcmp(rest.p, PROTOCOL, got < PROTOCOL_N ? got : PROTOCOL_N) != 0)
-            return sg_fail(err, SG_E_PROTOCOL, "the reply has no HTTP/1.1 status line"); /* and may never have one */
         if (n == 0) return 0;
         int rc = read_head(h, (struct sg_str){rest.p, got}, err);
         if (rc) return rc;

@@ -426,6 +426,7 @@ static void withdraw(struct sg_exchange *x) {
         dequeue(x);
         break;
     case X_SENT:
+        SG_ASSERT(k);
         detach(k);
         sg_pool_close(k);
         sg_pool_connect(ep);

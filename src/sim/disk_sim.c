@@ -73,6 +73,12 @@ static struct open_file {
 
 /* --- names -------------------------------------------------------------------------------------------------------- */
 
+static void copy_name(char to[NAME_BYTES], const char *from) {
+    size_t n = strlen(from);
+    SG_ASSERT(n < NAME_BYTES);
+    memcpy(to, from, n + 1);
+}
+
 static struct entry **find_entry(struct entry **list, const char *name) {
     while (*list && strcmp((*list)->name, name) != 0) list = &(*list)->next;
     return list;
@@ -88,7 +94,7 @@ static void set_entry(struct sg_sim *s, struct entry **list, const char *name, s
     struct entry **at = find_entry(list, name);
     if (!*at) {
         *at = sg_sim_alloc(s, sizeof **at);
-        strcpy((*at)->name, name);
+        copy_name((*at)->name, name);
     }
     (*at)->node = node;
 }
@@ -214,8 +220,8 @@ static void add_change(struct sg_sim *s, const struct change *wanted) {
 static struct change make_change(struct node *from_dir, const char *from, struct node *to_dir, const char *to,
                                  struct node *node) {
     struct change c = {.from_dir = from_dir, .to_dir = to_dir, .node = node};
-    if (from) strcpy(c.from, from);
-    if (to) strcpy(c.to, to);
+    if (from) copy_name(c.from, from);
+    if (to) copy_name(c.to, to);
     return c;
 }
 
@@ -407,7 +413,7 @@ static int sim_truncate(int fd, uint64_t size) {
 
 static int sim_rename(const char *from, const char *to) {
     struct sg_sim *s = sg_sim_world;
-    struct node *from_dir, *to_dir, *n;
+    struct node *from_dir = NULL, *to_dir = NULL, *n;
     char old[NAME_BYTES], new[NAME_BYTES];
     int rc = walk(s, from, &from_dir, old);
     if (rc == 0) rc = walk(s, to, &to_dir, new);
@@ -486,7 +492,7 @@ static int sim_list(const char *folder, void (*each)(void *ud, const char *name)
     if (!dir->is_dir) return -ENOTDIR;
     for (const struct entry *e = dir->now_entries; e; e = e->next) {
         SG_ASSERT(n < sizeof names / sizeof *names);
-        strcpy(names[n++], e->name);
+        copy_name(names[n++], e->name);
     }
     for (; n > 0; n--) {
         size_t i = sg_sim_below(s, n);

@@ -336,6 +336,41 @@ static void test_a_reader_beside_the_writer_sees_commits(void **state) {
     assert_false(file_exists("view.run/run.db-wal"));
 }
 
+static int64_t size_of(const char *name) {
+    struct sg_file_info info;
+    return sg_os_posix.stat(in_folder(name), &info) < 0 ? -1 : (int64_t)info.size;
+}
+
+/* A copy, log included, of a database that somebody has open: what a kill leaves behind. */
+static void leave_as_killed(const char *name, const char *copy) {
+    char command[512];
+    snprintf(command, sizeof command, "cp -r '%s' '%s'", in_folder(name), in_folder(copy));
+    assert_int_equal(system(command), 0);
+}
+
+static void test_a_folder_that_is_refused_stays_as_it_is(void **state) {
+    (void)state;
+    struct sg_rundb *d = create("good.run"), *v;
+    struct sg_run_identity id;
+    put_records(d, 7, 100);
+    commit(d, 50);
+    sqlite3 *other;
+    assert_int_equal(sqlite3_open(in_folder("good.run/run.db"), &other), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(other, "PRAGMA user_version=99", NULL, NULL, NULL), SQLITE_OK);
+    leave_as_killed("good.run", "newer.run");
+    sqlite3_close(other);
+    sg_rundb_close(d);
+    int64_t log = size_of("newer.run/run.db-wal");
+    assert_true(log > 0);
+    assert_int_equal(sg_rundb_view(in_folder("newer.run"), &arena, &id, &v, &err), SG_E_UNSUPPORTED);
+    assert_int_equal(size_of("newer.run/run.db-wal"), log);
+    assert_int_equal(sg_rundb_open(in_folder("newer.run"), &arena, &id, &v, &err), SG_E_UNSUPPORTED);
+    assert_int_equal(size_of("newer.run/run.db-wal"), log);
+    assert_int_equal(truncate(in_folder("newer.run/run.db"), 0), 0);
+    assert_int_equal(sg_rundb_view(in_folder("newer.run"), &arena, &id, &v, &err), SG_E_SYNTAX);
+    assert_int_equal(size_of("newer.run/run.db-wal"), log);
+}
+
 static void test_a_folder_that_cannot_be_written_can_be_viewed(void **state) {
     (void)state;
     struct sg_rundb *d = create("read%20 #only?.run");
@@ -360,11 +395,6 @@ static void test_a_folder_that_cannot_be_written_can_be_viewed(void **state) {
 }
 
 /* --- a long log ----------------------------------------------------------------------------------------------------- */
-
-static int64_t size_of(const char *name) {
-    struct sg_file_info info;
-    return sg_os_posix.stat(in_folder(name), &info) < 0 ? -1 : (int64_t)info.size;
-}
 
 static void test_the_log_does_not_grow_for_ever(void **state) {
     (void)state;
@@ -579,6 +609,7 @@ int main(void) {
         cmocka_unit_test(test_causes_are_counted_and_keep_the_first_text),
         cmocka_unit_test(test_records_and_bodies_can_be_forgotten),
         cmocka_unit_test(test_a_reader_beside_the_writer_sees_commits),
+        cmocka_unit_test(test_a_folder_that_is_refused_stays_as_it_is),
         cmocka_unit_test(test_a_folder_that_cannot_be_written_can_be_viewed),
         cmocka_unit_test(test_the_log_does_not_grow_for_ever),
         cmocka_unit_test(test_each_failing_call_leaves_a_whole_database),

@@ -128,6 +128,8 @@ static void test_every_damaged_byte_is_noticed(void **state) {
     assert_non_null(strstr(err.text, "the file ends inside a frame"));
     next.segment = 2;
     assert_int_equal(sg_segments_read(s, next, &kind, &b, &err), SG_E_MISSING);
+    place = (struct sg_place){1, 20, UINT64_MAX - 20};
+    assert_int_equal(sg_segments_read(s, place, &kind, &b, &err), SG_E_MISSING);
     sg_buf_fini(&b);
     sg_segments_close(s, true);
 }

@@ -590,6 +590,7 @@ static void test_what_is_no_request_is_refused_and_the_connection_ends(void **st
     (void)state;
     start_mock();
     static const char *const BAD[] = {"hello\r\n\r\n", "GET /\r\n\r\n", "GET / HTTP/1.1\nHost: x\n\n",
+                                      "GET / HTTP/1.1\r\r\n\r\n",
                                       "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
                                       "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx",
                                       "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",

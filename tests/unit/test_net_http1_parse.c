@@ -234,6 +234,10 @@ static void test_limits_hold(void **state) {
     refused(text, SG_E_LIMIT, "400");
     snprintf(text, sizeof text, OK "Transfer-Encoding: chunked\r\n\r\n191\r\n%0401d", 0);
     refused(text, SG_E_LIMIT, "400");
+    snprintf(text, sizeof text, OK "A: %01000d\n", 0); /* what is behind the limit does not count */
+    refused(text, SG_E_LIMIT, "head");
+    snprintf(text, sizeof text, "<html>%01000d\r\n\r\n", 0);
+    refused(text, SG_E_PROTOCOL, "status line");
     text[0] = '\0';
     for (int i = 0; i < 50; i++) strcat(text, "HTTP/1.1 100 Continue\r\n\r\n");
     refused(text, SG_E_LIMIT, "head");
