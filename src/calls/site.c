@@ -13,6 +13,7 @@ static bool is_out(const struct sg_site *a, uint64_t now_ns) {
 }
 
 uint32_t sg_site_choose(struct sg_sites *of, uint32_t failed, uint64_t now_ns) {
+    SG_ASSERT(of->n > 0);
     uint32_t best = of->next, best_rank = UINT32_MAX, best_load = 0;
     for (uint32_t k = 0; k < of->n; k++) {
         uint32_t i = (of->next + k) % of->n;

@@ -113,8 +113,9 @@ static struct sg_mark mark_of(const struct model *m, const char *key) {
 static enum from origin_of(const struct model *m, const char *key) {
     if (sg_yaml_get(m->node, key)) return FROM_NODE;
     if (sg_yaml_get(m->env, key)) return FROM_ENV;
-    if (sg_yaml_get(m->entry, key)) return m->file->own ? FROM_OWN_FILE : FROM_FILE;
-    return FROM_NOWHERE;
+    if (!sg_yaml_get(m->entry, key)) return FROM_NOWHERE;
+    SG_ASSERT(m->file); /* an entry is of one */
+    return m->file->own ? FROM_OWN_FILE : FROM_FILE;
 }
 
 static const char *variable(const struct model *m, const char *suffix) {

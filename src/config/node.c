@@ -240,7 +240,7 @@ static void read_combine(struct sg_cfg *c, const struct sg_node_source *s, struc
     const struct sg_yaml *keys = sg_yaml_get(s->map, "output_keys");
     const struct sg_yaml_pair *combine = sg_yaml_find(s->map, SG_STR("multi_llm_post_process"));
     out->combine = sg_cfg_hook(c, combine ? combine->value : NULL, key_path(c, s, "multi_llm_post_process"));
-    if (out->strategy != SG_ENSEMBLE && out->combine.kind != SG_HOOK_NONE)
+    if (out->strategy != SG_ENSEMBLE && combine && out->combine.kind != SG_HOOK_NONE)
         sg_error_at(c->d, combine->key_node->mark, key_path(c, s, "multi_llm_post_process"),
                     "use post_process, which gets the one reply",
                     "`multi_llm_post_process` puts the results of an ensemble together; this strategy gives one result");

@@ -34,7 +34,7 @@ int sg_local_look(struct sg_arena *a, struct sg_str model_path, const char *exe_
                   struct sg_err *err) {
     struct sg_llama_places at;
     const struct sg_llama *lib;
-    unsigned char head[HEAD];
+    unsigned char head[HEAD] = {0};
     sg_llama_places(a, exe_dir, &at);
     *out = (struct sg_local_file){.path = sg_str_dup(a, model_path).p};
     int rc = model_path.n ? 0 : sg_llama_demo_model(a, &at, &out->path, err);

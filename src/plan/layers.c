@@ -158,6 +158,7 @@ static int add_room(struct place *p, struct room r) {
 }
 
 static double weight_of(const struct place *p, int above, int below) {
+    SG_ASSERT(p->rooms); /* every item has one */
     int through = (p->rooms[above].link >= 0) + (p->rooms[below].link >= 0);
     return through == 2 ? 8 : through == 1 ? 2 : 1;
 }
