@@ -248,11 +248,10 @@ class Storm:
 
     def look(self):
         """What the tools say about the folder of the dead."""
-        if not (self.folder / "output.run").exists():
+        if not (self.folder / "output.run" / "run.db").exists():
             self.nothing_yet += 1
             return
-        if (self.folder / "output.run" / "run.db").exists():
-            self.deaths[-1].finished = finished_positions(self.folder / "output.run")
+        self.deaths[-1].finished = finished_positions(self.folder / "output.run")
         fsck = subprocess.run([BIN, "fsck", str(self.folder / "output.run")], capture_output=True, text=True, env=ENV, timeout=60)
         if fsck.returncode != 0:
             self.say(f"fsck: status {fsck.returncode}: {fsck.stdout}{fsck.stderr}")

@@ -320,7 +320,7 @@ def test_torn_rows_fail_once_with_their_line_whenever_the_run_is_killed(folder):
 
 
 def test_a_pipe_as_input_can_be_run_and_its_resume_is_refused_or_right(folder):
-    with Mock("--latency_ms", 50) as mock:
+    with Mock("--latency_ms", 200) as mock:
         Task(folder, line("echo"), mock.url)
         os.mkfifo(folder / "data.jsonl")
         text = "".join(json.dumps(r) + "\n" for r in rows(100))
@@ -710,6 +710,7 @@ def killed_behind_a_straggler(folder, server, n=60):
     task = Task(folder, line("echo"), server.url, [{"id": i, "q": f"question {i}", "fill": "x" * 200} for i in range(n)])
     with living(folder, "-n", 0, "-b", 10) as p:
         wait_for(lambda: len(server.seen) == n, "questions")
+        wait_for((folder / "output.run/run.db").exists, "a run folder")
         wait_for(lambda: status(folder)["ok"] == n - 1, "commits")
         die(p)
     [segment] = (folder / "output.run/segments").glob("*.seg")
