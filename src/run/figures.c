@@ -15,6 +15,11 @@ void sg_rates_sample(struct sg_rates *r, uint64_t at_ns, uint64_t calls, uint64_
     if (r->n < SG_RATE_SAMPLES) r->n++;
 }
 
+/* To one decimal: more would only tire the reader. */
+static double per_second(uint64_t count, uint64_t ns) {
+    return ns ? round((double)count * 1e10 / (double)ns) / 10 : 0;
+}
+
 void sg_rates_now(const struct sg_rates *r, double *calls, double *tokens) {
     *calls = *tokens = 0;
     if (r->n < 2) return;
@@ -25,10 +30,9 @@ void sg_rates_now(const struct sg_rates *r, double *calls, double *tokens) {
         if (!in_window && back > 1) break;
         oldest = i;
     }
-    double span = (double)(r->samples[newest].at_ns - r->samples[oldest].at_ns) / 1e9;
-    if (span <= 0) return;
-    *calls = (double)(r->samples[newest].calls - r->samples[oldest].calls) / span;
-    *tokens = (double)(r->samples[newest].tokens - r->samples[oldest].tokens) / span;
+    uint64_t span = r->samples[newest].at_ns - r->samples[oldest].at_ns;
+    *calls = per_second(r->samples[newest].calls - r->samples[oldest].calls, span);
+    *tokens = per_second(r->samples[newest].tokens - r->samples[oldest].tokens, span);
 }
 
 /* --- gathering -------------------------------------------------------------------------------------------------- */

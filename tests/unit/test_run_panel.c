@@ -216,6 +216,11 @@ static void test_rates_look_back_a_few_seconds_only(void **state) {
     sg_rates_sample(&r, SG_MS(10000), 100, 0); /* a slow look-out still has a rate */
     sg_rates_now(&r, &calls, &tokens);
     assert_true(calls > 9.99 && calls < 10.01);
+    r = (struct sg_rates){0};
+    sg_rates_sample(&r, 0, 0, 0);
+    sg_rates_sample(&r, SG_MS(5001), 8, 1421); /* 1.59968 and 284.143: one decimal is shown */
+    sg_rates_now(&r, &calls, &tokens);
+    assert_true(calls == 1.6 && tokens == 284.1);
 }
 
 int main(void) {
