@@ -80,9 +80,10 @@ static int become(const struct sg_spawn *how, int sock, pid_t parent) {
 
 /* Alone in its function, because vfork returns twice into this frame. */
 static __attribute__((noinline)) pid_t vfork_and_exec(const struct sg_spawn *how, int sock, int report) {
-    pid_t parent = getpid(), pid = vfork();
+    pid_t parent = getpid();
+    pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): the head of this file says why */
     if (pid != 0) return pid;
-    int sys = become(how, sock, parent);
+    int sys = become(how, sock, parent); /* NOLINT(clang-analyzer-unix.Vfork): system calls only */
     if (write(report, &sys, sizeof sys) < 0) _exit(126);
     _exit(127);
 }
@@ -233,7 +234,7 @@ void sg_uv_process_close(struct sg_process *base) {
 
 void sg_uv_processes_end(struct sg_uv_world *w) {
     while (w->processes) {
-        SG_ASSERT(w->processes->closed);
+        SG_ASSERT(w->processes->closed); /* NOLINT(clang-analyzer-unix.Malloc): reap takes it off the list */
         reap(w->processes, 0);
     }
 }
