@@ -21,6 +21,7 @@
 #define FIELDS_MAX 100
 #define FIELD_KEPT 96 /* of a reply's field; what is longer is cut */
 #define OUT_MAX ((size_t)256 << 10)
+#define WHY_MAX 120
 
 struct stream {
     struct sg_http2 *h;
@@ -61,6 +62,7 @@ struct sg_http2 {
     bool served;  /* and some streams of this connection are or were worked on */
     bool broken;  /* writing failed; reading will say how */
     bool in_event, closed;
+    char why[WHY_MAX]; /* our good-bye to a server that breaks the protocol */
 };
 
 /* --- lists --------------------------------------------------------------------------------------------------------------- */
@@ -338,6 +340,16 @@ static int on_not_sent(nghttp2_session *session, const nghttp2_frame *frame, int
     return 0;
 }
 
+static int on_sent(nghttp2_session *session, const nghttp2_frame *frame, void *ud) {
+    (void)session;
+    struct sg_http2 *h = ud;
+    if (frame->hd.type != NGHTTP2_GOAWAY) return 0;
+    int n = frame->goaway.opaque_data_len < WHY_MAX ? (int)frame->goaway.opaque_data_len : WHY_MAX - 1;
+    const char *words = n ? (const char *)frame->goaway.opaque_data : nghttp2_http2_strerror(frame->goaway.error_code);
+    snprintf(h->why, sizeof h->why, "%.*s", n ? n : WHY_MAX - 1, words);
+    return 0;
+}
+
 static void tell_reply(struct sg_http2 *h, struct stream *s) {
     struct sg_str after = sg_str(s->retry_after), after_ms = sg_str(s->retry_after_ms);
     bool waits = after.n || after_ms.n;
@@ -407,13 +419,25 @@ void sg_http2_on_room(struct sg_http2 *h) {
     tell_all(h);
 }
 
+/* After a mistake of the server's that ends the connection, nghttp2 drops what comes and tells the server only, by a
+ * GOAWAY. That goes out at once, as no turn may follow; where the socket is full, that no request is allowed tells it. */
+static bool has_ended(struct sg_http2 *h) {
+    bool may_ask = nghttp2_session_check_request_allowed(h->session);
+    if (!may_ask) send_all(h);
+    bool has_ids = nghttp2_session_get_next_stream_id(h->session) <= INT32_MAX;
+    return !nghttp2_session_want_read(h->session) || (!may_ask && has_ids && !h->going);
+}
+
 int sg_http2_take(struct sg_http2 *h, const char *p, size_t n, struct sg_err *err) {
     h->heard_ns = sg_loop_now_ns(h->loop);
     ssize_t taken = nghttp2_session_mem_recv(h->session, (const uint8_t *)p, n);
     if (!tell_all(h)) return SG_E_CANCELED;
     if (taken < 0) return sg_fail(err, SG_E_PROTOCOL, "the server breaks HTTP/2: %s", nghttp2_strerror((int)taken));
-    sg_later(h->loop, &h->flush);
-    if (nghttp2_session_want_read(h->session)) return 0;
+    if (!has_ended(h)) {
+        sg_later(h->loop, &h->flush);
+        return 0;
+    }
+    if (h->why[0]) return sg_fail(err, SG_E_PROTOCOL, "the server breaks HTTP/2: %s", h->why);
     return sg_fail(err, h->going ? SG_E_RESET : SG_E_PROTOCOL, "the HTTP/2 connection is over");
 }
 
@@ -428,6 +452,7 @@ static nghttp2_session *new_session(struct sg_http2 *h) {
     nghttp2_session_callbacks_set_on_header_callback(callbacks, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, on_body);
     nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, on_frame);
+    nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, on_sent);
     nghttp2_session_callbacks_set_on_frame_not_send_callback(callbacks, on_not_sent);
     nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, on_stream_close);
     SG_ASSERT(nghttp2_session_client_new(&session, callbacks, h) == 0);

@@ -23,6 +23,7 @@ enum manner {
     CUT,         /* after `n` requests of a connection: the connection ends */
     HANG,        /* no answer */
     SHORT,       /* fewer bytes than Content-Length says */
+    MISTAKE,     /* after a request, a frame for a stream that nobody has opened; the connection stays */
 };
 
 struct peer {
@@ -70,6 +71,7 @@ static void send_out(struct sg_later *d) {
     ssize_t n;
     while (!p->gone && (n = nghttp2_session_mem_send(p->session, &bytes)) > 0)
         assert_int_equal(sg_stream_write(p->s, bytes, (size_t)n), n); /* replies here fit into a socket */
+    if (server.manner == MISTAKE && p->requests == 1) sg_stream_write(p->s, "\0\0\1\0\0\0\0\0\143x", 10);
     if (server.manner == CUT && p->requests >= server.n) end_peer(p);
 }
 
@@ -106,7 +108,7 @@ static void act(struct peer *p, int32_t id, struct request *r) {
         nghttp2_submit_rst_stream(p->session, 0, id, ERRORS[server.manner]);
     else if (server.manner == GO_AWAY && of_peer + 1 == server.n)
         answer(p, id, r), nghttp2_submit_goaway(p->session, 0, id, NGHTTP2_NO_ERROR, NULL, 0);
-    else if ((server.manner == CUT && of_peer + 1 >= server.n) || server.manner == HANG ||
+    else if ((server.manner == CUT && of_peer + 1 >= server.n) || server.manner == HANG || server.manner == MISTAKE ||
              (server.manner == GO_AWAY && of_peer >= server.n))
         return;
     else
@@ -443,6 +445,15 @@ static void test_a_reply_that_is_short_is_an_error(void **state) {
     free(all);
 }
 
+static void test_a_server_that_breaks_the_protocol_is_not_waited_for(void **state) {
+    (void)state;
+    serve(MISTAKE, 0);
+    struct asked a = {.x.timeout_ms = 60000};
+    ask(&a);
+    sg_loop_run(loop);
+    assert_says(&a, SG_E_PROTOCOL, "the server breaks HTTP/2: DATA: stream");
+}
+
 static void test_a_cancelled_exchange_is_reset_at_the_server_and_makes_room(void **state) {
     (void)state;
     server.streams = 2;
@@ -536,6 +547,7 @@ int main(void) {
         T(test_after_a_goaway_the_rest_goes_over_another_connection),
         T(test_a_connection_that_is_cut_loses_its_streams_only),
         T(test_a_reply_that_is_short_is_an_error),
+        T(test_a_server_that_breaks_the_protocol_is_not_waited_for),
         T(test_a_cancelled_exchange_is_reset_at_the_server_and_makes_room),
         T(test_a_connection_that_fell_silent_gets_no_further_streams),
         T(test_a_reply_over_the_limit_ends_its_stream_only),
