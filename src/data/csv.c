@@ -121,17 +121,39 @@ static enum sg_split bad_header(const struct sg_splitter *s, const struct sg_pie
     return SG_SPLIT_BROKEN;
 }
 
-static bool is_taken(const struct sg_csv_column *columns, size_t n, struct sg_str name) {
-    for (size_t i = 0; i < n; i++)
-        if (sg_str_eq(columns[i].name, name)) return true;
-    return false;
+/* The names of the columns so far: a table of hashes, as 20,000 of one name must not take minutes. */
+struct known {
+    struct sg_str name;
+    unsigned next; /* what to try at the end of the next one of this name; 0: the place is free */
+};
+
+struct names {
+    struct known *slots;
+    size_t mask;
+};
+
+static void open_names(struct names *t, size_t most) {
+    size_t n = 4;
+    while (n < most * 2) n *= 2;
+    *t = (struct names){.slots = sg_xcalloc(n, sizeof *t->slots), .mask = n - 1};
 }
 
-static struct sg_str column_name(struct sg_arena *a, const struct sg_csv_column *before, size_t n,
-                                 struct sg_str name) {
+/* Its place, or the free one where it belongs. */
+static struct known *find_name(const struct names *t, struct sg_str name) {
+    size_t i = sg_hash64(name, 0) & t->mask;
+    while (t->slots[i].next && !sg_str_eq(t->slots[i].name, name)) i = (i + 1) & t->mask;
+    return &t->slots[i];
+}
+
+static struct sg_str column_name(struct sg_arena *a, struct names *t, size_t n, struct sg_str name) {
     if (name.n == 0) name = sg_str_printf(a, "Unnamed: %zu", n);
+    struct known *first = find_name(t, name), *at = first;
     struct sg_str unique = name;
-    for (unsigned i = 1; is_taken(before, n, unique); i++) unique = sg_str_printf(a, "%.*s.%u", SG_ARG(name), i);
+    while (at->next) {
+        unique = sg_str_printf(a, "%.*s.%u", SG_ARG(name), first->next++);
+        at = find_name(t, unique);
+    }
+    *at = (struct known){unique, 1};
     return unique;
 }
 
@@ -148,9 +170,12 @@ static enum sg_split read_header(struct sg_splitter *s, struct sg_arena *a, enum
     size_t count = count_fields(s->separator, piece.text);
     if (count > MAX_COLUMNS) return bad_header(s, &piece, "it names more than 20,000 columns", err);
     struct sg_str rest = sg_str_dup(a, piece.text), name;
+    struct names names;
+    open_names(&names, count);
     *columns = SG_NEW_N(a, struct sg_csv_column, count);
     for (*n = 0; next_field(s->separator, &rest, &name); (*n)++)
-        (*columns)[*n].name = column_name(a, *columns, *n, name);
+        (*columns)[*n].name = column_name(a, &names, *n, name);
+    free(names.slots);
     return SG_SPLIT_GOT;
 }
 
@@ -170,16 +195,20 @@ static enum sg_csv_type type_of(const struct seen *s) {
     return s->boolean ? SG_CSV_BOOL : SG_CSV_NUMBER; /* nothing seen: what looks like a number is one */
 }
 
-/* The rows that are whole in the window are looked at by a splitter of their own, which moves nothing. */
+/* The rows that are whole in the sample are looked at by a splitter of their own, which moves nothing. What the window holds
+ * beyond it, as a pipe was fast, does not count. */
 static void look(const struct sg_splitter *s, struct seen *seen, size_t n) {
     struct sg_splitter ahead = *s;
     struct sg_piece piece;
+    size_t left = s->in.offset < SAMPLE ? SAMPLE - (size_t)s->in.offset : 0;
+    bool ends = s->in.ended && sg_splitter_left(s).n <= left;
+    if (sg_splitter_left(s).n > left) ahead.in.end = ahead.in.at + left;
     ahead.with_crc = false;
     ahead.in.ended = true;
     struct sg_arena scratch;
     sg_arena_init(&scratch, 0);
     while (sg_csv_next(&ahead, SG_NO_READ, &piece, NULL) == SG_SPLIT_GOT) {
-        bool cut = ahead.in.at == ahead.in.end && !s->in.ended;
+        bool cut = ahead.in.at == ahead.in.end && !ends;
         if (cut || piece.bad || piece.too_long || count_fields(s->separator, piece.text) != n) continue;
         struct sg_str rest = sg_str_dup(&scratch, piece.text), value;
         for (size_t i = 0; i < n && next_field(s->separator, &rest, &value); i++) see(&seen[i], value);

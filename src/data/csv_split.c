@@ -6,23 +6,35 @@
  *
  * Wrong quotes cost one line: where a quoted field is followed by neither separator nor line end, or is never closed,
  * the row is taken to be its first line, which fails, and reading goes on behind it. Otherwise one stray quote would
- * swallow the file. */
+ * swallow the file.
+ *
+ * What the window happens to hold decides nothing: of a row, only its first `limit` bytes and one more are looked at until
+ * it is known to be too long, and a first line is waited for until it is whole. */
 #include "data/split.h"
 
-enum { FIELD, PLAIN, QUOTED, CLOSING }; /* before a field; in a plain one; inside quotes; behind a quote there */
+/* Before a field; in a plain one; inside quotes; behind a quote there; behind a CR there; where only a line end counts. */
+enum { FIELD, PLAIN, QUOTED, CLOSING, RETURN, REST };
 
 enum scan { SCAN_END, SCAN_MORE, SCAN_BAD };
 
 /* Most bytes stand in plain fields and inside quotes, where only few end what they are in. */
 static size_t pass(const struct sg_splitter *s, int state, struct sg_str t, size_t i) {
     if (state == QUOTED) return sg_str_find(t, '"', i);
+    if (state == REST) return sg_str_find(t, '\n', i);
     while (state == PLAIN && i < t.n && t.p[i] != '\n' && t.p[i] != s->separator) i++;
     return i;
 }
 
+/* What may be looked at. */
+static struct sg_str in_sight(const struct sg_splitter *s) {
+    struct sg_str t = sg_splitter_left(s);
+    if (!s->skipping && t.n > s->limit) t.n = s->limit + 1;
+    return t;
+}
+
 /* Looks at the window from `scanned` on; *n: where the row ends, or what is wrong stands. */
 static enum scan scan(struct sg_splitter *s, size_t *n) {
-    struct sg_str t = sg_splitter_left(s);
+    struct sg_str t = in_sight(s);
     enum scan found = SCAN_MORE;
     size_t i = pass(s, s->state, t, s->scanned);
     while (i < t.n) {
@@ -32,12 +44,17 @@ static enum scan scan(struct sg_splitter *s, size_t *n) {
         } else if (c == '\n') {
             found = SCAN_END;
             break; /* before it */
+        } else if (s->state == RETURN) {
+            found = SCAN_BAD;
+            break;
         } else if (c == s->separator) {
             s->state = FIELD;
         } else if (c == '"' && s->state != PLAIN) {
             if (s->state == FIELD) s->quote_at = i;
             s->state = QUOTED;
-        } else if (s->state == CLOSING && c != '\r') {
+        } else if (s->state == CLOSING && c == '\r') {
+            s->state = RETURN;
+        } else if (s->state == CLOSING) {
             found = SCAN_BAD;
             break;
         } else if (s->state == FIELD) {
@@ -90,23 +107,35 @@ static enum sg_split take_misquoted(struct sg_splitter *s, size_t at, struct sg_
     return take_bad(s, "text stands behind the quote that closes a field", at, out);
 }
 
-static void drop_long_row(struct sg_splitter *s) {
-    size_t n = sg_splitter_left(s).n;
-    if (!s->skipping && n <= s->limit) return;
+static bool has_first_line(const struct sg_splitter *s) {
+    struct sg_str t = in_sight(s);
+    return sg_str_find(t, '\n', 0) < t.n;
+}
+
+/* n bytes of a row that is too long. */
+static void drop(struct sg_splitter *s, size_t n) {
     if (!s->skipping) s->row = (struct sg_piece){.line = s->line, .offset = s->in.offset};
     s->skipping = true;
-    s->line += count_lines(sg_splitter_left(s));
+    s->line += count_lines((struct sg_str){sg_splitter_left(s).p, n});
     sg_splitter_advance(s, n);
 }
 
-static bool swallows(const struct sg_splitter *s) {
-    return s->state == QUOTED && !s->skipping;
+/* Where the window ends in a row. True when the row is known to be too long: there may be more to look at. */
+static bool drop_long_row(struct sg_splitter *s, size_t n, bool wrong) {
+    bool is_long = in_sight(s).n > s->limit;
+    if (!s->skipping && !is_long) return false;
+    bool begins = !s->skipping;
+    if (wrong) s->state = REST;
+    drop(s, n);
+    return begins;
 }
 
+/* Not at the file's end, a mistake is only told when the line that it costs is whole. */
 static enum sg_split take_last(struct sg_splitter *s, struct sg_piece *out) {
     size_t n = sg_splitter_left(s).n;
     if (n == 0 && !s->skipping) return SG_SPLIT_ENDED;
-    if (swallows(s)) return take_unclosed(s, out);
+    if (s->scanned < n) return take_misquoted(s, s->scanned, out);
+    if (s->state == QUOTED && !s->skipping) return take_unclosed(s, out);
     return take(s, n, n, out) ? SG_SPLIT_GOT : SG_SPLIT_ENDED;
 }
 
@@ -116,18 +145,18 @@ enum sg_split sg_csv_next(struct sg_splitter *s, enum sg_patience patience, stru
     while (got == SG_SPLIT_GOT) {
         size_t n;
         enum scan found = scan(s, &n);
-        if (found == SCAN_BAD && !s->skipping) return take_misquoted(s, n, out);
-        if (found == SCAN_BAD) {
-            s->state = PLAIN;
-            continue;
-        }
         if (found == SCAN_END) {
             if (take(s, n, n + 1, out)) return SG_SPLIT_GOT;
             continue;
         }
-        if (n > s->limit && swallows(s)) return take_unclosed(s, out);
-        drop_long_row(s);
-        got = sg_input_more(s, patience, err);
+        if (found == SCAN_BAD && s->skipping) {
+            s->state = PLAIN;
+            continue;
+        }
+        bool unclosed = found == SCAN_MORE && s->state == QUOTED && !s->skipping && n > s->limit;
+        bool wrong = found == SCAN_BAD || unclosed;
+        if (wrong && has_first_line(s)) return unclosed ? take_unclosed(s, out) : take_misquoted(s, n, out);
+        if (!drop_long_row(s, n, wrong)) got = sg_input_more(s, patience, err);
     }
     return got == SG_SPLIT_ENDED ? take_last(s, out) : got;
 }
