@@ -235,8 +235,9 @@ def test_the_openssl_program_is_understood_in_both_versions(folder):
 
 class Http2(Peer):
     """The frames of RFC 9113 by hand. `act(stream, number)` is called for each request and says what becomes of it: ANSWER, NOTHING,
-    GOAWAY after the answer, CUT, or the code of a reset. Request heads are not read, so header compression is not needed."""
-    ANSWER, NOTHING, GOAWAY, CUT = range(-4, 0)
+    GOAWAY after the answer, CUT, MISTAKE (a frame for a stream that nobody has opened), or the code of a reset. Request heads are not
+    read, so header compression is not needed."""
+    ANSWER, NOTHING, GOAWAY, CUT, MISTAKE = range(-5, 0)
     REFUSED_STREAM, INTERNAL_ERROR = 7, 2
 
     def __init__(self, act):
@@ -286,6 +287,8 @@ class Http2(Peer):
                     out += self.answer(stream)
                 if what == self.GOAWAY:
                     out += self.frame(7, 0, 0, stream.to_bytes(4, "big") + bytes(4))
+                if what == self.MISTAKE:
+                    out += self.frame(0, 0, 9999, b"x")
                 if what >= 0:
                     out += self.frame(3, 0, stream, what.to_bytes(4, "big"))
             peer.sendall(out)
@@ -325,6 +328,13 @@ def test_a_stream_that_is_reset_is_tried_again(folder):
 def test_a_connection_that_is_cut_is_made_again(folder):
     server, _ = over_http2(folder, lambda _, number: Http2.CUT if number == 20 else Http2.ANSWER)
     assert server.requests > 60 and server.connections >= 2, (server.requests, server.connections)
+
+
+def test_a_server_that_breaks_the_protocol_is_named_and_not_waited_for(folder):
+    with Http2(lambda *_: Http2.MISTAKE) as server:
+        run = Task(folder / "always", line(), server.url, rows(3), {**CA, **ONCE}).run().expect(3)
+        assert all("breaks HTTP/2: DATA: stream" in f["message"] for f in run.failed()), run.failed()
+    over_http2(folder / "once", lambda _, number: Http2.MISTAKE if number == 20 else Http2.ANSWER)
 
 
 # --- ends and mistakes ----------------------------------------------------------------------------------------------------
