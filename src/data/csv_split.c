@@ -44,17 +44,14 @@ static enum scan scan(struct sg_splitter *s, size_t *n) {
         } else if (c == '\n') {
             found = SCAN_END;
             break; /* before it */
-        } else if (s->state == RETURN) {
-            found = SCAN_BAD;
-            break;
-        } else if (c == s->separator) {
+        } else if (c == s->separator && s->state != RETURN) {
             s->state = FIELD;
-        } else if (c == '"' && s->state != PLAIN) {
+        } else if (c == '"' && s->state != PLAIN && s->state != RETURN) {
             if (s->state == FIELD) s->quote_at = i;
             s->state = QUOTED;
         } else if (s->state == CLOSING && c == '\r') {
             s->state = RETURN;
-        } else if (s->state == CLOSING) {
+        } else if (s->state == CLOSING || s->state == RETURN) {
             found = SCAN_BAD;
             break;
         } else if (s->state == FIELD) {
