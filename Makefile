@@ -9,7 +9,7 @@ export WERROR
 
 # What `deps` has to install beside what the engine needs, for a target and all that it depends on.
 test fuzz fuzzers tidy: WITH = test
-full: WITH = test full
+full: WITH = test full bench
 bench: WITH = bench
 
 build: deps ## build build/sygra, after fetching what is missing (the default)
