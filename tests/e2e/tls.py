@@ -181,6 +181,15 @@ def test_a_client_shows_its_certificate_when_it_is_asked(folder):
 
 # --- peers of other makers ----------------------------------------------------------------------------------------------
 
+def test_a_server_is_told_which_name_is_meant_but_no_number(folder):
+    names = []
+    with Peer() as server:
+        server.context.sni_callback = lambda _, name, __: names.append(name)
+        Task(folder / "name", line(), server.url, rows(1), CA).run().expect(0)
+        Task(folder / "number", line(), server.url.replace("localhost", "127.0.0.1"), rows(1), CA).run().expect(0)
+    assert names == ["localhost", None], names
+
+
 def test_pythons_server_sees_sessions_resumed_in_both_versions(folder):
     for name, version in (("TLSv1.2", ssl.TLSVersion.TLSv1_2), ("TLSv1.3", ssl.TLSVersion.TLSv1_3)):
         def one_each(peer, server=None):
@@ -328,6 +337,13 @@ def test_a_stream_that_is_reset_is_tried_again(folder):
 def test_a_connection_that_is_cut_is_made_again(folder):
     server, _ = over_http2(folder, lambda _, number: Http2.CUT if number == 20 else Http2.ANSWER)
     assert server.requests > 60 and server.connections >= 2, (server.requests, server.connections)
+
+
+def test_http_2_connections_that_are_closed_as_we_send_go_unnoticed(folder):
+    with Http2(lambda of_connection, _: Http2.ANSWER if of_connection <= 2 else Http2.CUT) as server:
+        run = Task(folder, line(), server.url, rows(12), CA).run("-n", 0, "-b", 1, "--json").expect(0)
+        assert len(run.records()) == 12 and run.summary()["retries"] == 0, run.summary()
+        assert server.connections == 6, server.connections
 
 
 def test_a_server_that_breaks_the_protocol_is_named_and_not_waited_for(folder):
