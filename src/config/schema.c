@@ -56,7 +56,8 @@ static void read_check(struct sg_cfg *c, const struct sg_yaml *map, struct sg_st
     if (!sg_cfg_keys(c, map, path, SG_SECTION_CHECK, NULL, true)) return;
     refuse_unknown(c, map, path);
     sg_cfg_require(c, map, map->mark, path, "name", "name a field of `output_map`, or a state key");
-    sg_cfg_require(c, map, map->mark, path, "type", "write for example type: str; `any` takes everything, `none` is null");
+    sg_cfg_require(c, map, map->mark, path, "type",
+                   "write for example type: str; `any` takes everything, `none` is null");
     out->name = read_name(map, "name");
     out->type = read_name(map, "type");
     out->rules = SG_NEW_N(c->a, struct sg_rule_spec, map->n);
@@ -80,6 +81,7 @@ void sg_cfg_schema(struct sg_cfg *c, const struct sg_yaml *root, struct sg_schem
     if (fields->n == 0)
         sg_warning_at(c->d, fields->mark, sg_cfg_key(c, path, SG_STR("fields")), NULL, "no field is checked");
     out->checks = SG_NEW_N(c->a, struct sg_check_spec, fields->n);
+    path = sg_cfg_key(c, path, SG_STR("fields"));
     for (size_t i = 0; i < fields->n && !sg_cfg_enough(c); i++)
-        read_check(c, fields->items[i], sg_cfg_item(c, SG_STR("schema_config.fields"), i), &out->checks[out->n_checks++]);
+        read_check(c, fields->items[i], sg_cfg_item(c, path, i), &out->checks[out->n_checks++]);
 }

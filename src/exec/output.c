@@ -3,7 +3,7 @@
  * and the line that a failed or invalid record leaves. */
 #include "exec/record.h"
 
-#define SHOWN 200 /* bytes of a value that stands beside the output that it is part of */
+#define MOST_VALUE 200 /* bytes of a value that stands beside the output that it is part of */
 
 static const struct sg_json null_value = {.type = SG_JSON_NULL};
 
@@ -98,7 +98,7 @@ static enum verdict step_write(struct task *t) {
 static const struct step steps[] = {{"transform", step_transform}, {"check", step_check}, {"output", step_write}, {0}};
 const struct node_kind sg_node_kind_output = {.name = "output", .steps = steps};
 
-/* --- failed and invalid records --------------------------------------------------------------------------------------------------------------- */
+/* --- failed and invalid records -------------------------------------------------------------------------------------------------- */
 
 static void member(struct sg_buf *b, const char *name) {
     if (b->p[b->n - 1] != '{') sg_buf_ch(b, ',');
@@ -149,18 +149,16 @@ void sg_failed_line(const struct record *r, struct sg_buf *b) {
     end_line(r, b);
 }
 
+/* A value is a part of the record, which is never altered; the beginning of one is for people. */
 static void value(struct sg_buf *b, const struct sg_json *v) {
-    struct sg_buf whole = SG_BUF_INIT(SIZE_MAX);
-    sg_json_write(&whole, v);
-    if (whole.n <= SHOWN) {
+    struct sg_buf start = SG_BUF_INIT(SIZE_MAX);
+    if (sg_rule_shown(v, MOST_VALUE, &start)) {
         member(b, "value");
-        sg_buf_str(b, sg_buf_view(&whole));
+        sg_json_write(b, v);
     } else {
-        size_t n = SHOWN;
-        while ((((unsigned char)whole.p[n]) & 0xC0) == 0x80) n--;
-        text(b, "value_starts", (struct sg_str){whole.p, n});
+        text(b, "value_starts", sg_buf_view(&start));
     }
-    sg_buf_fini(&whole);
+    sg_buf_fini(&start);
 }
 
 /* {"id", "position", "line", "node", "error", "message", "field", "rule", "expected", "value", "output", "record"}: what was

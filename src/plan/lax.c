@@ -125,17 +125,10 @@ static bool float_text(struct sg_str s) {
     return peek(&c) == '\0' && c.at == c.s.n;
 }
 
-static bool is_word(struct sg_str s, const char *lower) {
-    if (s.n != strlen(lower)) return false;
-    for (size_t i = 0; i < s.n; i++)
-        if ((s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] | 0x20 : s.p[i]) != lower[i]) return false;
-    return true;
-}
-
 static bool bool_text(struct sg_str s) {
     static const char *const words[] = {"0", "off", "f", "false", "n", "no", "1", "on", "t", "true", "y", "yes"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (is_word(s, words[i])) return true;
+        if (sg_str_is_word(s, words[i])) return true;
     return false;
 }
 

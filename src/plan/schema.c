@@ -3,6 +3,7 @@
 #include "plan/schema.h"
 
 #include "base/pyorder.h"
+#include "base/redact.h"
 
 #define SHOWN 60         /* bytes of a value in a message */
 #define MOST_REPORTS 500 /* each is compared with all before it, and nobody reads on */
@@ -41,9 +42,10 @@ static struct sg_mark part_of(struct sg_mark mark, struct sg_str text, size_t at
 
 static void build_type(struct build *b, const struct sg_check_spec *c, struct sg_type *out) {
     struct sg_str text = c->type.text;
+    struct sg_str path = key_path(b, c, "type");
     struct sg_type_mistake m;
     if (text.n == 0 || sg_type_compile(b->a, text, out, &m) == 0) return; /* empty: reported by config */
-    sg_error_at(b->d, part_of(c->type.mark, text, m.at, m.length), key_path(b, c, "type"), m.help, "%.*s", SG_ARG(m.text));
+    sg_error_at(b->d, part_of(c->type.mark, text, m.at, m.length), path, m.help, "%.*s", SG_ARG(m.text));
 }
 
 static int output_of(const struct build *b, struct sg_str name) {
@@ -64,8 +66,8 @@ static void check_known(struct build *b, const struct sg_check_spec *c) {
     const char *help = near.n ? sg_str_printf(b->a, "did you mean `%.*s`?", SG_ARG(near)).p : NULL;
     const char *where = b->task->schema.against_state || !p->has_map ? "" : "`output_map` has no such field, and ";
     if (!b->task->data.source && !sg_str_eq(c->name.text, SG_STR("id")))
-        sg_error_at(b->d, c->name.mark, key_path(b, c, "name"), help, "%sno node writes `%.*s`: every record would be invalid", where,
-                    SG_ARG(c->name.text));
+        sg_error_at(b->d, c->name.mark, key_path(b, c, "name"), help,
+                    "%sno node writes `%.*s`: every record would be invalid", where, SG_ARG(c->name.text));
     else if (near.n)
         sg_warning_at(b->d, c->name.mark, key_path(b, c, "name"), help,
                       "%sno node writes `%.*s`: every record is invalid unless the data has such a column", where,
@@ -138,15 +140,22 @@ const struct sg_plan_rule *sg_check_broken(const struct sg_plan_check *c, const 
 
 /* --- words ------------------------------------------------------------------------------------------------------ */
 
-static void show_value(const struct sg_json *v, struct sg_buf *out) {
-    struct sg_buf text = SG_BUF_INIT(SIZE_MAX);
+bool sg_rule_shown(const struct sg_json *v, size_t most, struct sg_buf *out) {
+    struct sg_buf text = SG_BUF_INIT(SIZE_MAX), clean = SG_BUF_INIT(SIZE_MAX);
     sg_json_write(&text, v);
-    size_t n = text.n;
-    if (n > SHOWN)
-        for (n = SHOWN; n > 0 && ((unsigned char)text.p[n] & 0xC0) == 0x80;) n--;
-    sg_buf_add(out, text.p, n);
-    if (n < text.n) SG_BUF_LIT(out, "...");
+    sg_redact_start(&clean, sg_buf_view(&text), most + 1);
+    size_t n = clean.n;
+    if (n > most)
+        for (n = most; n > 0 && ((unsigned char)clean.p[n] & 0xC0) == 0x80;) n--;
+    sg_buf_add(out, clean.p, n);
+    bool whole = n == clean.n;
     sg_buf_fini(&text);
+    sg_buf_fini(&clean);
+    return whole;
+}
+
+static void show_value(const struct sg_json *v, struct sg_buf *out) {
+    if (!sg_rule_shown(v, SHOWN, out)) SG_BUF_LIT(out, "...");
 }
 
 void sg_rule_expected(const struct sg_plan_rule *r, struct sg_buf *out) {

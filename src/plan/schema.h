@@ -38,6 +38,8 @@ struct sg_str sg_rule_name(enum sg_rule_kind kind);
 void sg_rule_expected(const struct sg_plan_rule *r, struct sg_buf *out);
 /* Why a value breaks the rule: field `tags[2]` must be of type str, but is 5. Long values are cut. */
 void sg_rule_explain(const struct sg_plan_rule *r, const struct sg_json *v, struct sg_buf *out);
+/* At most `most` bytes of the value's JSON text, without secrets, cut between characters; false when it was cut. */
+bool sg_rule_shown(const struct sg_json *v, size_t most, struct sg_buf *out);
 
 /* For print.c: the checks for machines (a JSON array), and for people. */
 void sg_schema_json(const struct sg_plan *p, struct sg_buf *out);

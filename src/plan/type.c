@@ -43,6 +43,11 @@ static int mistake(struct parser *p, size_t at, size_t length, const char *help,
     return SG_E_SYNTAX;
 }
 
+static int missing(struct parser *p, const char *what) {
+    const char *where = p->at < p->text.n ? "here" : "at the end";
+    return mistake(p, p->at, 1, NULL, sg_str_printf(p->a, "%s is missing %s", what, where));
+}
+
 /* The next character that is no blank; 0 at the end. */
 static char look(struct parser *p) {
     while (p->at < p->text.n && strchr(" \t\n", p->text.p[p->at])) p->at++;
@@ -53,20 +58,14 @@ static bool is_letter(char c) {
     return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-static bool same_word(struct sg_str s, const char *lower) {
-    if (s.n != strlen(lower)) return false;
-    for (size_t i = 0; i < s.n; i++)
-        if ((s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] | 0x20 : s.p[i]) != lower[i]) return false;
-    return true;
-}
-
 static int unknown_name(struct parser *p, size_t at, struct sg_str word) {
     struct sg_str known[N_NAMES];
     for (size_t i = 0; i < N_NAMES; i++) known[i] = sg_str(names[i].name);
     struct sg_str near = sg_nearest(word, known, N_NAMES);
     const char *help =
         near.n ? sg_str_printf(p->a, "did you mean `%.*s`?", SG_ARG(near)).p
-               : "types are str, int, float, bool, none, any, list[T], tuple[T], set[T], dict[K, V], optional[T], T | U";
+               : "types are str, int, float, bool, none, any, list[T], tuple[T], set[T], dict[K, V], optional[T] and "
+                 "T | U";
     return mistake(p, at, word.n, help, sg_str_printf(p->a, "unknown type `%.*s`", SG_ARG(word)));
 }
 
@@ -82,7 +81,7 @@ static int parse_brackets(struct parser *p, struct types *of) {
         *SG_PUSH(p->a, of->items, of->n, of->cap) = one;
     } while (look(p) == ',');
     if (look(p) != ']')
-        return mistake(p, p->at, 1, NULL, p->at < p->text.n ? SG_STR("`]` is missing here") : SG_STR("`]` is missing at the end"));
+        return missing(p, "`]`");
     p->at++;
     return 0;
 }
@@ -95,9 +94,9 @@ static int check_brackets(struct parser *p, size_t name, size_t at, size_t lengt
         return mistake(p, at, length, sg_str_printf(p->a, "write %s[int%s]", word, name == OPTIONAL ? "" : ", str").p,
                        sg_str_printf(p->a, "`%s` needs types in brackets", word));
     if (of->n == 0 || (of->n >= names[name].least && of->n <= names[name].most)) return 0;
-    const char *help = names[name].kind == SG_TYPE_DICT    ? "write dict[str, int]: of the keys, and of the values"
-                       : names[name].kind == SG_TYPE_TUPLE ? "write tuple[int]: all items have that type, however many"
-                                                           : NULL;
+    const char *help = NULL;
+    if (names[name].kind == SG_TYPE_DICT) help = "write dict[str, int]: of the keys, and of the values";
+    if (names[name].kind == SG_TYPE_TUPLE) help = "write tuple[int]: all items have that type, however many";
     return mistake(p, at, length, help,
                    sg_str_printf(p->a, "`%s` takes %zu type%s in its brackets, not %zu", word, names[name].most,
                                  names[name].most == 1 ? "" : "s", of->n));
@@ -108,8 +107,8 @@ static int parse_one(struct parser *p, struct sg_type *out) {
     size_t at = p->at, name = 0;
     while (p->at < p->text.n && is_letter(p->text.p[p->at])) p->at++;
     struct sg_str word = {p->text.p + at, p->at - at};
-    if (word.n == 0) return mistake(p, at, 1, NULL, at < p->text.n ? SG_STR("a type is missing here") : SG_STR("a type is missing at the end"));
-    while (name < N_NAMES && !same_word(word, names[name].name)) name++;
+    if (word.n == 0) return missing(p, "a type");
+    while (name < N_NAMES && !sg_str_is_word(word, names[name].name)) name++;
     if (name == N_NAMES) return unknown_name(p, at, word);
     struct types of = {0};
     int rc = look(p) == '[' ? parse_brackets(p, &of) : 0;

@@ -84,7 +84,8 @@ static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     nodes[p->n_nodes] = (struct sg_run_node){SG_STR("START"), SG_STR("start"), sg_str(p->start_hash)};
     nodes[p->n_nodes + 1] = (struct sg_run_node){SG_STR("output_config"), SG_STR("output"), sg_str(p->output_hash)};
     *n = p->n_nodes + 2;
-    if (p->n_checks) nodes[(*n)++] = (struct sg_run_node){SG_STR("schema_config"), SG_STR("schema"), sg_str(p->schema_hash)};
+    const struct sg_run_node schema = {SG_STR("schema_config"), SG_STR("schema"), sg_str(p->schema_hash)};
+    if (p->n_checks) nodes[(*n)++] = schema;
     return nodes;
 }
 
