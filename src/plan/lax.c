@@ -82,10 +82,8 @@ static char peek(struct cursor *c) {
     return c->at < c->s.n ? c->s.p[c->at] : '\0';
 }
 
-static bool skip_sign(struct cursor *c) {
-    bool sign = peek(c) == '+' || peek(c) == '-';
-    c->at += sign;
-    return sign;
+static void skip_sign(struct cursor *c) {
+    c->at += peek(c) == '+' || peek(c) == '-';
 }
 
 static size_t skip_digits(struct cursor *c) {

@@ -80,8 +80,7 @@ static int parse_brackets(struct parser *p, struct types *of) {
         if (rc != 0) return rc;
         *SG_PUSH(p->a, of->items, of->n, of->cap) = one;
     } while (look(p) == ',');
-    if (look(p) != ']')
-        return missing(p, "`]`");
+    if (look(p) != ']') return missing(p, "`]`");
     p->at++;
     return 0;
 }
