@@ -7,7 +7,7 @@ export WERROR
 .DEFAULT_GOAL := build
 .PHONY: build deps demo check test full fuzz bench asan tsan fuzzers arch tidy format man clean distclean help
 
-# What `deps` has to install beside what the engine needs, for a target and all that it depends on.
+# What `deps` has to bring beside what the engine needs, for a target and all that it depends on.
 test fuzz fuzzers tidy: WITH = test
 full: WITH = test full bench
 bench: WITH = bench
@@ -18,7 +18,7 @@ build: deps ## build build/sygra, after fetching what is missing (the default)
 
 deps: ## install missing system packages (as root) and fetch libraries and the demo model, nothing else
 	@scripts/packages $(WITH)
-	@scripts/fetch
+	@scripts/fetch $(WITH)
 
 demo: ## install, build, and run a first task on the embedded model
 	@scripts/demo

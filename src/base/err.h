@@ -30,7 +30,8 @@
     X(HOOK, "hook", "hook failed", false)                                                                             \
     X(HOST, "host", "hook host died", false)                                                                          \
     X(MODEL, "model", "local model failed", false)                                                                    \
-    X(TLS, "tls", "no secure connection", false)
+    X(TLS, "tls", "no secure connection", false)                                                                      \
+    X(INVALID, "invalid", "a rule is broken", false)
 
 enum sg_error {
     SG_OK = 0,

@@ -25,6 +25,7 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
     X(source_opened, SG_DEBUG, "source opened")                                                                       \
     X(source_row_bad, SG_WARN, "bad row")                                                                             \
     X(record_failed, SG_WARN, "record failed")                                                                        \
+    X(record_invalid, SG_WARN, "record invalid")                                                                      \
     X(record_done, SG_DEBUG, "record done")                                                                           \
     X(node_step, SG_DEBUG, "step")                                                                                    \
     X(call_trouble, SG_WARN, "calls fail and are tried again")                                                        \

@@ -29,6 +29,15 @@ bool sg_str_ends(struct sg_str s, struct sg_str suffix) {
     return memcmp(s.p + (s.n - suffix.n), suffix.p, suffix.n) == 0;
 }
 
+bool sg_str_is_word(struct sg_str s, const char *lower) {
+    if (s.n != strlen(lower)) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        bool capital = s.p[i] >= 'A' && s.p[i] <= 'Z';
+        if ((capital ? s.p[i] | 0x20 : s.p[i]) != lower[i]) return false;
+    }
+    return true;
+}
+
 size_t sg_str_find(struct sg_str s, char c, size_t from) {
     if (from >= s.n) return s.n;
     const char *hit = memchr(s.p + from, c, s.n - from);

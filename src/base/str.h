@@ -35,6 +35,8 @@ static inline bool sg_str_eq(struct sg_str a, struct sg_str b) {
 int sg_str_cmp(struct sg_str a, struct sg_str b);
 bool sg_str_starts(struct sg_str s, struct sg_str prefix);
 bool sg_str_ends(struct sg_str s, struct sg_str suffix);
+/* True when `s`, its ASCII letters made small, is `lower`. */
+bool sg_str_is_word(struct sg_str s, const char *lower);
 /* First place of `c` at or after `from`, or s.n. */
 size_t sg_str_find(struct sg_str s, char c, size_t from);
 /* Without ASCII white space at both ends. */

@@ -13,6 +13,7 @@
 #define TEXTS SG_KEY_TEXTS
 #define HOOK SG_KEY_HOOK
 #define ANY SG_KEY_ANY
+#define SCALAR (TEXT | NUMBER | BOOL)
 
 #define WORKS SG_KEY_WORKS, 0, NULL
 #define NOT_YET(issue, harmless) SG_KEY_NOT_YET, issue, harmless
@@ -27,7 +28,7 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_TASK, "graph_config", MAP, "required", WORKS, "what is done with each record"},
     {SG_SECTION_TASK, "output_config", MAP, "the raw state is written", WORKS,
      "what is written of each finished record"},
-    {SG_SECTION_TASK, "schema_config", ANY, "", NOT_YET(4, "{}"), "checks of each final state"},
+    {SG_SECTION_TASK, "schema_config", MAP, "no checks", WORKS, "what a finished record has to be; else it is invalid"},
     {SG_SECTION_TASK, "graph_post_process", ANY, "", NOT_YET(5, "[]"), "processors of the whole output"},
     {SG_SECTION_TASK, "task_name", TEXT, "", NO_EFFECT, "a name for the Python library"},
 
@@ -161,6 +162,20 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_OASST, "required", TEXT | BOOL, "no", WORKS, "\"yes\" comes with issue 8"},
     {SG_SECTION_OASST, "type", TEXT, "", NO_EFFECT, "`sft` or `dpo`"},
     {SG_SECTION_OASST, "intermediate_writing", TEXT | BOOL, "", NO_EFFECT, "\"yes\" or \"no\""},
+
+    {SG_SECTION_SCHEMA, "fields", LIST, "required", WORKS, "the checks, a map for each field"},
+    {SG_SECTION_SCHEMA, "against", TEXT, "output", WORKS,
+     "`output`: what `output_map` makes of the field, or else the state; `state`: the state in any case"},
+    {SG_SECTION_SCHEMA, "schema", TEXT, "", NOT_YET(5, ""), "a pydantic class"},
+
+    {SG_SECTION_CHECK, "name", TEXT, "required", WORKS, "field of the output record, or state key"},
+    {SG_SECTION_CHECK, "type", TEXT, "required", WORKS,
+     "`str`, `int`, `float`, `bool`, `none`, `any`, `list[T]`, `tuple[T]`, `set[T]`, `dict[K, V]`, `optional[T]`, `T | U`, as pydantic takes them"},
+    {SG_SECTION_CHECK, "is_greater_than", SCALAR | LIST, "", WORKS, "the value is greater, as Python compares"},
+    {SG_SECTION_CHECK, "is_less_than", SCALAR | LIST, "", WORKS, "the value is less, as Python compares"},
+    {SG_SECTION_CHECK, "is_equal_to", ANY, "", WORKS, "the value is equal, as Python compares"},
+    {SG_SECTION_CHECK, "is_not_empty", BOOL, "false", WORKS, "the value is no null and no empty text, list or map"},
+    {SG_SECTION_CHECK, "description", ANY, "", NO_EFFECT, "a note"},
 
     {SG_SECTION_MODEL, "name", TEXT, "required in a node", WORKS, "the entry's key in models.yaml"},
     {SG_SECTION_MODEL, "model_type", TEXT, "required", WORKS,

@@ -60,6 +60,8 @@ struct sg_key_row {
 #define SG_SECTION_EDGE "graph_config.edges[]"
 #define SG_SECTION_OUTPUT "output_config"
 #define SG_SECTION_FIELD "output_config.output_map.*"
+#define SG_SECTION_SCHEMA "schema_config"
+#define SG_SECTION_CHECK "schema_config.fields[]"
 #define SG_SECTION_OASST "output_config.oasst_mapper"
 #define SG_SECTION_MODEL "models.yaml entry, and model of a node"
 #define SG_SECTION_PARAMETERS "parameters of a model"

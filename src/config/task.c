@@ -2,6 +2,7 @@
 /* The whole of a task: environment, the task's file, data, graph, output. Each part reports what is wrong with it
  * and leaves the rest to be read; the number of errors decides at the end. */
 #include "config/graph.h"
+#include "config/schema.h"
 #include "config/source.h"
 
 /* --- data_config ------------------------------------------------------------------------------------------------ */
@@ -163,6 +164,7 @@ static int load(struct sg_cfg *c, struct sg_task_spec *out) {
     read_data(c, task->root, &out->data);
     sg_cfg_graph(c, task, &out->graph);
     read_output(c, task->root, &out->output);
+    sg_cfg_schema(c, task->root, &out->schema);
     return c->d->errors ? SG_E_SYNTAX : 0;
 }
 

@@ -157,7 +157,7 @@ struct sg_output_record {
     uint64_t line, offset;  /* of its row */
     int64_t started, ended; /* sg_output_ms */
     uint32_t steps, attempts;
-    struct sg_str node;       /* failed: where (empty: its row) ... */
+    struct sg_str node;       /* failed: where (empty: its row); invalid: which rule; ... */
     const struct sg_err *err; /* ... and why; NULL: not told */
 };
 void sg_output_record(struct sg_output *o, const struct sg_output_record *r);

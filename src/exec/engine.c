@@ -83,6 +83,7 @@ static void clear_record(struct record *r) {
     r->failing = false;
     r->err = (struct sg_err){0};
     r->err_node = SG_STR_NONE;
+    r->broken = NULL;
 }
 
 static void free_record(struct record *r) {
@@ -113,7 +114,10 @@ static int64_t now_ms(const struct sg_exec *x) {
 
 static void tell_failure(const struct record *r) {
     struct sg_str error = sg_str(r->err.text);
-    if (!r->err_node.n)
+    if (r->broken)
+        SG_LOG(record_invalid, SG_F_INT("record", r->position), SG_F_STR("field", r->broken->field),
+               SG_F_STR("rule", sg_rule_name(r->broken->kind)), SG_F_STR("error", error));
+    else if (!r->err_node.n)
         SG_LOG(source_row_bad, SG_F_INT("record", r->position), SG_F_STR("error", error));
     else if (!r->failed_attempts)
         SG_LOG(record_failed, SG_F_INT("record", r->position), SG_F_STR("node", r->err_node), SG_F_STR("error", error));
@@ -147,7 +151,7 @@ static void count_end(struct sg_exec *x, enum sg_outcome outcome, uint64_t posit
 
 static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str json) {
     struct sg_exec *x = r->exec;
-    bool failed = outcome == SG_RECORD_FAILED;
+    bool failed = outcome == SG_RECORD_FAILED || outcome == SG_RECORD_INVALID;
     if (x->o.observer) sg_see_record_end(r, outcome, json);
     if (!x->o.output) return;
     struct sg_output_record end = {
@@ -208,6 +212,8 @@ static void lay_out(struct sg_exec *x, const struct sg_json *first) {
         x->column_slots[x->n_columns++] = slot;
         x->is_column[slot] = true;
     }
+    x->check_slots = sg_xcalloc(p->n_checks, sizeof *x->check_slots);
+    for (size_t i = 0; i < p->n_checks; i++) x->check_slots[i] = sg_state_slot(x, p->checks[i].name);
     x->has_layout = true;
 }
 
@@ -332,6 +338,7 @@ void sg_exec_close(struct sg_exec *x) {
     free(x->slots);
     free(x->column_slots);
     free(x->is_column);
+    free(x->check_slots);
     free(x->rows);
     sg_buf_fini(&x->text);
     free(x);

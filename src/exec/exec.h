@@ -25,7 +25,7 @@ enum sg_exec_event_kind {
     SG_EXEC_REPLY,      /* a call ends: reply after time_ns, or err */
     SG_EXEC_ROUTE,      /* a condition has answered; value: its results, targets: names of nodes (none: END) */
     SG_EXEC_NODE_END,   /* a node ends; value: the keys it writes, as they are then; or err */
-    SG_EXEC_RECORD_END, /* outcome; output: its line; node, err: where and why it failed */
+    SG_EXEC_RECORD_END, /* outcome; output: its line; node, err: where and why it failed or is invalid */
 };
 
 /* What is not said above of a kind is zero. All of it is a view for the time of the callback, secrets are in it. */
@@ -85,7 +85,7 @@ void sg_exec_close(struct sg_exec *x);
 
 /* Failures that look alike: same node and kind; the first one's text. */
 struct sg_exec_cause {
-    struct sg_str node; /* empty: the row itself */
+    struct sg_str node; /* empty: the row itself; invalid records: the rule, schema_config.score.is_less_than */
     int code;
     uint64_t count;
     uint64_t latest; /* the higher, the later its last failure was */

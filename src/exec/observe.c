@@ -91,7 +91,7 @@ void sg_see_route(const struct task *t, const struct sg_json *results, size_t fr
 
 void sg_see_record_end(const struct record *r, enum sg_outcome outcome, struct sg_str json) {
     const struct sg_exec_observer *o = r->exec->o.observer;
-    bool failed = outcome == SG_RECORD_FAILED;
+    bool failed = outcome == SG_RECORD_FAILED || outcome == SG_RECORD_INVALID;
     struct sg_exec_event e = {.kind = SG_EXEC_RECORD_END,
                               .position = r->position,
                               .line = r->line,

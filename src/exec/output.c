@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of a record: the output map (spec-core 8.1) with its transforms, or the raw state; and the line that a failed
- * record leaves. */
+/* The end of a record: the output map (spec-core 8.1) with its transforms, or the raw state; the checks of it (spec-core 9);
+ * and the line that a failed or invalid record leaves. */
 #include "exec/record.h"
+
+#define MOST_VALUE 200 /* bytes of a value that stands beside the output that it is part of */
 
 static const struct sg_json null_value = {.type = SG_JSON_NULL};
 
@@ -35,30 +37,68 @@ static enum verdict step_transform(struct task *t) {
     return sg_hook_step(t, p->fields[t->turn].transform, write_value, on_transformed);
 }
 
-static enum verdict step_write(struct task *t) {
-    struct sg_exec *x = t->record->exec;
-    struct sg_buf *b = &x->text;
-    sg_buf_reset(b, 1 << 20);
-    if (!x->plan->has_map) {
-        sg_state_write(x, t->state, b);
-        return NEXT;
+/* --- checks -------------------------------------------------------------------------------------------------------------------- */
+
+static const struct sg_json *output_value(struct task *t, size_t field) {
+    return t->mapped[field] ? t->mapped[field] : field_input(t, &t->record->exec->plan->fields[field]);
+}
+
+static const struct sg_json *checked_value(struct task *t, size_t check) {
+    const struct sg_exec *x = t->record->exec;
+    int output = x->plan->checks[check].output, slot = x->check_slots[check];
+    if (output != SG_NONE) return output_value(t, (size_t)output);
+    return slot == SG_NONE ? NULL : t->state[slot];
+}
+
+/* The first rule that is broken decides. The output is made all the same: it stands in the invalid record's line. */
+static enum verdict step_check(struct task *t) {
+    struct record *r = t->record;
+    const struct sg_plan *p = r->exec->plan;
+    for (size_t i = 0; i < p->n_checks && !r->broken; i++) {
+        r->culprit = checked_value(t, i);
+        r->broken = sg_check_broken(&p->checks[i], r->culprit);
     }
-    sg_buf_ch(b, '{');
-    for (size_t i = 0; i < x->plan->n_fields; i++) {
-        const struct sg_plan_field *f = &x->plan->fields[i];
-        if (i) sg_buf_ch(b, ',');
-        sg_json_write_string(b, f->name);
-        sg_buf_ch(b, ':');
-        sg_json_write(b, t->mapped[i] ? t->mapped[i] : field_input(t, f));
-    }
-    sg_buf_ch(b, '}');
+    if (!r->broken) return NEXT;
+    struct sg_buf why = SG_BUF_INIT(SIZE_MAX);
+    sg_rule_explain(r->broken, r->culprit, &why);
+    sg_fail(&r->err, SG_E_INVALID, "%.*s", (int)why.n, why.p);
+    r->err_node = r->broken->place;
+    sg_buf_fini(&why);
     return NEXT;
 }
 
-static const struct step steps[] = {{"transform", step_transform}, {"output", step_write}, {0}};
+/* --- the line ------------------------------------------------------------------------------------------------------------------ */
+
+static void write_output(struct task *t, struct sg_buf *b) {
+    const struct sg_exec *x = t->record->exec;
+    if (!x->plan->has_map) {
+        sg_state_write(x, t->state, b);
+        return;
+    }
+    sg_buf_ch(b, '{');
+    for (size_t i = 0; i < x->plan->n_fields; i++) {
+        if (i) sg_buf_ch(b, ',');
+        sg_json_write_string(b, x->plan->fields[i].name);
+        sg_buf_ch(b, ':');
+        sg_json_write(b, output_value(t, i));
+    }
+    sg_buf_ch(b, '}');
+}
+
+static void invalid_line(struct task *t, struct sg_buf *b);
+
+static enum verdict step_write(struct task *t) {
+    struct sg_buf *b = &t->record->exec->text;
+    sg_buf_reset(b, 1 << 20);
+    if (t->record->broken) invalid_line(t, b);
+    else write_output(t, b);
+    return NEXT;
+}
+
+static const struct step steps[] = {{"transform", step_transform}, {"check", step_check}, {"output", step_write}, {0}};
 const struct node_kind sg_node_kind_output = {.name = "output", .steps = steps};
 
-/* --- failed records --------------------------------------------------------------------------------------------------------------- */
+/* --- failed and invalid records -------------------------------------------------------------------------------------------------- */
 
 static void member(struct sg_buf *b, const char *name) {
     if (b->p[b->n - 1] != '{') sg_buf_ch(b, ',');
@@ -79,8 +119,7 @@ static void text(struct sg_buf *b, const char *name, struct sg_str s) {
     sg_buf_fini(&clean);
 }
 
-/* {"id", "position", "line", "node", "error", "message", "status", "attempts", "record"}; what is not known is left out. */
-void sg_failed_line(const struct record *r, struct sg_buf *b) {
+static void begin_line(const struct record *r, struct sg_buf *b) {
     sg_buf_ch(b, '{');
     const struct sg_json *id = r->row.type == SG_JSON_OBJECT ? sg_json_get(&r->row, SG_STR("id")) : NULL;
     if (id) {
@@ -89,14 +128,55 @@ void sg_failed_line(const struct record *r, struct sg_buf *b) {
     }
     number(b, "position", r->position);
     if (r->line) number(b, "line", r->line);
-    if (r->err_node.n) text(b, "node", r->err_node);
-    text(b, "error", sg_str(sg_error_name(r->err.code)));
-    text(b, "message", sg_str(r->err.text));
-    if (r->err.status) number(b, "status", (uint64_t)r->err.status);
-    if (r->failed_attempts) number(b, "attempts", r->failed_attempts);
+}
+
+static void end_line(const struct record *r, struct sg_buf *b) {
     if (r->row.type == SG_JSON_OBJECT) {
         member(b, "record");
         sg_json_write(b, &r->row);
     }
     sg_buf_ch(b, '}');
+}
+
+/* {"id", "position", "line", "node", "error", "message", "status", "attempts", "record"}; what is not known is left out. */
+void sg_failed_line(const struct record *r, struct sg_buf *b) {
+    begin_line(r, b);
+    if (r->err_node.n) text(b, "node", r->err_node);
+    text(b, "error", sg_str(sg_error_name(r->err.code)));
+    text(b, "message", sg_str(r->err.text));
+    if (r->err.status) number(b, "status", (uint64_t)r->err.status);
+    if (r->failed_attempts) number(b, "attempts", r->failed_attempts);
+    end_line(r, b);
+}
+
+/* A value is a part of the record, which is never altered; the beginning of one is for people. */
+static void value(struct sg_buf *b, const struct sg_json *v) {
+    struct sg_buf start = SG_BUF_INIT(SIZE_MAX);
+    if (sg_rule_shown(v, MOST_VALUE, &start)) {
+        member(b, "value");
+        sg_json_write(b, v);
+    } else {
+        text(b, "value_starts", sg_buf_view(&start));
+    }
+    sg_buf_fini(&start);
+}
+
+/* {"id", "position", "line", "node", "error", "message", "field", "rule", "expected", "value", "output", "record"}: what was
+ * made of it stands there whole, so that nothing that was paid for is lost. */
+static void invalid_line(struct task *t, struct sg_buf *b) {
+    const struct record *r = t->record;
+    struct sg_buf expected = SG_BUF_INIT(SIZE_MAX);
+    sg_rule_expected(r->broken, &expected);
+    begin_line(r, b);
+    text(b, "node", SG_STR("schema_config"));
+    text(b, "error", sg_str(sg_error_name(r->err.code)));
+    text(b, "message", sg_str(r->err.text));
+    text(b, "field", r->broken->field);
+    text(b, "rule", sg_rule_name(r->broken->kind));
+    text(b, "expected", sg_buf_view(&expected));
+    if (r->culprit) value(b, r->culprit);
+    member(b, "output");
+    write_output(t, b);
+    end_line(r, b);
+    sg_buf_fini(&expected);
 }

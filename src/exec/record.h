@@ -11,6 +11,7 @@
 #define SG_EXEC_RECORD_H
 
 #include "exec/exec.h"
+#include "plan/schema.h"
 
 struct record;
 struct task;
@@ -103,6 +104,8 @@ struct record {
     struct sg_str err_node;
     uint32_t attempts;        /* of all its calls */
     uint32_t failed_attempts; /* of the call that failed */
+    const struct sg_plan_rule *broken; /* by the finished record, which is invalid then; else NULL */
+    const struct sg_json *culprit;     /* the value that breaks it, or NULL: there is none */
 };
 
 struct sg_exec {
@@ -113,6 +116,7 @@ struct sg_exec {
     int *column_slots; /* of the first row's members, in their order */
     size_t n_columns;
     bool *is_column; /* per slot */
+    int *check_slots; /* per check of the plan: the slot of a state key, or SG_NONE */
     bool has_layout;
     struct record *active, *free;
     struct sg_row *rows; /* pulled, not yet admitted: [row_at, n_rows) */
@@ -185,7 +189,7 @@ void sg_see_record_end(const struct record *r, enum sg_outcome outcome, struct s
 
 /* --- engine.c -------------------------------------------------------------------------------------------------------------------- */
 void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json);
-/* --- output.c: the line of a failed record */
+/* --- output.c: the line of a failed record; that of an invalid one is written beside its output */
 void sg_failed_line(const struct record *r, struct sg_buf *out);
 
 #endif

@@ -3,6 +3,7 @@
  * models, check that the graph can start and can end, hash every node. */
 #include "plan/inline.h"
 #include "plan/plan.h"
+#include "plan/schema.h"
 
 #include <stdlib.h>
 
@@ -369,6 +370,7 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     p->columns = b.columns, p->n_columns = b.n_columns;
     p->state_is_seen = p->n_hooks > 0 || !p->has_map;
     p->step_limit = STEP_LIMIT;
+    sg_schema_build(a, task, diags, p);
     if (diags->errors) return SG_E_SYNTAX;
     sg_plan_hash_nodes(p);
     return 0;

@@ -120,6 +120,8 @@ struct sg_plan_field {
     int transform; /* hook or SG_NONE */
 };
 
+struct sg_plan_check; /* schema.h */
+
 struct sg_plan {
     const struct sg_plan_key *keys;
     size_t n_keys;
@@ -137,8 +139,11 @@ struct sg_plan {
     bool has_map;
     const struct sg_plan_field *fields;
     size_t n_fields;
-    bool state_is_seen; /* hooks or a raw output see keys that no prompt names, `id` among them */
+    const struct sg_plan_check *checks; /* of finished records */
+    size_t n_checks;
+    bool state_is_seen; /* hooks, a raw output or a check see keys that no prompt names, `id` among them */
     char start_hash[65], output_hash[65]; /* of what START leads to, and of the output map */
+    char schema_hash[65]; /* of the checks; empty: there are none */
     int step_limit;     /* 100 */
 };
 

@@ -2,6 +2,7 @@
 /* The plan for people (an indented list in the order of nodes) and for machines (one JSON object), and each node's content
  * hash, which is the SHA-256 of its JSON: what a user changed in a node, changes its hash. */
 #include "plan/inline.h"
+#include "plan/schema.h"
 
 static const char *const kind_names[] = {
     [SG_NODE_LLM] = "llm",       [SG_NODE_MULTI_LLM] = "multi_llm", [SG_NODE_SAMPLER] = "weighted_sampler",
@@ -215,6 +216,10 @@ static void hash_rest(struct sg_plan *p, struct sg_buf *b) {
     sg_buf_ch(b, '{');
     if (p->has_map) json_fields(p, b);
     sg_sha256_hex(sg_buf_view(b), p->output_hash);
+    if (p->n_checks == 0) return;
+    sg_buf_reset(b, SIZE_MAX);
+    sg_schema_json(p, b);
+    sg_sha256_hex(sg_buf_view(b), p->schema_hash);
 }
 
 void sg_plan_hash_nodes(struct sg_plan *p) {
@@ -267,6 +272,7 @@ void sg_plan_json(const struct sg_plan *p, struct sg_buf *b) {
     }
     sg_buf_ch(b, ']');
     if (p->has_map) json_fields(p, b);
+    if (p->n_checks) key(b, "schema"), sg_schema_json(p, b);
     sg_buf_ch(b, '}');
 }
 
@@ -376,4 +382,5 @@ void sg_plan_print(const struct sg_plan *p, struct sg_buf *b) {
     if (!p->has_map) SG_BUF_LIT(b, "the whole state");
     for (size_t i = 0; i < p->n_fields; i++) sg_buf_printf(b, "%s%.*s", i ? ", " : "", SG_ARG(p->fields[i].name));
     sg_buf_ch(b, '\n');
+    sg_schema_print(p, b);
 }

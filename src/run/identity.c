@@ -78,12 +78,14 @@ int sg_run_same_columns(struct run *r, struct sg_err *err) {
 
 static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     const struct sg_plan *p = r->task.plan;
-    struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 2);
+    struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 3);
     for (size_t i = 0; i < p->n_nodes; i++)
         nodes[i] = (struct sg_run_node){p->nodes[i].name, sg_plan_kind_name(&p->nodes[i]), sg_str(p->nodes[i].hash)};
     nodes[p->n_nodes] = (struct sg_run_node){SG_STR("START"), SG_STR("start"), sg_str(p->start_hash)};
     nodes[p->n_nodes + 1] = (struct sg_run_node){SG_STR("output_config"), SG_STR("output"), sg_str(p->output_hash)};
     *n = p->n_nodes + 2;
+    const struct sg_run_node schema = {SG_STR("schema_config"), SG_STR("schema"), sg_str(p->schema_hash)};
+    if (p->n_checks) nodes[(*n)++] = schema;
     return nodes;
 }
 

@@ -111,8 +111,9 @@ void sg_panel_end(struct sg_panel_line *l) {
 
 void sg_panel_cause(const struct sg_panel_style *s, const struct sg_exec_cause *c, struct sg_buf *out) {
     struct sg_panel_line l = sg_panel_begin(s, out, INDENT);
-    sg_panel_item(&l, SG_PLAIN, "%s x %.*s%s%s: %s", sg_show_count(c->count).text, SG_ARG(c->node),
-                  c->node.n ? " " : "", sg_error_name(c->code), c->text);
+    struct sg_str node = c->code == SG_E_INVALID ? SG_STR_NONE : c->node; /* the text names the field */
+    sg_panel_item(&l, SG_PLAIN, "%s x %.*s%s%s: %s", sg_show_count(c->count).text, SG_ARG(node), node.n ? " " : "",
+                  sg_error_name(c->code), c->text);
     sg_panel_end(&l);
 }
 

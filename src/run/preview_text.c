@@ -256,7 +256,9 @@ static void end_record(struct sg_preview *v, const struct sg_exec_event *e) {
         return;
     }
     if (!e->node.n) sg_buf_printf(b, "record %llu\n", (unsigned long long)e->position);
+    bool invalid = e->outcome == SG_RECORD_INVALID;
     struct sg_str where = sg_str_printf(&v->arena, "  failed%s%.*s, ", e->node.n ? " at " : "", SG_ARG(e->node));
+    if (invalid) where = SG_STR("  ");
     show_error(v, b, where.p, e->err);
     sg_buf_ch(b, '\n');
 }

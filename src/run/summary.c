@@ -123,7 +123,9 @@ static void add_command(struct run *r, const char *verb, const char *option, con
 
 static void add_next(struct run *r, const struct sg_figures *f, struct sg_buf *b) {
     if (can_resume(r)) add_command(r, "resume", "", "goes on with it", b);
-    if (can_resume(r) || r->o->no_journal || f->outcomes[SG_RECORD_FAILED] == 0) return;
+    if (can_resume(r) || r->o->no_journal) return;
+    if (f->outcomes[SG_RECORD_INVALID]) add_command(r, "records", " --invalid", "shows what broke a rule", b);
+    if (f->outcomes[SG_RECORD_FAILED] == 0) return;
     add_command(r, "records", " --failed", "shows what failed", b);
     add_command(r, "retry", "", "runs it again", b);
 }

@@ -196,12 +196,35 @@ struct sg_output_spec {
     size_t n_fields;
 };
 
+/* --- checks of finished records ------------------------------------------------------------------------------------------ */
+
+enum sg_rule_kind { SG_RULE_PRESENT, SG_RULE_TYPE, SG_RULE_GREATER, SG_RULE_LESS, SG_RULE_EQUAL, SG_RULE_NOT_EMPTY };
+
+struct sg_rule_spec {
+    enum sg_rule_kind kind; /* neither PRESENT nor TYPE: those come of themselves */
+    struct sg_json value;   /* NOT_EMPTY: true */
+};
+
+struct sg_check_spec {
+    struct sg_name name, type; /* type: list[int]; empty after a report */
+    struct sg_str path;        /* schema_config.fields[0] */
+    struct sg_rule_spec *rules;
+    size_t n_rules;
+};
+
+struct sg_schema_spec {
+    bool against_state; /* else the mapped record where the field is in the map */
+    struct sg_check_spec *checks;
+    size_t n_checks;
+};
+
 struct sg_task_spec {
     struct sg_str name;   /* as given on the command line */
     struct sg_str folder; /* that holds graph_config.yaml */
     struct sg_data_spec data;
     struct sg_graph_spec graph;
     struct sg_output_spec output;
+    struct sg_schema_spec schema;
     struct sg_str origins; /* where settings with several possible places came from, one a line; no secrets */
 };
 

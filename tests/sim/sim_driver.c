@@ -57,6 +57,7 @@ struct scenario {
     bool combine, picky;                                     /* it has a program that combines, or refuses replies */
     double bad_rows, broken_rows;
     unsigned max_rounds;
+    bool rules; /* a part of the records breaks one */
     /* endpoints */
     unsigned endpoints, attempts;
     bool in_turn;
@@ -118,7 +119,12 @@ static void draw_task(struct scenario *c, struct sg_rng *r) {
     c->broken_rows = c->lines && chance(r, 0.3) ? 0.05 : 0;
 }
 
-/* From a stream of its own: what else a seed decides stays as it was. */
+/* From streams of their own: what else a seed decides stays as it was. */
+static void draw_rules(struct scenario *c) {
+    struct sg_rng r = {c->seed ^ 0x72756C6573};
+    c->rules = chance(&r, 0.3);
+}
+
 static void draw_form(struct scenario *c) {
     struct sg_rng r = {c->seed ^ 0x666F726D};
     double drawn = sg_rng_unit(&r);
@@ -293,6 +299,9 @@ static void write_task(const struct scenario *c, struct sg_buf *b) {
     if (c->loop) write_lambda(b, "settled", "{settled: true}", "settled");
     write_edges(c, b);
     write_output(c, b);
+    if (c->rules)
+        SG_BUF_LIT(b, "schema_config:\n  fields:\n    - {name: draft, type: str, is_not_empty: true}\n"
+                      "    - {name: kind, type: int, is_less_than: 2}\n");
 }
 
 static void write_models(const struct scenario *c, struct sg_buf *b) {
@@ -512,6 +521,7 @@ static void draw_scenario(struct scenario *c, uint64_t seed) {
     struct sg_rng r = {sg_hash64(SG_STR("scenario"), seed)};
     *c = (struct scenario){.seed = seed, .kind = draw_kind(&r)};
     draw_task(c, &r);
+    draw_rules(c);
     draw_form(c);
     draw_endpoints(c, &r);
     c->world = (struct sg_sim_options){
@@ -786,14 +796,16 @@ static bool see_array(struct sg_arena *a, struct seen *s, struct sg_str text, co
     return true;
 }
 
-/* Every position is once in one of the two files, in order. */
+/* Every position is once in one of the three files, in order. */
 static bool check_positions(struct sg_arena *a) {
-    struct sg_str output, failed;
+    struct sg_str output, failed, invalid;
     struct seen s = {.times = SG_NEW_N(a, unsigned, now.scenario.rows)};
     if (!sg_sim_get_file(now.sim, output_path(), &output)) return fail("there is no output");
     sg_sim_get_file(now.sim, "/out/output_failed.jsonl", &failed);
     if (!see_array(a, &s, output, output_path())) return false;
+    sg_sim_get_file(now.sim, "/out/output_invalid.jsonl", &invalid);
     if (!see_lines(a, &s, failed, "position", "output_failed.jsonl")) return false;
+    if (!see_lines(a, &s, invalid, "position", "output_invalid.jsonl")) return false;
     for (unsigned i = 0; i < now.scenario.rows; i++)
         if (!s.times[i]) return fail("record %u is in no file", i);
     return true;
@@ -895,8 +907,8 @@ static bool check_finished(struct outcome *o) {
     if (!o->resumed && ok + failed + others != c->rows)
         return fail("%lld ok, %lld failed, %lld others of %u", (long long)ok, (long long)failed, (long long)others,
                     c->rows);
-    if (!o->resumed && (o->death.status == 0) != (failed == 0))
-        return fail("status %d with %lld failed", o->death.status, (long long)failed);
+    if (!o->resumed && (o->death.status == 0) != (failed + others == 0))
+        return fail("status %d with %lld failed, %lld others", o->death.status, (long long)failed, (long long)others);
     if (figure(o, "peak_records_in_flight") > c->in_flight) return fail("more than -b records were under way");
     if (!check_positions(&o->arena) || !check_leftovers() || !check_folder()) return false;
     if (!now.expected.p) return true;

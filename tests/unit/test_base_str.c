@@ -40,6 +40,15 @@ static void test_starts_ends_and_find(void **state) {
     assert_int_equal(sg_str_find(SG_STR_NONE, 'a', 0), 0);
 }
 
+static void test_a_word_is_the_same_in_capitals_and_only_letters_have_them(void **state) {
+    (void)state;
+    assert_true(sg_str_is_word(SG_STR("tRuE"), "true"));
+    assert_true(sg_str_is_word(SG_STR("1"), "1"));
+    assert_false(sg_str_is_word(SG_STR("\x11"), "1")); /* differs in the bit that makes letters small */
+    assert_false(sg_str_is_word(SG_STR("true "), "true"));
+    assert_false(sg_str_is_word(SG_STR_NONE, "true"));
+}
+
 static void test_trim_takes_ascii_white_space_only(void **state) {
     (void)state;
     assert_str(sg_str_trim(SG_STR(" \t\r\n\v\f a b \n")), "a b");
@@ -255,6 +264,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order_is_by_bytes_and_then_by_length),
         cmocka_unit_test(test_starts_ends_and_find),
+        cmocka_unit_test(test_a_word_is_the_same_in_capitals_and_only_letters_have_them),
         cmocka_unit_test(test_trim_takes_ascii_white_space_only),
         cmocka_unit_test(test_trim_unicode_agrees_with_python_on_every_character),
         cmocka_unit_test(test_trim_unicode_reads_nothing_outside_broken_text),

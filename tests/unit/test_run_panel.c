@@ -70,6 +70,18 @@ static void test_eighty_columns(void **state) {
                         "  12 x ask timeout: model gpt: no answer in 30 s\n");
 }
 
+static void test_an_invalid_record_s_cause_begins_with_the_field(void **state) {
+    (void)state;
+    static const struct sg_exec_cause cause = {.node = {"schema_config.score.type", 24},
+                                               .code = SG_E_INVALID,
+                                               .count = 3,
+                                               .text = "field `score` must be of type int, but is \"x\""};
+    struct sg_figures f = some_figures();
+    f.causes = &cause;
+    f.n_causes = 1;
+    assert_non_null(strstr(draw(&f, 80, 24, true, false), "\n  3 x invalid: field `score` must be of type int, but is \"x\"\n"));
+}
+
 static void test_forty_columns_in_ascii(void **state) {
     (void)state;
     struct sg_figures f = some_figures();
@@ -227,6 +239,7 @@ int main(void) {
     frame = SG_BUF_INIT(0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_eighty_columns),
+        cmocka_unit_test(test_an_invalid_record_s_cause_begins_with_the_field),
         cmocka_unit_test(test_forty_columns_in_ascii),
         cmocka_unit_test(test_a_hundred_and_twenty_columns_have_each_kind_of_thing_on_one_line),
         cmocka_unit_test(test_what_is_not_known_is_said),
