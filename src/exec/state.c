@@ -55,6 +55,11 @@ const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *
     return boxed(a, sg_json_array(items, old->n + more));
 }
 
+static void note_writer(struct record *r, int slot, const struct task *t) {
+    r->written[slot] = r->steps + 1;
+    r->writers[slot] = (int)(t->node - r->exec->plan->nodes);
+}
+
 bool sg_state_merge(struct record *r, const struct task *t) {
     const struct sg_plan *p = r->exec->plan;
     for (size_t i = 0; i < t->n_updates; i++) {
@@ -68,6 +73,7 @@ bool sg_state_merge(struct record *r, const struct task *t) {
                 return false;
             }
             r->state[slot] = sg_state_append(&r->arena, r->state[slot], r->before[slot], v);
+            note_writer(r, slot, t);
             continue;
         }
         if (r->written[slot] == r->steps + 1) {
@@ -75,20 +81,24 @@ bool sg_state_merge(struct record *r, const struct task *t) {
                     SG_ARG(r->exec->slots[slot]));
             return false;
         }
-        r->written[slot] = r->steps + 1;
+        note_writer(r, slot, t);
         r->state[slot] = v;
     }
     return true;
 }
 
-/* A record that loops leaves old values behind: when they pile up, what lives moves to a fresh arena. */
+/* A record that loops leaves old values behind: when they pile up, what lives moves to a fresh arena. A value that has changed
+ * since it was journalled need not be known any more: it will be journalled whole. */
 void sg_state_compact(struct record *r) {
     if (r->arena.held < r->compact_at) return;
     struct sg_arena fresh;
     sg_arena_init(&fresh, 0);
     r->row = sg_json_copy(&fresh, &r->row);
-    for (size_t i = 0; i < r->exec->n_slots; i++)
+    for (size_t i = 0; i < r->exec->n_slots; i++) {
+        bool is_kept = r->kept[i] == r->state[i];
         if (r->state[i]) r->state[i] = boxed(&fresh, sg_json_copy(&fresh, r->state[i]));
+        r->kept[i] = is_kept ? r->state[i] : NULL;
+    }
     sg_arena_fini(&r->arena);
     r->arena = fresh;
     r->compact_at = 4 * fresh.held > 64 * 1024 ? 4 * fresh.held : 64 * 1024;
