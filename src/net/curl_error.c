@@ -35,7 +35,7 @@ int sg_curl_explain_refusal(const struct sg_curl_failure *f, long status, struct
 }
 
 static int not_found(const struct sg_curl_failure *f, struct sg_err *err) {
-    if (f->code == CURLE_COULDNT_RESOLVE_PROXY)
+    if (f->proxy && f->code == CURLE_COULDNT_RESOLVE_PROXY)
         return sg_fail(err, SG_E_RESOLVE, "the name of " PROXY " was not found: correct %.*s; " OR_WITHOUT, PROXY_ARGS(f),
                        SG_ARG(f->proxy->from), SG_ARG(f->url->host));
     return sg_fail(err, SG_E_RESOLVE, "the name %.*s was not found", SG_ARG(f->url->host));
@@ -75,7 +75,7 @@ static int lost(const struct sg_curl_failure *f, struct sg_err *err) {
 
 static int not_trusted(const struct sg_curl_failure *f, struct sg_err *err) {
     static const char ADVICE[] = "name the authority's certificate in `ssl_ca` or SSL_CERT_FILE";
-    if (f->proxy_untrusted)
+    if (f->proxy && f->proxy_untrusted)
         return sg_fail(err, SG_E_TLS, "the certificate of " PROXY " is not believed: %s: %s", PROXY_ARGS(f), f->why, ADVICE);
     return sg_fail(err, SG_E_TLS, "the certificate of " ADDRESS " is not believed: %s: %s", ADDRESS_ARGS(f), f->why, ADVICE);
 }

@@ -194,6 +194,7 @@ static void is_connected(struct transfer *t) {
 }
 
 /* The connection stands, with all that is between: the request goes out. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is libcurl's */
 static int on_connected(void *ud, char *ip, char *local_ip, int port, int local_port) {
     (void)ip, (void)local_ip, (void)port, (void)local_port;
     struct transfer *t = ud;
@@ -213,9 +214,9 @@ static CURLcode on_tls(CURL *easy, void *ctx, void *ud) {
 
 static void on_over(struct sg_later *d);
 
-static void set_up_tls(struct transfer *t) {
+static void set_up_tls(struct transfer *t, const struct sg_tls_trust *trust) {
     const struct sg_curl *lib = t->e->lib;
-    long checked = t->e->ep->secure->trust.unchecked ? 0 : 1;
+    long checked = trust->unchecked ? 0 : 1;
     lib->easy_setopt(t->easy, CURLOPT_SSL_CTX_FUNCTION, on_tls);
     lib->easy_setopt(t->easy, CURLOPT_SSL_CTX_DATA, t);
     /* No files of libcurl's own choice, which it would read here and now. */
@@ -264,7 +265,7 @@ static void set_up(struct transfer *t) {
     lib->easy_setopt(t->easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
     lib->easy_setopt(t->easy, CURLOPT_CLOSESOCKETDATA, e);
     if (e->route.prior_knowledge) set_up_http2(t);
-    set_up_tls(t);
+    if (e->ep->secure) set_up_tls(t, &e->ep->secure->trust);
 }
 
 /* --- transfers ---------------------------------------------------------------------------------------------------------------- */
@@ -524,7 +525,7 @@ static bool settle(struct transfer *t, struct outcome *out) {
     char *location = NULL;
     count_bytes(t);
     describe(t, &f);
-    if (t->result == CURLE_ABORTED_BY_CALLBACK && sg_tls_status(t->e->ep->secure->tls, &out->err) != 0) return true;
+    if (t->result == CURLE_ABORTED_BY_CALLBACK && t->e->ep->secure && sg_tls_status(t->e->ep->secure->tls, &out->err) != 0) return true;
     if (t->result != CURLE_OK) {
         sg_curl_explain(&f, &out->err);
         return true;
@@ -585,7 +586,7 @@ static void fail_all(struct sg_curl_endpoint *e, const struct sg_err *err) {
 static bool is_usable(struct sg_curl_endpoint *e) {
     const struct sg_curl_loader *l = e->ep->client->curl;
     struct sg_err err;
-    int trust = sg_tls_status(e->ep->secure->tls, &err);
+    int trust = e->ep->secure ? sg_tls_status(e->ep->secure->tls, &err) : 0;
     if (l->loading || trust == SG_E_BUSY) return false;
     if (l->err.code) fail_all(e, &l->err);
     else if (trust != 0 && sg_url_is_https(&e->url)) fail_all(e, &err);
@@ -607,8 +608,17 @@ static void on_more(struct sg_later *d) {
     sg_curl_serve(d->ud);
 }
 
+static const struct sg_proxy *proxy_of(const struct sg_url *url, const struct sg_http_route *route) {
+    return sg_proxy_for(&route->proxies, sg_url_is_https(url), url->host, url->port);
+}
+
 bool sg_curl_is_needed(const struct sg_url *url, const struct sg_http_route *route) {
-    return route->follow_redirects || sg_proxy_for(&route->proxies, sg_url_is_https(url), url->host, url->port);
+    return route->follow_redirects || proxy_of(url, route);
+}
+
+bool sg_curl_needs_trust(const struct sg_url *url, const struct sg_http_route *route) {
+    const struct sg_proxy *p = proxy_of(url, route);
+    return sg_url_is_https(url) || route->follow_redirects || (p && sg_str_starts(p->shown, SG_STR("https:")));
 }
 
 struct sg_curl_endpoint *sg_curl_open(struct sg_endpoint *ep, const struct sg_url *url, const struct sg_http_route *route) {
@@ -683,6 +693,6 @@ struct sg_exchange *sg_curl_any(const struct sg_curl_endpoint *e) {
 
 void sg_curl_name_proxy(const struct sg_curl_endpoint *e, const void *transfer, struct sg_err *err) {
     const struct transfer *t = transfer;
-    const struct sg_proxy *p = t ? t->proxy : sg_proxy_for(&e->route.proxies, sg_url_is_https(&e->url), e->url.host, e->url.port);
+    const struct sg_proxy *p = t ? t->proxy : proxy_of(&e->url, &e->route);
     if (p) sg_err_wrap(err, err->code, "through the proxy %.*s (%.*s)", SG_ARG(p->shown), SG_ARG(p->from));
 }

@@ -14,6 +14,8 @@
 
 /* Does an endpoint with this route need it? */
 bool sg_curl_is_needed(const struct sg_url *url, const struct sg_http_route *route);
+/* May TLS be spoken on it: to the endpoint, to where a redirect leads, or to the proxy? Else no certificates are read. */
+bool sg_curl_needs_trust(const struct sg_url *url, const struct sg_http_route *route);
 /* For an endpoint that is being made; url and the route's proxies are kept as they are told in net.h. */
 struct sg_curl_endpoint *sg_curl_open(struct sg_endpoint *ep, const struct sg_url *url, const struct sg_http_route *route);
 bool sg_curl_is_for(const struct sg_curl_endpoint *e, const struct sg_url *url, const struct sg_http_route *route);

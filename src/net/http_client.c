@@ -603,9 +603,10 @@ static bool is_same(const struct sg_endpoint *ep, const struct sg_url *url, cons
 
 struct sg_endpoint *sg_http_endpoint_routed(struct sg_http_client *c, const struct sg_url *url,
                                             const struct sg_tls_trust *trust, const struct sg_http_route *route) {
-    bool https = sg_url_is_https(url), curl = sg_curl_is_needed(url, route);
+    bool curl = sg_curl_is_needed(url, route);
     struct sg_secure *secure = NULL;
-    if (https || curl) { /* a proxy may be asked over TLS, and a redirect may lead there */
+    if (curl && !sg_pool_worker(c)) return NULL;
+    if (sg_curl_needs_trust(url, route)) {
         secure = sg_pool_secure(c, trust ? trust : &(struct sg_tls_trust){0});
         if (!secure) return NULL;
     }
