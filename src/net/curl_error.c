@@ -95,7 +95,8 @@ int sg_curl_explain(const struct sg_curl_failure *f, struct sg_err *err) {
     case CURLE_COULDNT_CONNECT:
         return not_connected(f, err);
     case CURLE_PROXY:
-        return socks(f, err);
+        if (f->proxy) return socks(f, err);
+        break;
     case CURLE_OPERATION_TIMEDOUT:
         return not_in_time(f, err);
     case CURLE_RECV_ERROR:
@@ -111,6 +112,7 @@ int sg_curl_explain(const struct sg_curl_failure *f, struct sg_err *err) {
     case CURLE_WRITE_ERROR:
         return sg_fail(err, SG_E_LIMIT, "the reply is larger than %llu bytes", (unsigned long long)f->reply_bytes);
     default:
-        return sg_fail(err, SG_E_PROTOCOL, "the exchange with " ADDRESS " failed: %s", ADDRESS_ARGS(f), f->why);
+        break;
     }
+    return sg_fail(err, SG_E_PROTOCOL, "the exchange with " ADDRESS " failed: %s", ADDRESS_ARGS(f), f->why);
 }

@@ -358,6 +358,15 @@ def test_http_2_is_spoken_without_tls_where_it_is_known(folder):
             assert {m for m, _, _ in proxy.asked} == {"CONNECT"}, proxy.asked[0]
 
 
+def test_http_2_is_agreed_on_through_a_tunnel(folder):
+    with Http2(lambda *_: Http2.ANSWER) as server, Proxy() as proxy:
+        server.context.load_cert_chain(FOLDER / "elsewhere.pem", FOLDER / "elsewhere.key")
+        task = Task(folder, line(), server.url.replace("localhost", "one.example"), rows(400), CA)
+        run = all_answered(task.run("-n", 0, "-b", 200, "--json", env=env(HTTPS_PROXY=proxy.url)), 400)
+        assert server.requests == 400 and run.summary()["retries"] == 0, (server.requests, run.summary())
+        assert {s[1] for s in server.seen} == {"h2"} and proxy.connections <= 40, proxy.connections
+
+
 def test_a_server_that_does_not_know_http_2_is_told_apart(folder):
     with Mock() as mock:
         run = Task(folder, line(), mock.url, rows(1), {"http2": "prior_knowledge", **ONCE}).run(env=env())
