@@ -8,6 +8,7 @@ import threading
 import time
 
 from lib import BIN, ENV, Mock, Server, Task, completion, line
+from panel import check_event
 from proxy_server import Proxy
 from tls import CA, FOLDER, NO_SYSTEM, Http2, Peer, tls_mock
 
@@ -107,6 +108,24 @@ def test_a_proxy_may_be_asked_over_tls_or_speak_socks(folder):
     with tls_mock("elsewhere") as mock, Proxy(tls=(FOLDER / "expired.pem", FOLDER / "expired.key")) as secure:
         task = Task(folder / "expired", line(), behind(mock.url), rows(1), {**CA, **ONCE})
         failed(task.run(env=env(HTTPS_PROXY=secure.url)), "tls", "certificate of the proxy " + secure.url, "expired")
+
+
+def test_the_way_through_a_proxy_is_an_event(folder):
+    with Mock() as mock, Proxy(user="me:canary-secret") as proxy:
+        given = proxy.url.replace("//", "//me:canary-secret@")
+        run = Task(folder, line(), behind(mock.url), rows(1)).run("--json", env=env(HTTP_PROXY=given)).expect(0)
+        [event] = [e for e in map(json.loads, run.out.splitlines()) if e["event"] == "proxy_used"]
+        check_event(event)
+        assert (event["model"], event["proxy"], event["from"]) == ("m", proxy.url, "HTTP_PROXY"), event
+        assert "canary-secret" not in run.out + run.err + (folder / "output.run/log.jsonl").read_text()
+
+
+def test_a_machine_without_libcurl_says_what_to_install(folder):
+    Task(folder, line(), "http://one.example:1/v1", rows(2)).write("lib/libcurl.so.4", "no library")
+    with Proxy() as proxy:
+        run = Task(folder, line(), "http://one.example:1/v1").run(env=env(HTTP_PROXY=proxy.url, LD_LIBRARY_PATH=str(folder / "lib")))
+        failed(run, "missing", "proxies and redirects need libcurl", "libcurl4")
+        assert len(run.failed()) == 2 and all(f["attempts"] == 1 for f in run.failed())
 
 
 # --- proxies that refuse --------------------------------------------------------------------------------------------------
