@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* curl_transport: libcurl's multi-socket interface on our loop.
- *
- * A multi handle looks through its connections for each transfer, and its HTTP/2 slows down with the number of streams: at
- * 1,000 transfers that is most of its time. So an endpoint has as many handles ("lanes") as it needs, each for LANE transfers
- * at a time; they share what is known of names and TLS sessions.
+/* curl_transport: from an exchange to a transfer of libcurl, and back.
  *
  * Proxies are chosen here (base/proxy.h) and not by libcurl, which knows neither .env nor HTTP_PROXY. Redirects are followed
  * here, too: libcurl would hold back Authorization from another origin, but neither api-key nor the model's own headers.
@@ -12,13 +8,12 @@
 #include "net/curl_transport.h"
 
 #include "net/curl_error.h"
-#include "net/curl_lib.h"
+#include "net/curl_lanes.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LANE 64        /* transfers of a multi handle */
 #define CONNECTING 32u /* transfers that have no connection yet, of an endpoint: handshakes are computed on the loop */
 #define KEPT 256u      /* finished transfers */
 #define HOPS 10        /* redirects of an exchange */
@@ -32,20 +27,12 @@ struct sg_curl_loader {
     struct sg_job job;
 };
 
-struct lane {
-    struct sg_curl_endpoint *e;
-    CURLM *multi;
-    struct sg_timer timer;
-    uint32_t running;
-    struct lane *next;
-};
-
 struct transfer {
     struct sg_curl_endpoint *e;
     struct transfer *prev, *next; /* in `active`; spare ones have `next` only */
     CURL *easy;
     struct sg_exchange *x;
-    struct lane *lane; /* NULL: not running */
+    struct sg_curl_lane *lane; /* NULL: not running */
     struct sg_later over;
     CURLcode result;
 
@@ -70,7 +57,7 @@ struct sg_curl_endpoint {
     struct sg_http_route route;
     const struct sg_curl *lib;    /* NULL: not opened yet */
     CURLSH *share;
-    struct lane *lanes;
+    struct sg_curl_lanes lanes;
     struct transfer *active, *spare;
     uint32_t n_spare, connecting;
     struct sg_later more; /* there is room again */
@@ -80,64 +67,7 @@ static struct sg_loop *loop_of(const struct sg_curl_endpoint *e) {
     return e->ep->client->loop;
 }
 
-/* --- sockets and timers for libcurl --------------------------------------------------------------------------------------- */
-
-/* Takes away what has ended. Its handle may be asked for its figures still. */
-static void collect(struct lane *lane) {
-    const struct sg_curl *lib = lane->e->lib;
-    CURLMsg *m;
-    for (int left; (m = lib->multi_info_read(lane->multi, &left)) != NULL;) {
-        if (m->msg != CURLMSG_DONE) continue;
-        CURL *easy = m->easy_handle;
-        CURLcode result = m->data.result;
-        struct transfer *t;
-        lib->easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&t);
-        lib->multi_remove_handle(lane->multi, easy);
-        lane->running--;
-        t->lane = NULL;
-        t->result = result;
-        sg_later(loop_of(t->e), &t->over);
-    }
-}
-
-static void act(struct lane *lane, curl_socket_t fd, int events) {
-    int running;
-    lane->e->lib->multi_socket_action(lane->multi, fd, events, &running);
-    collect(lane);
-}
-
-static void on_ready(void *ud, int fd, int events) {
-    int seen = (events & SG_WATCH_READ ? CURL_CSELECT_IN : 0) | (events & SG_WATCH_WRITE ? CURL_CSELECT_OUT : 0);
-    act(ud, fd, seen | (events & SG_WATCH_BROKEN ? CURL_CSELECT_ERR : 0));
-}
-
-static int on_interest(CURL *easy, curl_socket_t fd, int what, void *ud, void *kept) {
-    (void)easy;
-    struct lane *lane = ud;
-    struct sg_watch *w = kept;
-    if (what == CURL_POLL_REMOVE) {
-        sg_watch_close(w);
-        return 0;
-    }
-    if (!w) {
-        if (sg_watch_open(loop_of(lane->e), fd, on_ready, lane, &w) != 0) return -1;
-        lane->e->lib->multi_assign(lane->multi, fd, w);
-    }
-    sg_watch_set(w, (what & CURL_POLL_IN ? SG_WATCH_READ : 0) | (what & CURL_POLL_OUT ? SG_WATCH_WRITE : 0));
-    return 0;
-}
-
-static void on_timer(struct sg_timer *t) {
-    act(t->ud, CURL_SOCKET_TIMEOUT, 0);
-}
-
-static int on_alarm(CURLM *multi, long ms, void *ud) {
-    (void)multi;
-    struct lane *lane = ud;
-    if (ms < 0) sg_timer_stop(loop_of(lane->e), &lane->timer);
-    else sg_timer_start(loop_of(lane->e), &lane->timer, SG_MS(ms));
-    return 0;
-}
+/* --- sockets that are counted ------------------------------------------------------------------------------------------ */
 
 static curl_socket_t on_socket(void *ud, curlsocktype purpose, struct curl_sockaddr *to) {
     (void)purpose;
@@ -153,29 +83,6 @@ static int on_close(void *ud, curl_socket_t fd) {
     struct sg_curl_endpoint *e = ud;
     e->ep->client->figures.open--;
     return close(fd);
-}
-
-/* --- lanes ------------------------------------------------------------------------------------------------------------------ */
-
-static struct lane *new_lane(struct sg_curl_endpoint *e) {
-    const struct sg_curl *lib = e->lib;
-    struct lane *lane = sg_xcalloc(1, sizeof *lane);
-    *lane = (struct lane){.e = e, .multi = lib->multi_init(), .timer = {.on_fire = on_timer, .ud = lane}, .next = e->lanes};
-    SG_ASSERT(lane->multi);
-    lib->multi_setopt(lane->multi, CURLMOPT_SOCKETFUNCTION, on_interest);
-    lib->multi_setopt(lane->multi, CURLMOPT_SOCKETDATA, lane);
-    lib->multi_setopt(lane->multi, CURLMOPT_TIMERFUNCTION, on_alarm);
-    lib->multi_setopt(lane->multi, CURLMOPT_TIMERDATA, lane);
-    lib->multi_setopt(lane->multi, CURLMOPT_MAXCONNECTS, (long)LANE);
-    return e->lanes = lane;
-}
-
-/* The fullest that has room, so that few calls keep to few connections. */
-static struct lane *pick_lane(struct sg_curl_endpoint *e) {
-    struct lane *best = NULL;
-    for (struct lane *l = e->lanes; l; l = l->next)
-        if (l->running < LANE && (!best || l->running > best->running)) best = l;
-    return best ? best : new_lane(e);
 }
 
 /* --- events of a transfer --------------------------------------------------------------------------------------------------- */
@@ -407,9 +314,7 @@ static void go(struct transfer *t) {
     }
     set_proxy(t);
     t->began_ns = sg_loop_now_ns(loop_of(e));
-    t->lane = pick_lane(e);
-    t->lane->running++;
-    SG_ASSERT(lib->multi_add_handle(t->lane->multi, t->easy) == CURLM_OK);
+    t->lane = sg_curl_lanes_start(&e->lanes, t->easy);
 }
 
 /* --- redirects ----------------------------------------------------------------------------------------------------------------- */
@@ -525,7 +430,8 @@ static bool settle(struct transfer *t, struct outcome *out) {
     char *location = NULL;
     count_bytes(t);
     describe(t, &f);
-    if (t->result == CURLE_ABORTED_BY_CALLBACK && t->e->ep->secure && sg_tls_status(t->e->ep->secure->tls, &out->err) != 0) return true;
+    bool untrusting = t->result == CURLE_ABORTED_BY_CALLBACK && t->e->ep->secure;
+    if (untrusting && sg_tls_status(t->e->ep->secure->tls, &out->err) != 0) return true;
     if (t->result != CURLE_OK) {
         sg_curl_explain(&f, &out->err);
         return true;
@@ -539,6 +445,14 @@ static bool settle(struct transfer *t, struct outcome *out) {
     else
         read_reply(t, status, location, out);
     return true;
+}
+
+/* Its handle may be asked for its figures still. */
+static void on_ended(void *transfer, CURLcode result) {
+    struct transfer *t = transfer;
+    t->lane = NULL;
+    t->result = result;
+    sg_later(loop_of(t->e), &t->over);
 }
 
 /* As with other connections, the queue is served before the caller hears of it. */
@@ -593,13 +507,14 @@ static bool is_usable(struct sg_curl_endpoint *e) {
     return l->err.code == 0 && (trust == 0 || !sg_url_is_https(&e->url));
 }
 
-/* Locks are not needed: all that shares is on the loop's thread. */
+/* What is known of names and TLS sessions, by all lanes. Locks are not needed: all that shares is on the loop's thread. */
 static void open_share(struct sg_curl_endpoint *e) {
     e->lib = e->ep->client->curl->lib;
     e->share = e->lib->share_init();
     SG_ASSERT(e->share);
     e->lib->share_setopt(e->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
     e->lib->share_setopt(e->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    e->lanes = (struct sg_curl_lanes){.loop = loop_of(e), .lib = e->lib, .on_ended = on_ended};
 }
 
 /* --- the transport ---------------------------------------------------------------------------------------------------------------- */
@@ -649,12 +564,7 @@ void sg_curl_close(struct sg_curl_endpoint *e) {
         e->spare = t->next;
         free_transfer(t);
     }
-    for (struct lane *l; (l = e->lanes) != NULL;) {
-        e->lanes = l->next;
-        e->lib->multi_cleanup(l->multi);
-        sg_timer_stop(loop_of(e), &l->timer);
-        free(l);
-    }
+    sg_curl_lanes_close(&e->lanes);
     e->lib->share_cleanup(e->share);
 }
 
@@ -677,8 +587,7 @@ void sg_curl_cancel(void *transfer) {
     struct transfer *t = transfer;
     struct sg_curl_endpoint *e = t->e;
     if (t->lane) {
-        e->lib->multi_remove_handle(t->lane->multi, t->easy);
-        t->lane->running--;
+        sg_curl_lane_stop(t->lane, t->easy);
         t->lane = NULL;
     } else {
         sg_later_cancel(loop_of(e), &t->over);
