@@ -21,8 +21,8 @@ endif()
 add_library(yyjson OBJECT ${SYGRA_DEPS}/src/yyjson.c)
 target_compile_options(yyjson PRIVATE -g0 -fno-sanitize=undefined)
 
-# What is linked but not used is dropped by --as-needed. libllama and libduckdb are opened at run time: of the
-# former only the header is used here, of the latter nothing.
+# What is linked but not used is dropped by --as-needed. libcurl, libllama and libduckdb are opened at run time: of the
+# first two only headers are used here, of the last nothing.
 add_library(sygra_deps INTERFACE)
 target_include_directories(sygra_deps SYSTEM INTERFACE ${SYGRA_DEPS}/src ${SYGRA_DEPS}/include ${JQ_INCLUDE})
 target_link_libraries(sygra_deps INTERFACE PkgConfig::system ${JQ_LIBRARY} Threads::Threads ${CMAKE_DL_LIBS} m)

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "base/place.h"
+#include "base/proxy.h"
 #include "base/pytext.h"
 #include "base/redact.h"
 #include "base/screen.h"

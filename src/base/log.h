@@ -34,6 +34,7 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
     X(host_started, SG_DEBUG, "hook host started")                                                                    \
     X(host_died, SG_WARN, "hook host died")                                                                           \
     X(model_loaded, SG_INFO, "local model loaded")                                                                    \
+    X(proxy_used, SG_INFO, "a model is asked through a proxy")                                                         \
     X(limit_raised, SG_DEBUG, "limit of open files raised")                                                           \
     X(hook_print, SG_INFO, "hook says")                                                                               \
     X(column_unknown, SG_WARN, "a column that the first record lacks and no node names is not part of the state")

@@ -82,10 +82,20 @@ static int add_header(struct sg_buf *b, struct sg_str key, const struct sg_json 
     return 0;
 }
 
-static struct sg_site *site_of(struct sg_calls *c, struct sg_str alias, struct sg_str url) {
+static void tell_proxy(const struct sg_model_spec *s, size_t i) {
+    const struct sg_proxy *p = s->route.via ? s->route.via[i] : NULL;
+    if (p)
+        SG_LOG(proxy_used, SG_F_STR("model", s->alias), SG_F_STR("url", s->urls[i]), SG_F_STR("proxy", p->shown),
+               SG_F_STR("from", p->from));
+}
+
+/* Nodes with the same model and address share one, and are told of its proxy once. */
+static struct sg_site *site_of(struct sg_calls *c, const struct sg_model_spec *s, size_t i) {
+    struct sg_str alias = s->alias, url = s->urls[i];
     for (struct sg_site *a = c->sites; a; a = (struct sg_site *)a->figures.next)
         if (sg_str_eq(a->figures.model, alias) && sg_str_eq(a->figures.url, url)) return a;
     struct sg_site *a = SG_NEW(&c->arena, struct sg_site);
+    tell_proxy(s, i);
     a->figures.model = alias;
     a->figures.url = url;
     if (c->last_site) c->last_site->figures.next = &a->figures;
@@ -96,7 +106,7 @@ static struct sg_site *site_of(struct sg_calls *c, struct sg_str alias, struct s
 static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, struct sg_err *err) {
     const struct sg_model_spec *s = m->spec;
     struct target *t = &m->targets[i];
-    m->sites.at[i] = site_of(c, s->alias, s->urls[i]);
+    m->sites.at[i] = site_of(c, s, i);
     int rc = sg_url_parse(&c->arena, m->provider->url(&c->arena, s, i), &t->url, err);
     if (rc != 0) return sg_err_wrap(err, rc, "model %.*s", SG_ARG(s->alias));
     if (!sg_http_header_safe(s->tokens[i]))
@@ -112,7 +122,10 @@ static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, s
                                  .cert = s->tls.cert,
                                  .system_file = s->tls.system_file,
                                  .system_dir = s->tls.system_dir};
-    t->endpoint = sg_http_endpoint(c->http, &t->url, &trust);
+    struct sg_http_route route = {.proxies = s->route.proxies,
+                                  .follow_redirects = s->route.follow_redirects,
+                                  .prior_knowledge = s->route.prior_knowledge};
+    t->endpoint = sg_http_endpoint_routed(c->http, &t->url, &trust, &route);
     if (!t->endpoint && rc == 0) rc = sg_fail(err, SG_E_LIMIT, "no thread can be started: see ulimit -u");
     return rc;
 }
@@ -319,14 +332,30 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
     return 0;
 }
 
+/* Not followed: the caller has not asked for it, or nothing says where to. */
+static void on_redirect(struct sg_call *c, const struct sg_http_reply *reply) {
+    struct sg_err err;
+    const char *where = reply->location.n ? ", elsewhere: " : " and does not say where to go";
+    sg_fail(&err, SG_E_STATUS,
+            "model %.*s answered %d%s%.*s; if that is the right address, write it as `url`, or let redirects be followed with "
+            "`follow_redirects: true`", SG_ARG(c->model->spec->alias), reply->status, where, SG_ARG(reply->location));
+    err.status = reply->status;
+    fail_or_retry(c, SG_E_STATUS, -1, &err);
+}
+
 static void on_refused(struct sg_call *c, const struct sg_http_reply *reply) {
     struct sg_err err;
     bool quota;
+    if (reply->status >= 300 && reply->status < 400) {
+        on_redirect(c, reply);
+        return;
+    }
     struct sg_str text = sg_refusal_text(&c->model->calls->scratch, reply->body, &quota);
     int s = reply->status;
     bool again = (s == 408 || s == 429 || s >= 500) && !quota;
     int code = sg_fail(&err, again ? SG_E_BUSY : SG_E_STATUS, "model %.*s answered %d: %.*s",
                        SG_ARG(c->model->spec->alias), s, SG_ARG(text));
+    if (reply->via.n) sg_err_wrap(&err, code, "through the proxy %.*s", SG_ARG(reply->via));
     err.status = s;
     fail_or_retry(c, code, reply->retry_after_ms, &err);
 }

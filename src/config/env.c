@@ -80,9 +80,11 @@ void sg_env_load(struct sg_env *e, struct sg_arena *a, struct sg_diags *d) {
     for (char **p = environ; p && *p; p++) {
         struct sg_str s = sg_str(*p);
         size_t equals = sg_str_find(s, '=', 0);
-        bool asked_for = sg_str_starts(s, SG_STR("SYGRA_")) || sg_str_starts(s, SG_STR("SSL_CERT_"));
+        struct sg_str name = {s.p, equals};
+        bool asked_for = sg_str_starts(name, SG_STR("SYGRA_")) || sg_str_starts(name, SG_STR("SSL_CERT_")) ||
+                         sg_str_ends(name, SG_STR("_PROXY")) || sg_str_ends(name, SG_STR("_proxy"));
         if (equals < s.n && asked_for)
-            set(e, a, (struct sg_str){s.p, equals}, (struct sg_str){s.p + equals + 1, s.n - equals - 1}, false);
+            set(e, a, name, (struct sg_str){s.p + equals + 1, s.n - equals - 1}, false);
     }
     read_file(e, a, d);
 }

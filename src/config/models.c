@@ -618,6 +618,7 @@ static void fill(struct model *m) {
     set_urls(m);
     set_tokens(m);
     bind_tokens(m);
+    sg_models_set_route(m->c, m->merged, m->spec, m->path);
     sg_models_set_tls(m->c, m->merged, m->spec, m->path);
 }
 

@@ -14,7 +14,9 @@
 struct sg_model_spec *sg_models_resolve(struct sg_cfg *c, const struct sg_yaml *node_model, struct sg_mark mark,
                                         struct sg_str path);
 
-/* Fills s->tls from the merged entry and the environment; the addresses are there already. */
+/* Fills s->route; the addresses are there already. */
+void sg_models_set_route(struct sg_cfg *c, const struct sg_yaml *merged, struct sg_model_spec *s, struct sg_str path);
+/* Fills s->tls from the merged entry and the environment; addresses and route are there already. */
 void sg_models_set_tls(struct sg_cfg *c, const struct sg_yaml *merged, struct sg_model_spec *s, struct sg_str path);
 
 /* Entries for the aliases that the reference ships, as YAML, and the embedded demo model. */

@@ -6,10 +6,13 @@
 #include "config/locate.h"
 #include "config/models.h"
 
-static bool asks_https(const struct sg_model_spec *s) {
-    for (size_t i = 0; i < s->n_urls; i++)
-        if (sg_str_starts(s->urls[i], SG_STR("https://"))) return true;
-    return false;
+/* Redirects may lead to https, and a proxy may be asked over it. */
+static bool needs_trust(const struct sg_model_spec *s) {
+    for (size_t i = 0; i < s->n_urls; i++) {
+        const struct sg_proxy *p = s->route.via[i];
+        if (sg_str_starts(s->urls[i], SG_STR("https://")) || (p && sg_str_starts(p->shown, SG_STR("https://")))) return true;
+    }
+    return s->route.follow_redirects;
 }
 
 static struct sg_mark mark_of(const struct sg_yaml *value, const struct sg_model_spec *s) {
@@ -48,7 +51,7 @@ static bool is_unchecked(struct sg_cfg *c, const struct sg_yaml *merged, const s
 
 void sg_models_set_tls(struct sg_cfg *c, const struct sg_yaml *merged, struct sg_model_spec *s, struct sg_str path) {
     struct sg_tls_spec *t = &s->tls;
-    if (!asks_https(s)) return;
+    if (!needs_trust(s)) return;
     t->unchecked = is_unchecked(c, merged, s, path);
     t->ca = file_of(c, merged, "ssl_ca", true, s, path);
     t->cert = file_of(c, merged, "ssl_cert", false, s, path);

@@ -208,7 +208,7 @@ int sg_http1_chunks_take(struct sg_http1_chunks *c, struct sg_str in, size_t *us
 
 /* --- the head ---------------------------------------------------------------------------------------------------------- */
 
-enum { CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS };
+enum { CONTENT_TYPE, RETRY_AFTER, RETRY_AFTER_MS, LOCATION };
 
 /* What the field lines said, before they are weighed against each other. */
 struct head {
@@ -253,6 +253,9 @@ static void keep(struct head *d, int which, struct sg_str value) {
 
 static int read_field(struct head *d, struct sg_str name, struct sg_str value) {
     switch (name.n) { /* most fields end here, without a comparison */
+    case 8:
+        if (sg_http1_name_is(name, SG_STR("location"))) keep(d, LOCATION, value);
+        return 0;
     case 10:
         if (!sg_http1_name_is(name, SG_STR("connection"))) return 0;
         d->close |= sg_http1_has_token(value, SG_STR("close"));
@@ -329,6 +332,7 @@ static int complete(struct sg_http1 *h, const char *head, struct sg_str body) {
     h->content_type = field(h, head, CONTENT_TYPE);
     h->retry_after = field(h, head, RETRY_AFTER);
     h->retry_after_ms = field(h, head, RETRY_AFTER_MS);
+    h->location = field(h, head, LOCATION);
     h->body = body;
     h->keep_alive = h->persistent && h->framing != SG_HTTP1_UNTIL_CLOSE;
     return 1;

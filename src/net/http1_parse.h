@@ -55,7 +55,7 @@ struct sg_http1 {
     /* results, when complete */
     int status;
     bool keep_alive; /* the connection may carry another exchange */
-    struct sg_str body, content_type, retry_after, retry_after_ms; /* fields: as sent, empty when absent */
+    struct sg_str body, content_type, retry_after, retry_after_ms, location; /* fields: as sent, empty when absent */
     /* state */
     struct sg_buf store; /* [head][body so far] */
     size_t seen, head_n; /* searched for the end of the head; its length once it was read */
@@ -64,7 +64,7 @@ struct sg_http1 {
     struct sg_http1_chunks chunks;
     struct sg_http1_span {
         uint32_t at, n; /* in the head; the store may move */
-    } fields[3];
+    } fields[4];
     uint8_t framing;
     bool persistent;
 };

@@ -38,6 +38,7 @@ struct stream {
     bool whole; /* the reply's end has come */
     bool over_limit, is_ended;
     char content_type[FIELD_KEPT], retry_after[FIELD_KEPT], retry_after_ms[FIELD_KEPT];
+    char *location; /* of a redirect */
 };
 
 struct list {
@@ -47,6 +48,7 @@ struct list {
 struct sg_http2 {
     struct sg_loop *loop;
     struct sg_http_limits limits;
+    struct sg_str scheme;
     struct sg_stream *s;
     const struct sg_http2_events *ev;
     void *ud;
@@ -99,6 +101,7 @@ static void end_stream(struct stream *s, uint32_t error) {
 static void free_stream(struct stream *s) {
     sg_buf_fini(&s->in);
     free(s->body);
+    free(s->location);
     free(s);
 }
 
@@ -180,13 +183,13 @@ static bool is_of_connection(struct sg_str name) {
 }
 
 /* "POST /path HTTP/1.1\r\n" and fields; pseudo fields go first (RFC 9113 8.3). Returns how many, or an error. */
-static int take_head_apart(struct sg_str head, nghttp2_nv out[FIELDS_MAX]) {
+static int take_head_apart(struct sg_str head, struct sg_str scheme, nghttp2_nv out[FIELDS_MAX]) {
     size_t method = sg_str_find(head, ' ', 0), path = sg_str_find(head, ' ', method + 1), line = sg_str_find(head, '\n', path);
     struct sg_str rest = {head.p + line + 1, head.n - line - 1}, name, value;
     const char *why;
     int n = 4;
     out[0] = field_of(SG_STR(":method"), (struct sg_str){head.p, method});
-    out[1] = field_of(SG_STR(":scheme"), SG_STR("https"));
+    out[1] = field_of(SG_STR(":scheme"), scheme);
     out[2] = field_of(SG_STR(":path"), (struct sg_str){head.p + method + 1, path - method - 1});
     while (sg_http1_field(&rest, &name, &value, &why) == 1) {
         lower_in_place(name);
@@ -206,7 +209,7 @@ int sg_http2_start(struct sg_http2 *h, struct sg_exchange *x, struct sg_str requ
     size_t seen = 0;
     ssize_t head = sg_http1_head_length(request, &seen);
     SG_ASSERT(head > 0);
-    int n = take_head_apart((struct sg_str){request.p, (size_t)head}, fields);
+    int n = take_head_apart((struct sg_str){request.p, (size_t)head}, h->scheme, fields);
     if (n < 0) return n;
     struct stream *s = sg_xcalloc(1, sizeof *s);
     s->h = h;
@@ -268,6 +271,13 @@ static void keep_field(char out[FIELD_KEPT], struct sg_str value) {
     out[value.n] = '\0';
 }
 
+static void keep_location(struct stream *s, struct sg_str value) {
+    free(s->location);
+    s->location = sg_xmalloc(value.n + 1);
+    memcpy(s->location, value.p, value.n);
+    s->location[value.n] = '\0';
+}
+
 /* The fields of an interim reply (1xx) give way to the next one's. */
 static void begin_head(struct stream *s, struct sg_str status) {
     uint64_t number = 0;
@@ -292,6 +302,7 @@ static int on_header(nghttp2_session *session, const nghttp2_frame *frame, const
     if (sg_str_eq(n, SG_STR("content-type"))) keep_field(s->content_type, v);
     if (sg_str_eq(n, SG_STR("retry-after"))) keep_field(s->retry_after, v);
     if (sg_str_eq(n, SG_STR("retry-after-ms"))) keep_field(s->retry_after_ms, v);
+    if (sg_str_eq(n, SG_STR("location"))) keep_location(s, v);
     return 0;
 }
 
@@ -358,6 +369,7 @@ static void tell_reply(struct sg_http2 *h, struct stream *s) {
         .status = s->status,
         .body = sg_buf_view(&s->in),
         .content_type = sg_str(s->content_type),
+        .location = sg_str(s->location),
         .retry_after_ms = waits ? sg_http1_retry_after(after, after_ms, sg_os->wall_ns() / 1000000000) : -1,
         .first_byte_ns = s->first_byte_ns};
     h->ev->on_reply(h->ud, s->x, &reply);
@@ -462,10 +474,10 @@ static nghttp2_session *new_session(struct sg_http2 *h) {
     return session;
 }
 
-struct sg_http2 *sg_http2_open(struct sg_loop *l, const struct sg_http_limits *limits, uint32_t streams, struct sg_stream *s,
-                               const struct sg_http2_events *ev, void *ud) {
+struct sg_http2 *sg_http2_open(struct sg_loop *l, const struct sg_http_limits *limits, uint32_t streams, const char *scheme,
+                               struct sg_stream *s, const struct sg_http2_events *ev, void *ud) {
     struct sg_http2 *h = sg_xcalloc(1, sizeof *h);
-    *h = (struct sg_http2){.loop = l, .limits = *limits, .s = s, .ev = ev, .ud = ud};
+    *h = (struct sg_http2){.loop = l, .limits = *limits, .scheme = sg_str(scheme), .s = s, .ev = ev, .ud = ud};
     h->streams_at_first = streams ? streams : STREAMS_AT_FIRST;
     h->flush = (struct sg_later){.run = on_flush, .ud = h};
     h->session = new_session(h);

@@ -30,9 +30,9 @@ struct sg_http2_events {
     void (*on_room)(void *ud);
 };
 
-/* streams: how many an earlier connection to the server might have, 0 for the first one. */
-struct sg_http2 *sg_http2_open(struct sg_loop *l, const struct sg_http_limits *limits, uint32_t streams, struct sg_stream *s,
-                               const struct sg_http2_events *ev, void *ud);
+/* streams: how many an earlier connection to the server might have, 0 for the first one. scheme: a literal. */
+struct sg_http2 *sg_http2_open(struct sg_loop *l, const struct sg_http_limits *limits, uint32_t streams, const char *scheme,
+                               struct sg_stream *s, const struct sg_http2_events *ev, void *ud);
 /* Exchanges that are left are forgotten. */
 void sg_http2_close(struct sg_http2 *h);
 

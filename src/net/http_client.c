@@ -15,14 +15,14 @@
  * the server says it did nothing for, by REFUSED_STREAM or GOAWAY, is asked again in the same way.
  *
  * Errors always arrive as deferred calls, because they happen inside start, too, and in loops over the queues. */
-#include "net/http_pool.h"
+#include "net/curl_transport.h"
 
 #include <stdlib.h>
 
 #define SEND_KEEP (256 * 1024)
 #define SEND_MAX ((size_t)256 << 20)
 
-enum { X_NONE, X_FRESH, X_WAITING, X_SENT, X_STREAM, X_FAILING, X_RETRIED = 0x80 };
+enum { X_NONE, X_FRESH, X_WAITING, X_SENT, X_STREAM, X_TRANSFER, X_FAILING, X_RETRIED = 0x80 };
 
 static int state_of(const struct sg_exchange *x) {
     return x->state_ & ~X_RETRIED;
@@ -121,10 +121,13 @@ static struct sg_exchange *detach(struct sg_conn *k) {
     return x;
 }
 
-static void count_start(struct sg_conn *k) {
-    struct sg_http_figures *f = &k->ep->client->figures;
-    f->connections_reused += k->reused;
+static void count_flight(struct sg_http_figures *f) {
     if (++f->in_flight > f->peak_in_flight) f->peak_in_flight = f->in_flight;
+}
+
+static void count_start(struct sg_conn *k) {
+    k->ep->client->figures.connections_reused += k->reused;
+    count_flight(&k->ep->client->figures);
 }
 
 static void attach(struct sg_conn *k, struct sg_exchange *x) {
@@ -215,18 +218,22 @@ static bool start_stream(struct sg_conn *k, struct sg_exchange *x, struct sg_str
     return true;
 }
 
-/* False: the exchange could not be written, the connection is free still. */
-static bool send_request(struct sg_conn *k, struct sg_exchange *x) {
-    struct sg_http_client *c = k->ep->client;
+/* Into the client's buffer. False: it could not be written and fails. */
+static bool write_request(struct sg_http_client *c, struct sg_exchange *x) {
     sg_buf_reset(&c->send, SEND_KEEP);
     int rc = x->write(x, &c->send);
     if (rc == 0 && c->send.failed) rc = SG_E_LIMIT;
-    if (rc) {
-        struct sg_err err;
-        sg_fail(&err, rc, "the request cannot be written: %s", sg_error_text(rc));
-        fail(x, &err);
-        return false;
-    }
+    if (rc == 0) return true;
+    struct sg_err err;
+    sg_fail(&err, rc, "the request cannot be written: %s", sg_error_text(rc));
+    fail(x, &err);
+    return false;
+}
+
+/* False: the exchange could not be written, the connection is free still. */
+static bool send_request(struct sg_conn *k, struct sg_exchange *x) {
+    struct sg_http_client *c = k->ep->client;
+    if (!write_request(c, x)) return false;
     if (k->h2) return start_stream(k, x, sg_buf_view(&c->send));
     attach(k, x);
     put_on_wire(k, sg_buf_view(&c->send));
@@ -283,6 +290,7 @@ static void finish(struct sg_conn *k, const struct sg_http1 *h, bool clean) {
     struct sg_http_reply reply = {.status = h->status,
                                   .body = h->body,
                                   .content_type = h->content_type,
+                                  .location = h->location,
                                   .retry_after_ms = wait_wished(h),
                                   .first_byte_ns = k->since_ns};
     bool keep = h->keep_alive && clean && !k->unsent && !k->broken;
@@ -301,12 +309,20 @@ static void finish(struct sg_conn *k, const struct sg_http1 *h, bool clean) {
     free(partial);
 }
 
+/* HTTP/2 is believed to be spoken; a server of HTTP/1.1 answers its greeting with an error or hangs up. */
+static void doubt_knowledge(const struct sg_conn *k, struct sg_err *err) {
+    const struct sg_endpoint *ep = k->ep;
+    if (ep->peer || k->reused) return;
+    sg_err_wrap(err, err->code, "does %.*s:%u speak HTTP/2? If not, take `http2: prior_knowledge` away", SG_ARG(ep->host), ep->port);
+}
+
 static void on_ended(struct sg_conn *k, bool broken) {
     const struct sg_err *words = sg_stream_error(k->stream);
     struct sg_err err;
     if (k->h2) {
         if (words) err = *words;
         else sg_fail(&err, SG_E_RESET, "the connection %s before the reply", broken ? "was reset" : "ended");
+        doubt_knowledge(k, &err);
         lose(k, &err);
     } else if (!k->x) {
         lose_with(k, SG_E_RESET, "");
@@ -337,8 +353,12 @@ static void take_frames(struct sg_conn *k, const char *p, size_t n) {
     struct sg_err err;
     int rc = sg_http2_take(k->h2, p, n, &err);
     if (rc == 0) k->ep->streams = sg_http2_streams(k->h2);
-    if (rc == 0 && sg_http2_is_over(k->h2)) lose_with(k, SG_E_RESET, "");
-    else if (rc != 0 && rc != SG_E_CANCELED) lose(k, &err);
+    if (rc == 0 && sg_http2_is_over(k->h2)) {
+        lose_with(k, SG_E_RESET, "");
+    } else if (rc != 0 && rc != SG_E_CANCELED) {
+        doubt_knowledge(k, &err);
+        lose(k, &err);
+    }
 }
 
 static void on_stream_reply(void *ud, struct sg_exchange *x, const struct sg_http_reply *reply) {
@@ -414,6 +434,37 @@ static void on_data(void *ud, const char *p, size_t n, int status) {
 
 const struct sg_stream_events sg_conn_events = {.on_open = sg_conn_on_open, .on_data = on_data, .on_room = on_room};
 
+/* --- those of libcurl ---------------------------------------------------------------------------------------------------- */
+
+struct sg_exchange *sg_exchange_next(struct sg_endpoint *ep, void *transfer) {
+    for (struct sg_exchange *x; (x = ep->waiting.head) != NULL;) {
+        dequeue(x);
+        if (!write_request(ep->client, x)) continue;
+        x->conn_ = transfer;
+        set_state(x, X_TRANSFER);
+        count_flight(&ep->client->figures);
+        return x;
+    }
+    return NULL;
+}
+
+static void leave_transfer(struct sg_exchange *x) {
+    x->conn_ = NULL;
+    x->state_ = X_NONE;
+    x->endpoint->client->figures.in_flight--;
+    sg_timer_stop(x->endpoint->client->loop, &x->timer_);
+}
+
+void sg_exchange_finish(struct sg_exchange *x, const struct sg_http_reply *reply) {
+    leave_transfer(x);
+    x->on_done(x, 0, reply, NULL);
+}
+
+void sg_exchange_lose(struct sg_exchange *x, const struct sg_err *err) {
+    leave_transfer(x);
+    x->on_done(x, err->code, NULL, err);
+}
+
 /* --- exchanges --------------------------------------------------------------------------------------------------------- */
 
 /* Out of wherever it is. */
@@ -434,6 +485,10 @@ static void withdraw(struct sg_exchange *x) {
     case X_STREAM:
         leave_stream(x);
         break;
+    case X_TRANSFER:
+        sg_curl_cancel(x->conn_);
+        leave_transfer(x);
+        break;
     case X_FAILING:
         sg_later_cancel(ep->client->loop, &x->later_);
         take_failure(x);
@@ -448,13 +503,15 @@ static void withdraw(struct sg_exchange *x) {
 static void on_timeout(struct sg_timer *t) {
     struct sg_exchange *x = t->ud;
     struct sg_err err;
-    bool sent = state_of(x) == X_SENT || state_of(x) == X_STREAM;
+    bool sent = state_of(x) == X_SENT || state_of(x) == X_STREAM ||
+                (state_of(x) == X_TRANSFER && x->sent_ns);
     int shortage = x->endpoint->shortage;
     if (!sent && shortage)
         sg_fail_sys(&err, SG_E_TIMEOUT, shortage, "no connection was free within %u ms, and no other could be opened",
                     x->timeout_ms);
     else
         sg_fail(&err, SG_E_TIMEOUT, sent ? "no answer within %u ms" : "no connection within %u ms", x->timeout_ms);
+    if (x->endpoint->curl) sg_curl_name_proxy(x->endpoint->curl, x->conn_, &err);
     if (state_of(x) == X_STREAM) sg_http2_doubt(x);
     withdraw(x);
     finish_failed(x, &err);
@@ -505,7 +562,10 @@ static void forget_all(struct sg_exchanges *q) {
 
 static void on_freed(struct sg_later *d) {
     struct sg_http_client *c = d->ud;
-    for (struct sg_endpoint *ep = c->endpoints; ep; ep = ep->next) sg_tls_peer_close(ep->peer);
+    for (struct sg_endpoint *ep = c->endpoints; ep; ep = ep->next) {
+        sg_tls_peer_close(ep->peer);
+        if (ep->curl) sg_curl_close(ep->curl);
+    }
     for (struct sg_secure *s = c->secure; s; s = s->next) sg_tls_close(s->tls);
     sg_arena_fini(&c->arena);
     sg_buf_fini(&c->send);
@@ -520,6 +580,7 @@ void sg_http_close(struct sg_http_client *c) {
         sg_resolve_cancel(&ep->resolve);
         forget_all(&ep->fresh);
         forget_all(&ep->waiting);
+        for (struct sg_exchange *x; ep->curl && (x = sg_curl_any(ep->curl)) != NULL;) withdraw(x);
         while (ep->all) {
             for (struct sg_exchange *s; ep->all->h2 && (s = sg_http2_any(ep->all->h2)) != NULL;) withdraw(s);
             struct sg_exchange *x = detach(ep->all);
@@ -533,23 +594,39 @@ void sg_http_close(struct sg_http_client *c) {
     sg_later(c->loop, &c->freed);
 }
 
-struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url, const struct sg_tls_trust *trust) {
+static bool is_same(const struct sg_endpoint *ep, const struct sg_url *url, const struct sg_secure *secure,
+                    const struct sg_http_route *route) {
+    bool same = ep->port == url->port && ep->secure == secure && sg_str_eq(ep->host, url->host) &&
+                ep->prior_knowledge == route->prior_knowledge && !ep->curl == !sg_curl_is_needed(url, route);
+    return same && (!ep->curl || sg_curl_is_for(ep->curl, url, route));
+}
+
+struct sg_endpoint *sg_http_endpoint_routed(struct sg_http_client *c, const struct sg_url *url,
+                                            const struct sg_tls_trust *trust, const struct sg_http_route *route) {
+    bool curl = sg_curl_is_needed(url, route);
     struct sg_secure *secure = NULL;
-    if (sg_url_is_https(url)) {
+    if (curl && !sg_pool_worker(c)) return NULL;
+    if (sg_curl_needs_trust(url, route)) {
         secure = sg_pool_secure(c, trust ? trust : &(struct sg_tls_trust){0});
         if (!secure) return NULL;
     }
     for (struct sg_endpoint *ep = c->endpoints; ep; ep = ep->next)
-        if (ep->port == url->port && ep->secure == secure && sg_str_eq(ep->host, url->host)) return ep;
+        if (is_same(ep, url, secure, route)) return ep;
     struct sg_endpoint *ep = SG_NEW(&c->arena, struct sg_endpoint);
     ep->client = c;
     ep->host = sg_str_dup(&c->arena, url->host);
     ep->port = url->port;
     ep->secure = secure;
-    if (secure) ep->peer = sg_tls_peer_open(secure->tls, ep->host, ep->port);
+    ep->prior_knowledge = route->prior_knowledge;
+    if (curl) ep->curl = sg_curl_open(ep, url, route);
+    else if (secure) ep->peer = sg_tls_peer_open(secure->tls, ep->host, ep->port);
     ep->next = c->endpoints;
     c->endpoints = ep;
     return ep;
+}
+
+struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url, const struct sg_tls_trust *trust) {
+    return sg_http_endpoint_routed(c, url, trust, &(struct sg_http_route){0});
 }
 
 void sg_http_figures(const struct sg_http_client *c, struct sg_http_figures *out) {

@@ -10,7 +10,7 @@
  *
  * A handshake of TLS belongs to connecting: it has a place in the window and the same time-out. One that fails ends the
  * exchange: the other addresses are the same server's, and where asking again is of use, that takes the next one. */
-#include "net/http_pool.h"
+#include "net/curl_transport.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -229,12 +229,13 @@ static void why_not_open(const struct sg_conn *k, struct sg_err *err) {
         *err = *words;
 }
 
+/* By TLS, or beforehand. */
 static void agree_on_protocol(struct sg_conn *k) {
     struct sg_endpoint *ep = k->ep;
     struct sg_http_client *c = ep->client;
     ep->asked_protocol = true;
-    if (sg_tls_is_http2(k->stream))
-        k->h2 = sg_http2_open(c->loop, &c->limits, ep->streams, k->stream, &sg_conn_http2_events, k);
+    if (!ep->peer || sg_tls_is_http2(k->stream))
+        k->h2 = sg_http2_open(c->loop, &c->limits, ep->streams, ep->peer ? "https" : "http", k->stream, &sg_conn_http2_events, k);
     ep->streams = k->h2 ? sg_http2_streams(k->h2) : 0;
 }
 
@@ -254,7 +255,7 @@ void sg_conn_on_open(void *ud, int status) {
     ep->bad_until_ns[k->address] = 0;
     ep->client->figures.open++;
     ep->client->figures.connections_opened++;
-    if (ep->peer) agree_on_protocol(k);
+    if (ep->peer || ep->prior_knowledge) agree_on_protocol(k);
     sg_conn_serve(k);
     sg_pool_connect(ep);
 }
@@ -271,12 +272,16 @@ static bool may_connect(struct sg_endpoint *ep) {
 /* Is there more to do than the connections that are being made can take? */
 static bool wants_connection(const struct sg_endpoint *ep) {
     uint32_t window = ep->client->limits.connecting;
-    if (ep->peer && !ep->asked_protocol && window > PROBES) window = PROBES;
+    if ((ep->peer || ep->prior_knowledge) && !ep->asked_protocol && window > PROBES) window = PROBES;
     uint32_t streams = ep->streams ? ep->streams : 1;
     return ep->connecting < window && (uint64_t)ep->connecting * streams < ep->fresh.n + ep->waiting.n;
 }
 
 void sg_pool_connect(struct sg_endpoint *ep) {
+    if (ep->curl) {
+        sg_curl_serve(ep->curl);
+        return;
+    }
     if (!may_connect(ep)) return;
     while (wants_connection(ep)) {
         if (ep->shortage && ep->open + ep->connecting && now_of(ep) < ep->shortage_until_ns) return;
@@ -304,14 +309,19 @@ static bool same_trust(const struct sg_tls_trust *a, const struct sg_tls_trust *
            sg_str_eq(a->system_file, b->system_file) && sg_str_eq(a->system_dir, b->system_dir);
 }
 
+struct sg_worker *sg_pool_worker(struct sg_http_client *c) {
+    if (!c->worker && sg_worker_open(c->loop, "sygra-net", &c->worker) != 0) return NULL;
+    return c->worker;
+}
+
 struct sg_secure *sg_pool_secure(struct sg_http_client *c, const struct sg_tls_trust *trust) {
     for (struct sg_secure *s = c->secure; s; s = s->next)
         if (same_trust(&s->trust, trust)) return s;
-    if (!c->worker && sg_worker_open(c->loop, "sygra-certs", &c->worker) != 0) return NULL;
+    if (!sg_pool_worker(c)) return NULL;
     struct sg_secure *s = SG_NEW(&c->arena, struct sg_secure);
     s->client = c;
     s->trust = copy_of(&c->arena, trust);
-    s->tls = sg_tls_open(c->loop, c->worker, trust, on_certificates_read, s);
+    s->tls = sg_tls_open(c->loop, sg_pool_worker(c), trust, on_certificates_read, s);
     s->next = c->secure;
     c->secure = s;
     return s;

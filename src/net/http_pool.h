@@ -18,6 +18,9 @@ struct sg_exchanges {
     uint32_t n;
 };
 
+struct sg_curl_loader;
+struct sg_curl_endpoint;
+
 struct sg_http_client {
     struct sg_loop *loop;
     struct sg_http_limits limits;
@@ -28,7 +31,8 @@ struct sg_http_client {
     struct sg_exchanges failing;
     struct sg_http_figures figures;
     struct sg_later freed;
-    struct sg_worker *worker;     /* that reads certificates; NULL: no https endpoint yet */
+    struct sg_worker *worker;     /* that reads certificates and libraries; NULL: none were needed yet */
+    struct sg_curl_loader *curl;  /* NULL: no endpoint needed it yet */
     struct sg_secure *secure;     /* what was read, an entry for each trust */
 };
 
@@ -48,6 +52,8 @@ struct sg_endpoint {
     uint16_t port;
     struct sg_secure *secure; /* NULL: plain HTTP */
     struct sg_tls_peer *peer;
+    struct sg_curl_endpoint *curl; /* not NULL: its exchanges are libcurl's, all below but the queues is not used */
+    bool prior_knowledge; /* HTTP/2 without TLS */
     bool asked_protocol; /* a handshake has told whether it speaks HTTP/2 */
     uint32_t streams;    /* of a connection over HTTP/2; 0: HTTP/1.1 */
 
@@ -96,6 +102,8 @@ struct sg_conn {
 void sg_pool_connect(struct sg_endpoint *ep);
 /* The same trust gives the same; NULL: no thread could be started to read certificates. */
 struct sg_secure *sg_pool_secure(struct sg_http_client *c, const struct sg_tls_trust *trust);
+/* The worker for what blocks, or NULL. */
+struct sg_worker *sg_pool_worker(struct sg_http_client *c);
 /* The idle connection to use, or NULL. */
 struct sg_conn *sg_pool_take(struct sg_endpoint *ep);
 void sg_pool_park(struct sg_conn *k); /* one over HTTP/2 without room for streams is left alone */
@@ -112,5 +120,12 @@ void sg_conn_serve(struct sg_conn *k);
 extern const struct sg_http2_events sg_conn_http2_events;
 /* The first in line ends with an error, as a deferred call. */
 void sg_exchange_fail_first(struct sg_endpoint *ep, const struct sg_err *err);
+
+/* For libcurl's exchanges: the first in line, out of the queue, with its request as text in c->send; one that cannot be
+ * written fails, and the next is taken. NULL: none is left. It belongs to `transfer` then, until one of the two below. */
+struct sg_exchange *sg_exchange_next(struct sg_endpoint *ep, void *transfer);
+/* Its callback is called. */
+void sg_exchange_finish(struct sg_exchange *x, const struct sg_http_reply *reply);
+void sg_exchange_lose(struct sg_exchange *x, const struct sg_err *err);
 
 #endif

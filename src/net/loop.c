@@ -379,6 +379,19 @@ void sg_listener_close(struct sg_listener *ln) {
     if (ln) ln->loop->ops->listener_close(ln);
 }
 
+int sg_watch_open(struct sg_loop *l, int fd, void (*on_ready)(void *ud, int fd, int events), void *ud,
+                  struct sg_watch **out) {
+    return l->ops->watch_open ? l->ops->watch_open(l, fd, on_ready, ud, out) : SG_E_UNSUPPORTED;
+}
+
+void sg_watch_set(struct sg_watch *w, int events) {
+    w->loop->ops->watch_set(w, events);
+}
+
+void sg_watch_close(struct sg_watch *w) {
+    if (w) w->loop->ops->watch_close(w);
+}
+
 int sg_worker_open(struct sg_loop *l, const char *name, struct sg_worker **out) {
     return l->ops->worker_open(l, name, out);
 }

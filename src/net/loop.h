@@ -121,6 +121,17 @@ uint16_t sg_listener_port(const struct sg_listener *ln);
 void sg_listener_close(struct sg_listener *ln);
 void sg_stream_adopt(struct sg_stream *s, const struct sg_stream_events *ev, void *ud);
 
+/* --- descriptors that somebody else reads and writes (libcurl's) ------------------------------------------------------ */
+
+struct sg_watch;
+enum { SG_WATCH_READ = 1, SG_WATCH_WRITE = 2, SG_WATCH_BROKEN = 4 };
+/* Watches a socket from now on for SG_WATCH_READ and _WRITE as sg_watch_set says, level-triggered; at first for nothing.
+ * Errors: IO; UNSUPPORTED in the simulator, which has no descriptors. */
+int sg_watch_open(struct sg_loop *l, int fd, void (*on_ready)(void *ud, int fd, int events), void *ud, struct sg_watch **out);
+void sg_watch_set(struct sg_watch *w, int events);
+/* Before the descriptor is closed. No callback comes after it. */
+void sg_watch_close(struct sg_watch *w);
+
 /* --- threads: a worker runs jobs one after the other ----------------------------------------------------------------- */
 
 struct sg_job {

@@ -37,6 +37,12 @@ struct sg_loop_ops {
     uint16_t (*listener_port)(const struct sg_listener *ln);
     void (*listener_close)(struct sg_listener *ln);
 
+    /* NULL, all three: there are no descriptors in this world. */
+    int (*watch_open)(struct sg_loop *l, int fd, void (*on_ready)(void *ud, int fd, int events), void *ud,
+                      struct sg_watch **out);
+    void (*watch_set)(struct sg_watch *w, int events);
+    void (*watch_close)(struct sg_watch *w);
+
     int (*worker_open)(struct sg_loop *l, const char *name, struct sg_worker **out);
     void (*worker_submit)(struct sg_worker *w, struct sg_job *j);
     void (*worker_close)(struct sg_worker *w);
@@ -90,6 +96,9 @@ struct sg_stream {
     const struct sg_stream_layer *layer; /* NULL: a socket of the world */
 };
 struct sg_listener {
+    struct sg_loop *loop;
+};
+struct sg_watch {
     struct sg_loop *loop;
 };
 struct sg_worker {

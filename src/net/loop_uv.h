@@ -42,6 +42,11 @@ int sg_uv_listen(struct sg_loop *l, const struct sg_address *at, sg_accept_fn *o
 uint16_t sg_uv_listener_port(const struct sg_listener *ln);
 void sg_uv_listener_close(struct sg_listener *ln);
 
+int sg_uv_watch_open(struct sg_loop *l, int fd, void (*on_ready)(void *ud, int fd, int events), void *ud,
+                     struct sg_watch **out);
+void sg_uv_watch_set(struct sg_watch *w, int events);
+void sg_uv_watch_close(struct sg_watch *w);
+
 int sg_uv_worker_open(struct sg_loop *l, const char *name, struct sg_worker **out);
 void sg_uv_worker_submit(struct sg_worker *w, struct sg_job *j);
 void sg_uv_worker_close(struct sg_worker *w);

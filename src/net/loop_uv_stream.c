@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* loop_uv_stream: sockets on libuv's poll handles.
+/* loop_uv_stream: sockets on libuv's poll handles, and watches of descriptors that are not ours.
  *
  * libuv's own streams copy, allocate and queue; here a socket is read by one recv into the loop's shared buffer and written
  * by one send from the caller's, and epoll is told once that a connection wants to be read. Being level-triggered it needs
@@ -351,4 +351,58 @@ void sg_uv_listener_close(struct sg_listener *ln) {
     uv_close((uv_handle_t *)&a->poll, on_acceptor_closed);
     close(a->fd);
     a->fd = -1;
+}
+
+/* --- watches --------------------------------------------------------------------------------------------------------- */
+
+struct uv_watch {
+    struct sg_watch base;
+    uv_poll_t poll;
+    int fd;
+    void (*on_ready)(void *ud, int fd, int events);
+    void *ud;
+};
+
+static void on_watched(uv_poll_t *handle, int status, int events) {
+    struct uv_watch *w = handle->data;
+    struct sg_loop *l = w->base.loop;
+    int seen = status < 0 ? SG_WATCH_BROKEN : 0;
+    if (events & UV_READABLE) seen |= SG_WATCH_READ;
+    if (events & UV_WRITABLE) seen |= SG_WATCH_WRITE;
+    sg_loop_enter(l);
+    w->on_ready(w->ud, w->fd, seen);
+    sg_loop_leave(l);
+}
+
+int sg_uv_watch_open(struct sg_loop *l, int fd, void (*on_ready)(void *ud, int fd, int events), void *ud,
+                     struct sg_watch **out) {
+    struct uv_watch *w = sg_xcalloc(1, sizeof *w);
+    int rc = uv_poll_init(&sg_uv_world(l)->uv, &w->poll, fd);
+    if (rc) {
+        free(w);
+        return note(l, SG_E_IO, -rc);
+    }
+    w->base.loop = l;
+    w->poll.data = w;
+    w->fd = fd;
+    w->on_ready = on_ready;
+    w->ud = ud;
+    *out = &w->base;
+    return 0;
+}
+
+void sg_uv_watch_set(struct sg_watch *base, int events) {
+    struct uv_watch *w = (struct uv_watch *)base;
+    int wanted = (events & SG_WATCH_READ ? UV_READABLE : 0) | (events & SG_WATCH_WRITE ? UV_WRITABLE : 0);
+    if (wanted) uv_poll_start(&w->poll, wanted, on_watched);
+    else uv_poll_stop(&w->poll);
+}
+
+static void on_watch_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void sg_uv_watch_close(struct sg_watch *base) {
+    struct uv_watch *w = (struct uv_watch *)base;
+    uv_close((uv_handle_t *)&w->poll, on_watch_closed);
 }

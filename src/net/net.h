@@ -2,7 +2,8 @@
 /* net: requests to model endpoints over the loop.
  *
  * The interface speaks of exchanges (one request, one reply), not of connections: HTTP/1.1 gives each exchange a connection
- * of its pool (RFC 9112), HTTP/2, where a TLS server offers it, a stream of one (RFC 9113). What it hides: name resolution,
+ * of its pool (RFC 9112), HTTP/2, where a TLS server offers it, a stream of one (RFC 9113). What goes through a proxy, or
+ * follows redirects, is libcurl's, which is opened when an endpoint needs it. What the interface hides: name resolution,
  * connecting (a bounded number at a time), TLS, keep-alive pools, parsing, limits, the silent second try when an idle
  * connection turns out closed.
  *
@@ -53,12 +54,24 @@ void sg_http_close(struct sg_http_client *c); /* pending exchanges are dropped w
  * NULL: no thread could be started for it. */
 struct sg_endpoint *sg_http_endpoint(struct sg_http_client *c, const struct sg_url *url, const struct sg_tls_trust *trust);
 
+/* How requests to it leave, where that is not straight over HTTP/1.1 or what TLS agrees on. */
+struct sg_http_route {
+    struct sg_proxies proxies;
+    bool follow_redirects; /* to whatever they name; credentials and further headers go to the endpoint's own origin only */
+    bool prior_knowledge;  /* HTTP/2 without TLS, for http:// */
+};
+/* As sg_http_endpoint. The proxies must live as long as the client. */
+struct sg_endpoint *sg_http_endpoint_routed(struct sg_http_client *c, const struct sg_url *url,
+                                            const struct sg_tls_trust *trust, const struct sg_http_route *route);
+
 struct sg_exchange;
 
 struct sg_http_reply {
     int status;
     struct sg_str body;
     struct sg_str content_type;
+    struct sg_str location; /* of a redirect; empty: none */
+    struct sg_str via;      /* the proxy that it came through; empty: none */
     int64_t retry_after_ms; /* from Retry-After (seconds or date) or retry-after-ms; -1: none */
     uint64_t first_byte_ns; /* of the loop's clock: when the reply began */
 };

@@ -32,6 +32,10 @@ void sg_tls_close(struct sg_tls *t);
 /* 0: ready; SG_E_BUSY: loading; else why it cannot be used. */
 int sg_tls_status(const struct sg_tls *t, struct sg_err *err);
 
+/* Gives OpenSSL's settings of somebody else (an SSL_CTX) what `t`, which must be ready, trusts, and, if `shown`, the
+ * certificate of this client. 0, or SG_E_TLS. */
+int sg_tls_lend(const struct sg_tls *t, void *to, bool shown);
+
 /* Who is expected at the other end, and the session that was last agreed on with it. */
 struct sg_tls_peer;
 struct sg_tls_peer *sg_tls_peer_open(struct sg_tls *t, struct sg_str host, uint16_t port);

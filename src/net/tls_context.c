@@ -276,6 +276,18 @@ int sg_tls_status(const struct sg_tls *t, struct sg_err *err) {
     return t->err.code;
 }
 
+int sg_tls_lend(const struct sg_tls *t, void *to, bool shown) {
+    SSL_CTX *ctx = to;
+    X509 *own = SSL_CTX_get0_certificate(t->ctx);
+    STACK_OF(X509) *chain = NULL;
+    SSL_CTX_set1_cert_store(ctx, SSL_CTX_get_cert_store(t->ctx));
+    X509_VERIFY_PARAM_set_flags(SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
+    if (!shown || !own) return 0;
+    SSL_CTX_get0_chain_certs(t->ctx, &chain);
+    bool fine = SSL_CTX_use_cert_and_key(ctx, own, SSL_CTX_get0_privatekey(t->ctx), chain, 1) == 1;
+    return fine ? 0 : SG_E_TLS;
+}
+
 struct sg_tls_peer *sg_tls_peer_open(struct sg_tls *t, struct sg_str host, uint16_t port) {
     struct sg_tls_peer *p = sg_xcalloc(1, sizeof *p + host.n + 1);
     unsigned char number[sizeof(struct in6_addr)];

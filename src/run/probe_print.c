@@ -5,7 +5,13 @@
 
 /* --- text ------------------------------------------------------------------------------------------------------------------- */
 
-static const char *advice(const struct sg_probe_address *a, const struct sg_err *err) {
+static const struct sg_proxy *proxy_of(const struct sg_probe *p, const struct sg_probe_address *a) {
+    return p->spec->route.via ? p->spec->route.via[a - p->addresses] : NULL;
+}
+
+/* What goes wrong with a proxy is said with its advice. */
+static const char *advice(const struct sg_probe *p, const struct sg_probe_address *a, const struct sg_err *err) {
+    if (proxy_of(p, a) && err->status != 401) return NULL;
     switch (err->code) {
     case SG_E_CONNECT:
         return "is a server running there?";
@@ -24,8 +30,8 @@ static const char *advice(const struct sg_probe_address *a, const struct sg_err 
     }
 }
 
-static void print_error(struct sg_buf *b, const struct sg_probe_address *a, const struct sg_err *err) {
-    const char *help = advice(a, err);
+static void print_error(struct sg_buf *b, const struct sg_probe *p, const struct sg_probe_address *a, const struct sg_err *err) {
+    const char *help = advice(p, a, err);
     sg_buf_printf(b, "FAILED: %s", err->text);
     if (help) sg_buf_printf(b, "\n            %s", help);
     sg_buf_ch(b, '\n');
@@ -54,13 +60,15 @@ static void print_place(struct sg_buf *b, const char *what, struct sg_str value,
 static void print_address(struct sg_buf *b, const struct sg_probe *p, const struct sg_probe_address *a) {
     if (a->url.n) {
         print_place(b, "address", a->url, p->spec->url_from);
+        const struct sg_proxy *via = proxy_of(p, a);
+        if (via) print_place(b, "proxy", via->shown, via->from);
         bool set = a->token.n > 0;
         print_place(b, "token", set ? SG_STR("set") : SG_STR("not set"), set ? p->spec->token_from : SG_STR_NONE);
     }
     if (!a->asked) return;
     SG_BUF_LIT(b, "  ping      ");
     if (a->status == SG_E_UNSUPPORTED) sg_buf_printf(b, "none: %s\n", a->err.text);
-    else if (a->status != 0) print_error(b, a, &a->err);
+    else if (a->status != 0) print_error(b, p, a, &a->err);
     else print_answer(b, p, &a->answer);
 }
 
@@ -68,7 +76,7 @@ static void print_address(struct sg_buf *b, const struct sg_probe *p, const stru
 static void print_call(struct sg_buf *b, const struct sg_probe *p) {
     SG_BUF_LIT(b, "  generate  ");
     if (p->status != 0) {
-        print_error(b, &p->addresses[0], &p->err);
+        print_error(b, p, &p->addresses[0], &p->err);
         return;
     }
     sg_buf_printf(b, "ok in %.3f s", (double)p->latency_ns / 1e9);
@@ -114,11 +122,13 @@ static void outcome(struct sg_buf *b, int status, const struct sg_err *err, uint
     text(b, "message", sg_str(err->text));
 }
 
-static void json_address(struct sg_buf *b, const struct sg_probe_address *a) {
+static void json_address(struct sg_buf *b, const struct sg_probe *p, const struct sg_probe_address *a) {
     static const char *const lists[] = {
         [SG_PING_NO_LIST] = "none", [SG_PING_LISTED] = "listed", [SG_PING_UNLISTED] = "unlisted", [SG_PING_FILE] = "file"};
     sg_buf_ch(b, '{');
+    const struct sg_proxy *via = a->url.n ? proxy_of(p, a) : NULL;
     if (a->url.n) text(b, "url", a->url);
+    if (via) text(b, "proxy", via->shown), text(b, "proxy_from", via->from);
     key(b, "token");
     sg_buf_printf(b, "%s", a->token.n ? "true" : "false");
     if (a->asked) outcome(b, a->status, &a->err, a->answer.latency_ns);
@@ -139,7 +149,7 @@ void sg_probe_json(const struct sg_probe *p, struct sg_buf *b) {
     key(b, "nodes");
     for (size_t i = 0; i < p->n_nodes; i++) sg_buf_ch(b, i ? ',' : '['), sg_json_write_string(b, p->nodes[i]);
     SG_BUF_LIT(b, "],\"addresses\":");
-    for (size_t i = 0; i < p->n_addresses; i++) sg_buf_ch(b, i ? ',' : '['), json_address(b, &p->addresses[i]);
+    for (size_t i = 0; i < p->n_addresses; i++) sg_buf_ch(b, i ? ',' : '['), json_address(b, p, &p->addresses[i]);
     sg_buf_ch(b, ']');
     if (p->called) {
         SG_BUF_LIT(b, ",\"generate\":{");

@@ -40,6 +40,14 @@ struct sg_tls_spec {
     struct sg_str system_file, system_dir; /* SSL_CERT_FILE, SSL_CERT_DIR; empty: not set */
 };
 
+/* How requests leave. */
+struct sg_route_spec {
+    struct sg_proxies proxies;   /* as the environment names them */
+    const struct sg_proxy **via; /* parallel to urls: the proxy it is asked through; NULL: none */
+    bool follow_redirects;
+    bool prior_knowledge; /* HTTP/2 to http:// addresses */
+};
+
 /* One entry of the merged models.yaml, with the node's `model:` map over it. */
 struct sg_model_spec {
     struct sg_str alias; /* key in models.yaml */
@@ -53,6 +61,7 @@ struct sg_model_spec {
     size_t n_urls;
     enum sg_load_balancing load_balancing; /* between several urls */
     struct sg_tls_spec tls;
+    struct sg_route_spec route;
     struct sg_json parameters;     /* object; spread into the request body, extra_body merged at its top level */
     struct sg_json extra_headers;  /* object of texts */
     uint32_t timeout_ms;           /* of one attempt */

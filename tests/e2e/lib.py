@@ -12,7 +12,7 @@ import threading
 import urllib.request
 
 BIN = os.path.abspath(os.environ.get("BIN", "build/sygra"))
-ENV = {k: v for k, v in os.environ.items() if not k.startswith("SYGRA_")}
+ENV = {k: v for k, v in os.environ.items() if not k.startswith("SYGRA_") and not k.lower().endswith("_proxy")}
 
 
 class Mock:

@@ -325,6 +325,44 @@ static void on_job_done(struct sg_job *j) {
     done[strlen(done)] = (char)('a' + (j - jobs));
 }
 
+/* --- descriptors of others ------------------------------------------------------------------------------------------ */
+
+static struct watched {
+    struct sg_watch *w;
+    int seen[4];
+    size_t n;
+} watched;
+
+static void on_watched(void *ud, int fd, int events) {
+    struct watched *k = ud;
+    char c;
+    k->seen[k->n++] = events;
+    if (events & SG_WATCH_READ) assert_int_equal(read(fd, &c, 1), 1);
+    if (k->n == 1) {
+        sg_watch_set(k->w, SG_WATCH_READ);
+        return;
+    }
+    sg_watch_close(k->w);
+    close(fd);
+}
+
+static void test_a_watch_tells_what_it_was_set_to_until_it_is_closed(void **state) {
+    (void)state;
+    int fds[2];
+    watched = (struct watched){0};
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    assert_int_equal(write(fds[1], "ab", 2), 2);
+    assert_int_equal(sg_watch_open(loop, fds[0], on_watched, &watched, &watched.w), 0);
+    sg_loop_run(loop); /* a watch for nothing does not hold the loop */
+    assert_int_equal(watched.n, 0);
+    sg_watch_set(watched.w, SG_WATCH_WRITE);
+    sg_loop_run(loop);
+    assert_int_equal(watched.n, 2);
+    assert_int_equal(watched.seen[0], SG_WATCH_WRITE);
+    assert_int_equal(watched.seen[1], SG_WATCH_READ);
+    close(fds[1]);
+}
+
 static void test_a_worker_runs_jobs_in_order_and_tells_on_the_loop(void **state) {
     (void)state;
     struct sg_worker *w;
@@ -485,6 +523,7 @@ int main(void) {
         T(test_a_paused_stream_reads_nothing),
         T(test_a_refused_connect_says_so),
         T(test_a_stream_closed_before_it_opened_calls_nobody),
+        T(test_a_watch_tells_what_it_was_set_to_until_it_is_closed),
         T(test_a_worker_runs_jobs_in_order_and_tells_on_the_loop),
         T(test_after_a_worker_is_closed_no_job_is_reported),
         T(test_a_child_talks_over_descriptor_3_and_its_exit_is_told),
