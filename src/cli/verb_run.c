@@ -30,6 +30,7 @@ enum {
     DURABILITY,
     KEEP,
     NO_JOURNAL,
+    ACCEPT_CHANGES,
 };
 
 static const struct sg_option options[] = {
@@ -66,6 +67,8 @@ static const struct sg_option options[] = {
               "what the run folder keeps of finished records: all, calls, outputs (calls)", "all calls outputs"},
     [NO_JOURNAL] = {"no_journal", NULL, SG_OPTION_FLAG, NULL,
                     "no run folder: a little faster, and nothing can be resumed"},
+    [ACCEPT_CHANGES] = {"accept_changes", NULL, SG_OPTION_FLAG, NULL,
+                        "a run that goes on: its task has changed, run again what that concerns"},
     {0},
 };
 
@@ -116,6 +119,7 @@ static int run(const struct sg_args *a) {
         .debug = sg_arg_bool(a, DEBUG, false),
         .no_journal = sg_arg_bool(a, NO_JOURNAL, false),
         .has_count = a->values[NUM_RECORDS] != NULL,
+        .accept_changes = a->values[ACCEPT_CHANGES] != NULL,
         .resume = !a->values[RESUME]              ? SG_RUN_BY_TASK
                   : sg_arg_bool(a, RESUME, false) ? SG_RUN_RESUME_OR_NEW
                                                   : SG_RUN_FRESH,

@@ -136,9 +136,20 @@ typedef void sg_resumed_fn(void *ud, int status, const struct sg_output_resumed 
 int sg_output_resume(struct sg_loop *l, const struct sg_output_options *o, sg_resumed_fn *fn, void *ud,
                      struct sg_output **out, struct sg_err *err);
 
-/* `sygra retry`, before sg_output_resume: records that failed are unfinished again, *n of them. Nobody may hold the folder.
- * What came behind the first of them waits in the run folder until its turn comes again. Blocks. */
-int sg_output_retry(const struct sg_output_options *o, uint64_t *n, struct sg_err *err);
+/* Finished records that are to be unfinished again: those that ended so, and those at these positions (sorted). */
+struct sg_output_again {
+    bool outcomes[4]; /* by enum sg_outcome */
+    const struct sg_range *positions;
+    size_t n_positions;
+    /* The task is another one from now on (was: what is stored): answers stay, for requests that come out the same. NULL: it is
+     * as it was, and all is asked anew. */
+    const struct sg_run_identity *was, *is;
+};
+/* For `sygra retry` and changed tasks, before sg_output_resume: makes records unfinished again, *n of them. Nobody may hold
+ * the folder. What came behind the first of them waits in the run folder until its turn comes again. One commit: a death
+ * before it has changed nothing that a resume would notice. Blocks. */
+int sg_output_take_back(const struct sg_output_options *o, const struct sg_output_again *again, uint64_t *n,
+                        struct sg_err *err);
 
 /* Whose reading is to be noted, so that a resume can tell whether the input changed. Before the first pull. */
 void sg_output_source(struct sg_output *o, struct sg_source *s);

@@ -59,7 +59,7 @@ static const char *const texts[SG_STATEMENTS] = {
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-    "CREATE TABLE nodes(id INTEGER PRIMARY KEY, name TEXT, kind TEXT, hash TEXT);"
+    "CREATE TABLE nodes(id INTEGER PRIMARY KEY, name TEXT, kind TEXT, hash TEXT, request TEXT, result TEXT);"
     "CREATE TABLE keys(id INTEGER PRIMARY KEY, name TEXT);"
     "CREATE TABLE records(position INTEGER PRIMARY KEY, outcome INT, started INT, ended INT, steps INT, attempts INT,"
     " line INT, segment INT, offset INT, length INT);"

@@ -94,8 +94,7 @@ int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool k
     return forget(d, keep_tries ? FORGET_OTHER_CALLS : FORGET_CALLS, from, to, "calls");
 }
 
-/* For statements that are run once in a while. */
-static int run_once(struct sg_rundb *d, const char *sql, const char *what) {
+int sg_rundb_run_once(struct sg_rundb *d, const char *sql, const char *what) {
     sqlite3_stmt *ignored;
     int rc = sg_rundb_begin_write(d, PUT_META, &ignored, what);
     if (rc < 0) return rc;
@@ -104,7 +103,7 @@ static int run_once(struct sg_rundb *d, const char *sql, const char *what) {
 }
 
 int sg_rundb_forget_causes(struct sg_rundb *d) {
-    return run_once(d, "DELETE FROM causes", "causes");
+    return sg_rundb_run_once(d, "DELETE FROM causes", "causes");
 }
 
 int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset) {
@@ -116,7 +115,7 @@ int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset
                          "UPDATE %s SET segment=NULL,offset=NULL,length=NULL "
                          "WHERE segment>%u OR (segment=%u AND offset>=%llu)",
                          tables[i], segment, segment, (unsigned long long)offset);
-        rc = run_once(d, sql, tables[i]);
+        rc = sg_rundb_run_once(d, sql, tables[i]);
     }
     return rc;
 }

@@ -106,6 +106,7 @@ struct sg_plan_node {
     const struct sg_plan_attribute *attributes;
     size_t n_attributes;
     char hash[65]; /* SHA-256 of its content: prompt, model, parameters, hooks, edges */
+    char request_hash[65], result_hash[65]; /* of what its requests, and what it writes, are made of beside the state */
 };
 
 struct sg_plan_hook {
@@ -155,6 +156,11 @@ const struct sg_plan_node *sg_plan_node(const struct sg_plan *p, struct sg_str n
 
 /* A node's name as the API takes it for a message's `name`: letters, digits, _ and -, 64 at most. */
 struct sg_str sg_plan_wire_name(struct sg_arena *a, struct sg_str name);
+
+/* How far a change goes. In: the nodes that make other requests, and those that make something else of what they see; out:
+ * those, too, that may do so for what others wrote. Programs see all keys. True when a condition may see a change: then
+ * records may go another way. */
+bool sg_plan_reach(const struct sg_plan *p, bool *requests, bool *results);
 
 /* For people, and for machines. */
 void sg_plan_print(const struct sg_plan *p, struct sg_buf *out);

@@ -88,14 +88,14 @@ static uint32_t lives_so_far(struct sg_rundb *db, struct sg_arena *a) {
 
 /* Seed and first start come from the stored run, before anything that depends on them is opened. */
 static int look_back(struct run *r, struct sg_str run_folder, struct sg_err *err) {
-    struct sg_run_identity was;
     struct sg_rundb *db;
-    int rc = sg_rundb_view(run_folder.p, &r->task.arena, &was, &db, err);
+    int rc = sg_rundb_view(run_folder.p, &r->task.arena, &r->was, &db, err);
     if (rc != 0) return rc;
+    const struct sg_run_identity was = r->was;
+    r->run_folder = run_folder;
     r->life = lives_so_far(db, &r->task.arena) + 1;
     sg_rundb_close(db);
     r->resuming = true;
-    r->was_options = was.options;
     r->seed = was.seed;
     r->first = was.first;
     r->started_wall_ns = was.started_ms * 1000000;
@@ -137,9 +137,9 @@ static void open_log(struct run *r) {
 }
 
 static int resume_output(struct run *r, const struct sg_output_options *oo, struct sg_err *err) {
-    int rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
+    int rc = sg_run_settle(r, err);
+    if (rc == 0) rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
     if (rc == 0) rc = wait_for_step(r, err);
-    if (rc == 0) rc = sg_run_same_task(r, &r->resumed->identity, err);
     if (rc != 0) return rc;
     open_log(r);
     sg_output_meta(r->output, SG_STR("lives"), sg_str_printf(&r->task.arena, "%u", r->life));
@@ -178,8 +178,7 @@ static int open_columns(struct run *r, struct sg_err *err) {
         specs[i] = (struct sg_column_spec){p->columns[i].source, p->columns[i].name};
     int rc =
         sg_columns_load(r->loop, specs, p->n_columns, r->o->config.exe_dir, on_columns_loaded, r, &r->columns, err);
-    if (rc == 0) rc = wait_for_step(r, err);
-    return rc == 0 && r->resuming ? sg_run_same_columns(r, err) : rc;
+    return rc == 0 ? wait_for_step(r, err) : rc;
 }
 
 static int open_source(struct run *r, struct sg_err *err) {

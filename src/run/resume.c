@@ -23,6 +23,17 @@ static int go_to(struct sg_str cwd, struct sg_err *err) {
     return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));
 }
 
+/* Records that are to be run again. */
+static int count_again(struct sg_rundb *db, const struct sg_resume_options *ro, uint64_t *n, struct sg_err *err) {
+    struct sg_progress p;
+    int rc = sg_rundb_progress(db, false, &p);
+    if (rc < 0) *err = *sg_rundb_error(db);
+    *n = 0;
+    for (int i = 0; i < 4 && rc == 0; i++)
+        if (ro->again[i]) *n += p.totals.outcomes[i];
+    return rc;
+}
+
 /* Reads the stored options; *finished when there is nothing left to do. */
 static int look(struct sg_arena *a, const struct sg_resume_options *ro, struct sg_run_options *o, bool *finished,
                 struct sg_err *err) {
@@ -31,8 +42,11 @@ static int look(struct sg_arena *a, const struct sg_resume_options *ro, struct s
     struct sg_str cwd = SG_STR_NONE;
     int rc = sg_rundb_view(o->run_folder.p, a, &id, &db, err);
     if (rc != 0) return rc;
-    *finished = sg_run_is_finished(a, db, o->run_folder);
+    uint64_t again = 0;
+    rc = count_again(db, ro, &again, err);
+    *finished = sg_run_is_finished(a, db, o->run_folder) && again == 0 && !ro->accept_changes;
     sg_rundb_close(db);
+    if (rc != 0) return rc;
     o->num_records = id.count;
     o->start_index = id.first;
     o->durability = id.durability;
@@ -61,20 +75,15 @@ static void say_finished(struct sg_str folder, bool json) {
     }
 }
 
-/* Failed records are made unfinished again; resuming does the rest. */
-static int take_back(struct sg_arena *a, const struct sg_run_options *o, uint64_t *n, struct sg_err *err) {
-    struct sg_output_options oo = {.first = o->start_index};
-    sg_run_split(a, o->run_folder, &oo.folder, &oo.stem);
-    return sg_output_retry(&oo, n, err);
-}
-
 int sg_run_resume(const struct sg_resume_options *ro) {
     struct sg_arena a;
     struct sg_err err = {0};
     bool finished = false;
     sg_arena_init(&a, 0);
     struct sg_run_options o = {
-        .exe = ro->exe, .json = ro->json, .debug = ro->debug, .in_flight = 25, .resume = SG_RUN_RESUME};
+        .exe = ro->exe, .json = ro->json, .debug = ro->debug, .in_flight = 25, .resume = SG_RUN_RESUME,
+        .accept_changes = ro->accept_changes};
+    memcpy(o.again, ro->again, sizeof o.again);
     o.config.exe_dir = ro->exe_dir;
     int rc = sg_run_find(&a, ro->word, false, &o.run_folder, &err), status;
     if (rc == 0 && !ro->word.n) rc = sg_run_find(&a, ro->word, true, &o.run_folder, &err);
@@ -83,11 +92,9 @@ int sg_run_resume(const struct sg_resume_options *ro) {
         rc = look(&a, ro, &o, &finished, &err);
     }
     if (ro->in_flight) o.in_flight = ro->in_flight;
-    uint64_t again = 0;
-    if (rc == 0 && ro->retry) rc = take_back(&a, &o, &again, &err);
     if (rc != 0) {
         status = refuse(&err);
-    } else if (finished && again == 0) {
+    } else if (finished) {
         say_finished(o.run_folder, ro->json);
         status = SG_EXIT_OK;
     } else {
