@@ -139,14 +139,13 @@ typedef void sg_resumed_fn(void *ud, int status, const struct sg_output_resumed 
 int sg_output_resume(struct sg_loop *l, const struct sg_output_options *o, sg_resumed_fn *fn, void *ud,
                      struct sg_output **out, struct sg_err *err);
 
-/* Finished records that are to be unfinished again: those that ended so, and those at these positions (sorted). */
+/* Finished records that are to be unfinished again. */
 struct sg_output_again {
-    bool outcomes[4]; /* by enum sg_outcome */
-    const struct sg_range *positions;
+    bool outcomes[4]; /* that ended so (enum sg_outcome): all their calls are asked anew */
+    bool mapped;      /* that came to the output map, so ok and invalid ones; their answers stay, as those of ... */
+    const struct sg_range *positions; /* ... these, sorted */
     size_t n_positions;
-    /* The task is another one from now on (was: what is stored): answers stay, for requests that come out the same. NULL: it is
-     * as it was, and all is asked anew. */
-    const struct sg_run_identity *was, *is;
+    const struct sg_run_identity *was, *is; /* the task is another one from now on; NULL: it is as it was */
 };
 /* For `sygra retry` and changed tasks, before sg_output_resume: makes records unfinished again, *n of them. Nobody may hold
  * the folder. What came behind the first of them waits in the run folder until its turn comes again. One commit: a death

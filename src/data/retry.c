@@ -66,7 +66,8 @@ static int open_lines(struct retry *r) {
 /* Positions are asked for in their order. */
 static bool is_taken_back(struct retry *r, uint64_t position, int outcome) {
     const struct sg_output_again *a = r->again;
-    if (a->outcomes[outcome & 3]) return true;
+    bool mapped = outcome == SG_RECORD_OK || outcome == SG_RECORD_INVALID;
+    if (a->outcomes[outcome & 3] || (a->mapped && mapped)) return true;
     while (r->range < a->n_positions && a->positions[r->range].to <= position) r->range++;
     return r->range < a->n_positions && a->positions[r->range].from <= position;
 }
@@ -81,7 +82,7 @@ static int forget(struct retry *r, const struct sg_record_row *row) {
     r->n++;
     r->to.totals.outcomes[row->outcome & 3]--;
     int rc = sg_rundb_forget_records(r->k->db, from, to, false);
-    if (rc == 0 && !r->again->is) rc = sg_rundb_forget_calls(r->k->db, from, to);
+    if (rc == 0 && r->again->outcomes[row->outcome & 3]) rc = sg_rundb_forget_calls(r->k->db, from, to);
     if (rc == 0) rc = sg_rundb_forget_steps(r->k->db, from, to);
     return db_error(r, rc);
 }
@@ -250,7 +251,7 @@ static int look(struct retry *r, bool *any) {
         sg_rundb_close(db);
     }
     sg_arena_fini(&scratch);
-    *any = r->n > 0 || r->again->n_positions || r->again->is;
+    *any = r->n > 0 || r->again->n_positions || r->again->mapped || r->again->is;
     r->n = r->range = 0;
     return rc;
 }

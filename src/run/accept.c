@@ -51,10 +51,10 @@ static int weigh(struct run *r, struct sg_changes *c, struct sg_err *err) {
 
 static int take_back(struct run *r, const struct sg_changes *c, struct sg_err *err) {
     struct sg_output_options oo = {.folder = r->folder, .stem = r->stem, .first = r->first};
-    struct sg_output_again again = {.positions = c->positions, .n_positions = c->n_positions};
+    struct sg_output_again again = {
+        .mapped = c->outputs, .positions = c->positions, .n_positions = c->n_positions};
     uint64_t n;
     memcpy(again.outcomes, r->o->again, sizeof again.outcomes);
-    if (c->outputs) again.outcomes[SG_RECORD_OK] = again.outcomes[SG_RECORD_INVALID] = true;
     if (c->n) {
         again.was = &r->was;
         again.is = &r->identity;
