@@ -194,6 +194,10 @@ void sg_output_on_room(struct sg_output *o, void (*fn)(void *ud), void *ud);
  * up to its last commit. */
 void sg_output_on_error(struct sg_output *o, void (*fn)(void *ud, const struct sg_err *err), void *ud);
 
+/* What a run has put out so far, record by record in order of position, as compact JSON; false stops. Blocks. */
+typedef bool sg_output_line_fn(void *ud, uint64_t position, enum sg_outcome outcome, struct sg_str json);
+int sg_output_read(struct sg_str run_folder, sg_output_line_fn *fn, void *ud, struct sg_err *err);
+
 struct sg_output_result {
     struct sg_str path; /* of the output ("[]" when no record was ok), or of .part; empty when there is neither */
     struct sg_str others[4]; /* paths of failed, invalid, dropped by enum sg_outcome; empty when none */

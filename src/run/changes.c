@@ -287,13 +287,17 @@ static void text_cost(const struct sg_changes *c, struct sg_buf *out) {
     else sg_buf_printf(out, "what as many cost is unknown: `%.*s` has no price\n", SG_ARG(unknown->alias));
 }
 
-void sg_changes_text(const struct sg_changes *c, struct sg_buf *out) {
+void sg_changes_list(const struct sg_changes *c, struct sg_buf *out) {
     for (size_t i = 0; i < c->n; i++) {
         const struct sg_change *g = &c->list[i];
         sg_buf_printf(out, "  %s `%.*s`", g->what, SG_ARG(g->name));
         if (*g->of) sg_buf_printf(out, ": %s", g->of);
         sg_buf_ch(out, '\n');
     }
+}
+
+void sg_changes_text(const struct sg_changes *c, struct sg_buf *out) {
+    sg_changes_list(c, out);
     if (c->source) return;
     sg_buf_printf(out, "  finished records that run again: %llu%s; half done: %llu\n  ", U(c->finished),
                   c->all ? " (all)" : "", U(c->half_done));

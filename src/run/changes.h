@@ -48,7 +48,8 @@ void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_p
                      const struct sg_run_identity *is, bool columns);
 /* What that concerns. */
 int sg_changes_weigh(struct sg_changes *c, struct sg_rundb *db);
-/* For people, lines; for machines, the members of a JSON object. */
+/* For people, lines: what has changed, and with what that concerns; for machines, the members of a JSON object. */
+void sg_changes_list(const struct sg_changes *c, struct sg_buf *out);
 void sg_changes_text(const struct sg_changes *c, struct sg_buf *out);
 void sg_changes_json(const struct sg_changes *c, struct sg_buf *out);
 

@@ -35,6 +35,7 @@ static struct sg_str options_json(struct run *r) {
     member(&b, "cwd", sg_str(getcwd(cwd, sizeof cwd) ? cwd : ""));
     sg_buf_printf(&b, ",\"in_flight\":%u,\"hosts\":%u,\"deterministic\":%s", o->in_flight, o->max_hosts,
                   o->deterministic ? "true" : "false");
+    if (o->record.n) member(&b, "record", o->record);
     if (r->task.plan->n_columns) sg_buf_printf(&b, ",\"columns\":%u", columns_crc(r));
     sg_buf_ch(&b, '}');
     struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
@@ -61,6 +62,7 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
     const struct sg_json *d = sg_json_get(&v, SG_STR("deterministic"));
     out->config.task = text_member(&v, "task");
     out->config.models_file = text_member(&v, "models");
+    out->record = sg_str_dup(a, text_member(&v, "record"));
     *cwd = sg_str_dup(a, text_member(&v, "cwd"));
     out->in_flight = count_member(&v, "in_flight", out->in_flight);
     out->max_hosts = count_member(&v, "hosts", 0);

@@ -194,6 +194,7 @@ static int open_source(struct run *r, struct sg_err *err) {
                                    .start = r->first,
                                    .count = r->count ? r->count : UINT64_MAX};
     if (r->resumed) so.from = r->resumed->from;
+    else if (r->replaying) so.from = r->past_source;
     return sg_source_open(r->loop, &so, &r->source, err);
 }
 
@@ -213,6 +214,7 @@ static int open_models(struct run *r, struct sg_err *err) {
     struct sg_calls_options co = {.exe_dir = r->o->config.exe_dir,
                                   .deterministic = r->o->deterministic,
                                   .seed = r->seed,
+                                  .offline = r->o->config.offline,
                                   .hash_requests = !r->o->no_journal};
     r->models = SG_NEW_N(&r->task.arena, struct sg_calls_model *, p->n_models);
     int rc = sg_calls_open(r->loop, &co, &r->calls);
@@ -234,9 +236,12 @@ static int open_exec(struct run *r) {
                                  .seed = r->seed,
                                  .first = r->first,
                                  .in_flight = r->o->in_flight,
+                                 .keep_requests = r->o->keep == SG_KEEP_ALL,
                                  .on_end = sg_run_on_exec_end,
                                  .ud = r};
     if (r->resumed) eo.pasts = sg_output_pasts(r->output);
+    else if (r->past_folder) eo.pasts = sg_past_folder_source(r->past_folder);
+    else if (r->recording) eo.pasts = sg_recording_source(r->recording);
     return sg_exec_open(&eo, &r->exec);
 }
 
@@ -245,7 +250,8 @@ int sg_run_open_all(struct run *r, struct sg_err *err) {
     if (rc == 0) rc = (r->o->open_loop ? r->o->open_loop : sg_loop_open_uv)(&r->loop, r->seed, err);
     if (rc != 0) return rc;
     sg_loop_on_signal(r->loop, sg_run_on_signal, r);
-    rc = open_hooks(r, err);
+    rc = sg_run_open_replay(r, err);
+    if (rc == 0) rc = open_hooks(r, err);
     if (rc == 0) rc = open_columns(r, err);
     if (rc == 0) rc = open_data(r, err);
     if (rc == 0) rc = open_models(r, err);
@@ -255,6 +261,7 @@ int sg_run_open_all(struct run *r, struct sg_err *err) {
 
 void sg_run_close_all(struct run *r) {
     if (r->exec) sg_exec_close(r->exec);
+    sg_run_close_replay(r);
     if (r->calls) sg_calls_close(r->calls);
     if (r->hooks) sg_hooks_close(r->hooks);
     if (r->source) sg_source_close(r->source);

@@ -3,6 +3,7 @@
 #ifndef SG_RUN_PARTS_H
 #define SG_RUN_PARTS_H
 
+#include "data/recording.h"
 #include "exec/exec.h"
 #include "run/figures.h"
 #include "run/logfile.h"
@@ -27,6 +28,14 @@ struct run {
     int64_t started_wall_ns;     /* of the run's first life */
     uint64_t started_ns;         /* of this one, on the loop's clock */
     bool resuming;
+    /* Answers that are all there is: of a run that is made once more (`was` and run_folder are its), or of a recording. */
+    bool replaying;
+    struct sg_worker *past_worker;
+    struct sg_rundb *past_db;
+    struct sg_segments *past_segments;
+    struct sg_past_folder *past_folder;
+    struct sg_source_from past_source; /* its input must be what it was */
+    struct sg_recording *recording;
     uint32_t life; /* 1 in the first one */
     struct sg_run_identity identity;
     struct sg_str run_folder;   /* of the run that goes on ... */
@@ -65,9 +74,18 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
 /* Fails, having told what that concerns, when the task is another one and nobody has accepted that. */
 int sg_run_settle(struct run *r, struct sg_err *err);
 
+/* --- replay.c --- */
+/* Opens what the past of a run, or a recording, is read by. */
+int sg_run_open_replay(struct run *r, struct sg_err *err);
+void sg_run_close_replay(struct run *r);
+
 /* --- find.c --- */
 /* Its output has its name. A run that died before the renaming has a .part still. */
 bool sg_run_is_finished(struct sg_arena *a, struct sg_rundb *db, struct sg_str folder);
+/* Absolute, for when the working directory changes. */
+struct sg_str sg_run_absolute(struct sg_arena *a, struct sg_str path);
+/* To the folder in which a run was started. */
+int sg_run_go_to(struct sg_str cwd, struct sg_err *err);
 /* The newest unfinished run of a task among the outputs in `folder`. */
 bool sg_run_find_unfinished(struct sg_arena *a, struct sg_str folder, struct sg_str task, struct sg_str *out);
 /* "out/output.run" to its folder and stem. */

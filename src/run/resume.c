@@ -2,25 +2,11 @@
 /* `sygra resume` and `sygra retry`: the run's folder says how it was started; it is started so again, in the folder it was started in. */
 #include "run/parts.h"
 
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static int refuse(const struct sg_err *err) {
     fprintf(stderr, "error: %s\n", err->text);
     return SG_EXIT_ERROR;
-}
-
-/* Absolute, as the working directory is about to change. */
-static struct sg_str absolute(struct sg_arena *a, struct sg_str path) {
-    char full[PATH_MAX];
-    return realpath(path.p, full) ? sg_str_dup(a, sg_str(full)) : path;
-}
-
-static int go_to(struct sg_str cwd, struct sg_err *err) {
-    if (!cwd.n || chdir(cwd.p) == 0) return 0;
-    return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));
 }
 
 /* Records that are to be run again. */
@@ -58,7 +44,7 @@ static int look(struct sg_arena *a, const struct sg_resume_options *ro, struct s
         o->has_count = true;
         *finished = *finished && !grows;
     }
-    return rc == 0 ? go_to(cwd, err) : rc;
+    return rc == 0 ? sg_run_go_to(cwd, err) : rc;
 }
 
 static void say_finished(struct sg_str folder, bool json) {
@@ -88,7 +74,7 @@ int sg_run_resume(const struct sg_resume_options *ro) {
     int rc = sg_run_find(&a, ro->word, false, &o.run_folder, &err), status;
     if (rc == 0 && !ro->word.n) rc = sg_run_find(&a, ro->word, true, &o.run_folder, &err);
     if (rc == 0) {
-        o.run_folder = absolute(&a, o.run_folder);
+        o.run_folder = sg_run_absolute(&a, o.run_folder);
         rc = look(&a, ro, &o, &finished, &err);
     }
     if (ro->in_flight) o.in_flight = ro->in_flight;

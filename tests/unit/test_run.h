@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #define FIRST 5
+#define REPLY "{\"reply\":\"text of some length\"}"
 
 /* --- a small engine: puts what is not finished, in a shuffled order, some every millisecond ----------------------- */
 
@@ -23,8 +24,8 @@ struct plan {
     size_t text_bytes, memory_bytes;
     enum sg_durability durability;
     enum sg_keep keep;
-    bool no_journal, calls, healed; /* healed: nothing fails, and no rule is broken */
-    bool rules;                     /* some records break one */
+    bool no_journal, calls, steps, healed; /* healed: nothing fails; steps: and records are under way for a while */
+    bool rules;                            /* some records break one, unless healed */
     uint32_t burst;                 /* records every millisecond */
     uint64_t stop_after;            /* records put by this process; 0: all */
     uint32_t sync_ms;
@@ -37,7 +38,9 @@ static struct engine {
     struct sg_output *output;
     struct sg_timer timer;
     uint64_t *todo;
-    size_t n_todo, next;
+    size_t n_todo, next, begun;
+    struct sg_past_request *requests;
+    uint64_t steps_found, replies_found, half_done;
     int errors, status;
     bool finishing, done;
     struct sg_err err;
@@ -47,11 +50,13 @@ static struct engine {
     struct sg_output_figures figures;
 } e;
 
+static struct sg_arena arena;
+
 static inline enum sg_outcome outcome_of(uint64_t position) {
-    return position % 10 == 3 && !e.p.healed            ? SG_RECORD_FAILED
+    return position % 10 == 3 && !e.p.healed                ? SG_RECORD_FAILED
            : e.p.rules && position % 11 == 2 && !e.p.healed ? SG_RECORD_INVALID
-           : position % 16 == 7              ? SG_RECORD_DROPPED
-                                             : SG_RECORD_OK;
+           : position % 16 == 7                             ? SG_RECORD_DROPPED
+                                                            : SG_RECORD_OK;
 }
 
 static inline struct sg_str text_of(uint64_t position) {
@@ -70,13 +75,35 @@ static inline void put_calls(uint64_t position) {
     row.state = SG_CALL_ANSWERED;
     row.status = 200;
     row.completion_tokens = 2;
-    sg_output_call(e.output, &row, SG_BODY_REPLY, SG_STR("{\"reply\":\"text of some length\"}"));
+    sg_output_call(e.output, &row, SG_BODY_REPLY, SG_STR(REPLY));
+}
+
+#define LEAD 8 /* records under way */
+
+static inline struct sg_str step_text(uint64_t position, uint32_t step) {
+    static char text[80];
+    int n = snprintf(text, sizeof text, "{\"next\":[],\"set\":{\"s\":\"%llu.%u\"}}", (unsigned long long)position, step);
+    return (struct sg_str){text, (size_t)n};
+}
+
+static inline void put_steps(uint64_t position) {
+    for (uint32_t step = 1; step <= position % 4; step++) {
+        struct sg_step_row row = {.position = position, .step = step, .ended = 3};
+        sg_output_step(e.output, &row, step_text(position, step));
+    }
+}
+
+static inline void begin_records(size_t to) {
+    for (; e.begun < to && e.begun < e.n_todo; e.begun++) {
+        if (e.p.calls) put_calls(e.todo[e.begun]);
+        if (e.p.steps) put_steps(e.todo[e.begun]);
+    }
 }
 
 static inline void put_one(uint64_t position) {
     struct sg_err why = {.code = SG_E_HOOK, .text = "it did not work"};
     bool failed = outcome_of(position) == SG_RECORD_FAILED;
-    if (e.p.calls) put_calls(position);
+    begin_records(e.next + (e.p.steps ? LEAD : 0));
     struct sg_output_record r = {.position = position,
                                  .outcome = outcome_of(position),
                                  .json = text_of(position),
@@ -136,7 +163,7 @@ static inline void shuffle(void) {
 
 static inline void begin(const struct sg_range *finished, size_t n) {
     e.todo = sg_xmalloc(e.p.n * sizeof *e.todo);
-    e.n_todo = e.next = 0;
+    e.n_todo = e.next = e.begun = 0;
     for (uint64_t p = FIRST; p < FIRST + e.p.n; p++) {
         while (n && finished->to <= p) finished++, n--;
         if (n == 0 || p < finished->from) e.todo[e.n_todo++] = p;
@@ -144,6 +171,42 @@ static inline void begin(const struct sg_range *finished, size_t n) {
     shuffle();
     sg_output_pulled(e.output, e.n_todo);
     sg_timer_start(e.loop, &e.timer, 0);
+}
+
+/* What was told of a record before the death is there, but for what a loss of power took. */
+static inline void on_past(struct sg_past_request *q, int status, struct sg_past *p, const struct sg_err *err) {
+    if (status < 0) {
+        on_error(NULL, err);
+        return;
+    }
+    for (size_t i = 0; i < p->n_calls; i++) {
+        const struct sg_past_call *c = &p->calls[i];
+        assert_true(c->row.state == SG_CALL_AGAIN || c->row.state == SG_CALL_ANSWERED);
+        if (c->row.state == SG_CALL_AGAIN) assert_int_equal(c->row.not_before, q->position + 1000000);
+        else assert_true(c->row.has_body || e.restarted);
+        if (!c->row.has_body) continue;
+        assert_text(c->reply.text, SG_STR(REPLY));
+        e.replies_found++;
+    }
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        assert_int_equal(p->steps[i].step, i + 1);
+        sg_arena_reset(&arena);
+        assert_text(sg_json_dump(&arena, &p->steps[i].changes), step_text(q->position, i + 1));
+        e.steps_found++;
+    }
+    sg_past_free(p);
+}
+
+static inline void look_at_pasts(const struct sg_output_resumed *r) {
+    const struct sg_past_source *s = sg_output_pasts(e.output);
+    e.half_done += r->n_half_done;
+    e.requests = sg_xcalloc(r->n_half_done, sizeof *e.requests);
+    for (size_t i = 0; i < r->n_half_done; i++) {
+        struct sg_past_request *q = &e.requests[i];
+        *q = (struct sg_past_request){.position = r->half_done[i], .on_past = on_past};
+        assert_true(s->has(s->ud, q->position));
+        s->load(s->ud, q);
+    }
 }
 
 static inline void on_resumed(void *ud, int status, const struct sg_output_resumed *r, const struct sg_err *err) {
@@ -159,6 +222,7 @@ static inline void on_resumed(void *ud, int status, const struct sg_output_resum
     e.restarted = r->restarted;
     e.position = r->position;
     e.totals = r->totals;
+    look_at_pasts(r);
     begin(r->from.finished, r->from.n_finished);
 }
 
@@ -207,6 +271,7 @@ static inline int run(const struct plan *p, bool again) {
     sg_output_close(e.output);
     sg_loop_close(e.loop);
     free(e.todo);
+    free(e.requests);
     return rc;
 }
 
@@ -226,7 +291,7 @@ static inline void expect_run(const struct plan *p, bool again) {
 static const char *const out_names[] = {"output.json", "output.jsonl", "output_failed.jsonl", "output_invalid.jsonl",
                                         "output_dropped.jsonl"};
 enum { OUTS = 5 };
-static struct sg_arena expected_arena, arena;
+static struct sg_arena expected_arena;
 static struct sg_str expected[OUTS];
 
 static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
