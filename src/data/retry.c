@@ -189,14 +189,26 @@ static int forget_steps(struct retry *r, const struct sg_output_resumed *resumed
     return db_error(r, rc);
 }
 
+/* All that the commit is going to name, whoever wrote it, and whatever --durability promises: the commit is on the disk. */
+static int sync_all(struct retry *r) {
+    int rc = sg_segments_flush(r->k->segments, r->err);
+    if (rc == 0) rc = sg_segments_sync_all(r->k->segments, r->err);
+    for (int i = 0; i < SG_OUTCOMES && rc == 0; i++) {
+        const struct sg_outfile *f = &r->w.files[i];
+        int synced = f->fd >= 0 ? sg_os->sync(f->fd) : 0;
+        if (synced < 0) rc = sg_fail_sys(r->err, SG_E_IO, -synced, "%s: sync failed", f->path.p);
+    }
+    if (rc < 0) return rc;
+    rc = sg_os_sync_folder(r->w.folder.p);
+    return rc < 0 ? sg_fail_sys(r->err, SG_E_IO, -rc, "%s: sync failed", r->w.folder.p) : 0;
+}
+
 /* The bodies are on disk before the commit that names them, and that before anything is cut. */
 static int commit(struct retry *r) {
     struct sg_keeper *k = r->k;
-    int rc = sg_segments_flush(k->segments, r->err);
-    sg_segments_newest(k->segments, &r->to.segment, &r->to.segment_bytes);
-    sg_segments_unsynced(k->segments, &k->in_line);
-    if (rc == 0) rc = sg_sync_run(&k->in_line, r->err);
+    int rc = sync_all(r);
     if (rc < 0) return rc;
+    sg_segments_newest(k->segments, &r->to.segment, &r->to.segment_bytes);
     if (r->again->is) rc = sg_rundb_renew(k->db, r->again->was, r->again->is);
     if (rc == 0 && r->to.totals.outcomes[SG_RECORD_FAILED] == 0) rc = sg_rundb_forget_causes(k->db);
     if (rc == 0) rc = sg_rundb_meta(k->db, SG_STR("state"), SG_STR("stopped"));

@@ -81,10 +81,6 @@ static uint64_t expect_taken_back(const struct sg_output_again *again) {
     return n;
 }
 
-<<<<<<< HEAD
-static uint64_t retry(void) {
-    return expect_taken_back(&(struct sg_output_again){.outcomes[SG_RECORD_FAILED] = true});
-=======
 static void test_what_reached_the_journal_of_a_record_half_done_is_there_again(void **state) {
     (void)state;
     for (int i = 0; i < 9; i++) {
@@ -118,7 +114,10 @@ static void test_with_keep_outputs_the_folder_does_not_grow_with_the_run(void **
     p.stop_after = 0;
     expect_run(&p, true);
     assert_int_equal(query("SELECT count(*) FROM calls") + query("SELECT count(*) FROM steps"), 0);
->>>>>>> steps
+}
+
+static uint64_t retry(void) {
+    return expect_taken_back(&(struct sg_output_again){.outcomes[SG_RECORD_FAILED] = true});
 }
 
 static void test_failed_records_can_be_tried_again(void **state) {
@@ -289,10 +288,10 @@ static void test_another_format_is_refused(void **state) {
     (void)state;
     struct plan p = small();
     leave_a_dead_run(p);
-    commit_sql("PRAGMA user_version=2; UPDATE meta SET value='sygra 9.1' WHERE key='program'");
-    expect_refused(&p, SG_E_UNSUPPORTED, "run.db: is of format 2, made by sygra 9.1; this program knows format 1");
+    commit_sql("PRAGMA user_version=3; UPDATE meta SET value='sygra 9.1' WHERE key='program'");
+    expect_refused(&p, SG_E_UNSUPPORTED, "run.db: is of format 3, made by sygra 9.1; this program knows format 2");
     assert_int_equal(check(), SG_E_UNSUPPORTED);
-    commit_sql("PRAGMA user_version=1; PRAGMA application_id=7");
+    commit_sql("PRAGMA user_version=2; PRAGMA application_id=7");
     expect_refused(&p, SG_E_SYNTAX, "run.db: is not the database of a run");
     clear_out();
     sg_os_mkdirs(in_folder("out/output.run"));
