@@ -124,21 +124,21 @@ static size_t first_of(const struct sg_recording *r, struct sg_str node, uint64_
     return low;
 }
 
-static size_t likeness(struct sg_str a, struct sg_str b) {
+/* Bytes of the longer one that are not in a common beginning or end. */
+static size_t distance(struct sg_str a, struct sg_str b) {
     size_t front = 0, back = 0;
     while (front < a.n && front < b.n && a.p[front] == b.p[front]) front++;
     while (back < a.n - front && back < b.n - front && a.p[a.n - 1 - back] == b.p[b.n - 1 - back]) back++;
-    size_t longer = a.n > b.n ? a.n : b.n;
-    return front + back + (SIZE_MAX / 4 - longer) / 1024; /* of two as alike, the one of the nearer length */
+    return (a.n > b.n ? a.n : b.n) - front - back;
 }
 
 static struct sg_str nearest_of(const struct sg_recording *r, const struct sg_past_question *q) {
     struct sg_str best = SG_STR_NONE;
-    size_t most = 0;
+    size_t least = SIZE_MAX;
     for (size_t i = first_of(r, q->node, 0); i < r->n && sg_str_eq(r->calls[i].node, q->node); i++) {
-        size_t alike = likeness(r->calls[i].call.request, q->request);
-        if (best.n && alike <= most) continue;
-        most = alike;
+        size_t far = distance(r->calls[i].call.request, q->request);
+        if (far >= least) continue;
+        least = far;
         best = r->calls[i].call.request;
     }
     return best;

@@ -39,8 +39,8 @@ static void test_long_texts_are_cut_around_their_difference_and_never_inside_a_c
     (void)state;
     expect("\"0123456789012345678901234567890123456789 one and then some more text that goes on and on for long\"",
            "\"0123456789012345678901234567890123456789 two and then some more text that goes on and on for long\"",
-           "\"...78901234567890123456789 one and then some more text that goes o...\" became "
-           "\"...78901234567890123456789 two and then some more text that goes o...\"");
+           "\"...78901234567890123456789 one and then some more text that goes on...\" became "
+           "\"...78901234567890123456789 two and then some more text that goes on...\"");
     expect("\"üüüüüüüüüüüüüüüüüüüü1\"", "\"üüüüüüüüüüüüüüüüüüüü2\"", "\"...üüüüüüüüüüüü1\" became \"...üüüüüüüüüüüü2\"");
     expect("\"a\\nb\"", "\"a\\nc\"", "\"a\\nb\" became \"a\\nc\"");
 }
