@@ -84,6 +84,7 @@ static int forget(struct retry *r, const struct sg_record_row *row) {
     int rc = sg_rundb_forget_records(r->k->db, from, to, false);
     if (rc == 0 && r->again->outcomes[row->outcome & 3]) rc = sg_rundb_forget_calls(r->k->db, from, to);
     if (rc == 0) rc = sg_rundb_forget_steps(r->k->db, from, to);
+    if (rc == 0) rc = sg_rundb_forget_writers(r->k->db, from, to);
     return db_error(r, rc);
 }
 

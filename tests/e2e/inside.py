@@ -80,6 +80,21 @@ def lay_out(folder, graph, url, rows):
     return task
 
 
+def ask(folder, sql):
+    with contextlib.closing(sqlite3.connect(folder / "output.run/run.db")) as db:
+        return db.execute(sql).fetchall()
+
+
+def steps_of(folder):
+    [[n]] = ask(folder, "SELECT count(*) FROM steps")
+    return n
+
+
+def writers_of(folder):
+    return ask(folder, "SELECT position, k.name, n.name, step FROM writers w JOIN keys k ON k.id = key JOIN nodes n ON n.id = node "
+                       "ORDER BY 1, 2")
+
+
 def come_to_rest(e, folder):
     """Until all answers are in the journal, and the steps that they ended."""
     def journalled():
@@ -120,6 +135,8 @@ def storm(folder, graph, rows, stages, answer=None, *args):
         assert collections.Counter(e.answered) == wanted
         out = sum(n for _, n in stages)
         assert len(e.asked) == len(e.answered) + out, (len(e.asked), len(e.answered), out)
+        if "outputs" not in args:
+            assert writers_of(place) == writers_of(folder / "still")
         fsck(place).expect(0)
         return run.summary()
 
@@ -150,17 +167,13 @@ AGENT = """
     """
 
 
-def steps_of(folder):
-    with contextlib.closing(sqlite3.connect(folder / "output.run/run.db")) as db:
-        return db.execute("SELECT count(*) FROM steps").fetchone()[0]
-
-
 def test_an_agent_of_twelve_calls_is_killed_at_each_of_them_and_asks_nothing_again(folder):
     stages = [("plan q", 3), *((f"act {i} ", 3) for i in range(11))]
     summary = storm(folder, AGENT, rows(3), stages)
     assert summary["steps_kept"] == 3 * 11 and summary["calls_kept"] == 3 * 11 and summary["calls_repeated"] == 0, summary
     assert summary["calls"] == 3 * 12, summary
     assert steps_of(folder / "killed") == 0, "with --keep calls they go when the record has ended"
+    assert writers_of(folder / "killed")[:2] == [(0, "log", "act", 12), (0, "turn", "act", 12)], "who wrote what stays"
 
 
 def test_what_keep_keeps_makes_no_difference_to_resuming(folder):

@@ -198,7 +198,7 @@ def test_a_resumed_fallback_does_not_ask_again_a_model_that_has_failed(folder):
 
 
 def test_attempts_of_each_model_of_an_ensemble_go_on_after_a_kill(folder):
-    """Three attempts each, the last two far apart: the one that had answered starts anew, the others do not."""
+    """Three attempts each, the last two far apart: the one that had answered is not asked again."""
     with Mock("--fail_rate", 1, "--fail_status", "503:1", "--retry_after", 3) as bad, Mock() as good:
         task(folder, [bad.url, good.url, bad.url], 1, retry_attempts=3)
         with living(folder) as p:
