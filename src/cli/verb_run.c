@@ -72,9 +72,9 @@ static const struct sg_option options[] = {
     [ACCEPT_CHANGES] = {"accept_changes", NULL, SG_OPTION_FLAG, NULL,
                         "a run that goes on: its task has changed, run again what that concerns"},
     [RECORD] = {"record", NULL, SG_OPTION_TEXT, "FILE",
-                "keep all calls in a file (in a folder: calls.jsonl), for --replay; implies --keep all"},
+                "write all calls to a file (in a folder: calls.jsonl) that tests are run from"},
     [REPLAY] = {"replay", NULL, SG_OPTION_TEXT, "FILE",
-                "answer calls from such a file only, offline; implies --no_journal"},
+                "answer calls from such a file only, offline; no run folder is made"},
     {0},
 };
 

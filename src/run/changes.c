@@ -251,7 +251,8 @@ static bool price_all(const struct sg_changes *c, double *usd, const struct sg_m
 
 #define U(x) ((unsigned long long)(x))
 
-static bool any_fed(const struct sg_changes *c) {
+static bool is_most(const struct sg_changes *c) {
+    if (c->unknown) return true; /* of half done records there are calls */
     for (size_t i = 0; i < c->plan->n_nodes; i++)
         if (c->calls[i].fed && c->calls[i].calls) return true;
     return false;
@@ -259,7 +260,7 @@ static bool any_fed(const struct sg_changes *c) {
 
 static void text_calls(const struct sg_changes *c, struct sg_buf *out) {
     const char *before = ": ";
-    bool at_most = any_fed(c);
+    bool at_most = is_most(c);
     sg_buf_printf(out, "%s%llu of their calls %s asked again", at_most ? "at most " : "", U(c->asked),
                   c->asked == 1 ? "is" : "are");
     for (size_t i = 0; i < c->plan->n_nodes && !c->unknown; i++) {
@@ -323,7 +324,7 @@ void sg_changes_json(const struct sg_changes *c, struct sg_buf *out) {
     double usd;
     json_list(c, out);
     sg_buf_printf(out, ",\"finished\":%llu,\"half_done\":%llu,\"calls\":%llu,\"at_most\":%s,\"by_node\":{", U(c->finished),
-                  U(c->half_done), U(c->asked), any_fed(c) ? "true" : "false");
+                  U(c->half_done), U(c->asked), is_most(c) ? "true" : "false");
     for (size_t i = 0; i < c->plan->n_nodes; i++) {
         if (c->calls[i].calls == 0) continue;
         sg_buf_str(out, sg_str(before));
