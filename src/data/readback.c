@@ -46,7 +46,7 @@ static int next_line(struct readback *b, int outcome, struct sg_str *out) {
 }
 
 static bool tell(struct readback *b, int outcome) {
-    struct sg_str line;
+    struct sg_str line = SG_STR_NONE;
     b->status = next_line(b, outcome, &line);
     b->stopped = b->status != 0 || !b->fn(b->ud, b->next++, (enum sg_outcome)outcome, line);
     return !b->stopped;

@@ -90,7 +90,7 @@ static int forget(struct retry *r, const struct sg_record_row *row) {
 
 /* The line of a record that was written becomes the body of one that waits. */
 static int store_line(struct retry *r, struct sg_record_row *row) {
-    struct sg_str line;
+    struct sg_str line = SG_STR_NONE;
     int rc = next_line(r, row->outcome, &line);
     if (rc < 0) return rc;
     if (is_array(r, row->outcome)) {

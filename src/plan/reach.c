@@ -8,8 +8,8 @@
 
 struct reach {
     const struct sg_plan *p;
-    bool *requests, *results; /* by node */
-    bool *keys;               /* doubtful */
+    struct sg_plan_reach *to;
+    bool *keys; /* doubtful */
     bool any;   /* of them */
     bool added;
 };
@@ -50,10 +50,11 @@ static bool asks_otherwise(const struct reach *r, const struct sg_plan_node *n) 
 
 static void reach_node(struct reach *r, size_t i) {
     const struct sg_plan_node *n = &r->p->nodes[i];
-    if (!r->requests[i] && asks_otherwise(r, n)) r->requests[i] = r->added = true;
-    bool other = r->requests[i] || (r->any && writes_by_program(n));
-    if (!r->results[i] && other) r->results[i] = r->added = true;
-    if (r->results[i]) doubt_writes(r, n);
+    bool *requests = &r->to->requests[i], *results = &r->to->results[i];
+    if (!*requests && asks_otherwise(r, n)) *requests = r->added = true;
+    bool other = *requests || (r->any && writes_by_program(n));
+    if (!*results && other) *results = r->added = true;
+    if (*results) doubt_writes(r, n);
 }
 
 static bool has_condition(const struct sg_plan *p) {
@@ -62,14 +63,13 @@ static bool has_condition(const struct sg_plan *p) {
     return any;
 }
 
-bool sg_plan_reach(const struct sg_plan *p, bool *requests, bool *results) {
-    struct reach r = {.p = p, .requests = requests, .results = results};
+void sg_plan_reach(const struct sg_plan *p, struct sg_plan_reach *to) {
+    struct reach r = {.p = p, .to = to};
     r.keys = sg_xcalloc(p->n_keys, sizeof *r.keys);
     do {
         r.added = false;
         for (size_t i = 0; i < p->n_nodes; i++) reach_node(&r, i);
     } while (r.added);
-    bool routes = r.any && has_condition(p);
+    to->routes = r.any && has_condition(p);
     free(r.keys);
-    return routes;
 }

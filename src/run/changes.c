@@ -43,9 +43,9 @@ static void add_changed(struct sg_changes *c, size_t i, const struct sg_run_node
         add(c, "changed", now, "");
         return;
     }
-    c->requests[number] = requests && makes_calls(now);
-    c->results[number] = results;
-    add(c, "changed", now, c->requests[number] ? "its requests" : results ? "what it writes" : "what follows it");
+    c->reach.requests[number] = requests && makes_calls(now);
+    c->reach.results[number] = results;
+    add(c, "changed", now, c->reach.requests[number] ? "its requests" : results ? "what it writes" : "what follows it");
 }
 
 static bool draws_from_files(const struct sg_changes *c, struct sg_str name) {
@@ -57,15 +57,15 @@ static bool draws_from_files(const struct sg_changes *c, struct sg_str name) {
 
 static void add_drawn(struct sg_changes *c, size_t i, const struct sg_run_node *now) {
     concern(c, i);
-    c->results[number_in_plan(c, now->name)] = true;
+    c->reach.results[number_in_plan(c, now->name)] = true;
     add(c, "changed", now, "the file that it draws from");
 }
 
 void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_plan *p, const struct sg_run_identity *was,
                      const struct sg_run_identity *is, bool columns) {
     *c = (struct sg_changes){.arena = a, .plan = p, .was = was, .is = is};
-    c->requests = SG_NEW_N(a, bool, p->n_nodes);
-    c->results = SG_NEW_N(a, bool, p->n_nodes);
+    c->reach.requests = SG_NEW_N(a, bool, p->n_nodes);
+    c->reach.results = SG_NEW_N(a, bool, p->n_nodes);
     c->calls = SG_NEW_N(a, struct sg_change_calls, p->n_nodes);
     c->models = SG_NEW_N(a, struct sg_change_calls, p->n_models);
     c->concerns = SG_NEW_N(a, bool, was->n_nodes);
@@ -80,9 +80,9 @@ void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_p
     c->source = !sg_str_eq(is->source.path, was->source.path);
     if (c->source) add(c, "another source:", &(struct sg_run_node){.name = is->source.path}, "");
     bool *own = SG_NEW_N(a, bool, p->n_nodes);
-    memcpy(own, c->requests, p->n_nodes * sizeof *own);
-    c->routes = sg_plan_reach(p, c->requests, c->results);
-    for (size_t i = 0; i < p->n_nodes; i++) c->calls[i].fed = c->requests[i] && !own[i];
+    memcpy(own, c->reach.requests, p->n_nodes * sizeof *own);
+    sg_plan_reach(p, &c->reach);
+    for (size_t i = 0; i < p->n_nodes; i++) c->calls[i].fed = c->reach.requests[i] && !own[i];
 }
 
 /* --- what that concerns ------------------------------------------------------------------------------------------- */
@@ -146,7 +146,7 @@ static bool on_call(void *ud, const struct sg_call_row *row) {
     if (row->node >= c->was->n_nodes) return true; /* of a damaged folder: fsck says it */
     w->concerned |= c->concerns[row->node];
     int number = w->numbers[row->node];
-    if (number < 0 || !c->requests[number] || row->state != SG_CALL_ANSWERED) return true;
+    if (number < 0 || !c->reach.requests[number] || row->state != SG_CALL_ANSWERED) return true;
     const struct sg_change_calls one = {1, row->prompt_tokens, row->completion_tokens, false};
     add_calls(&w->held[number], &one, 1);
     int model = model_of(&c->plan->nodes[number], row->ordinal);
@@ -229,7 +229,8 @@ int sg_changes_weigh(struct sg_changes *c, struct sg_rundb *db) {
 /* --- what it costs ------------------------------------------------------------------------------------------------ */
 
 bool sg_run_price(const struct sg_model_spec *m, uint64_t prompt_tokens, uint64_t completion_tokens, double *usd) {
-    (void)m, (void)prompt_tokens, (void)completion_tokens, (void)usd;
+    (void)m, (void)prompt_tokens, (void)completion_tokens;
+    *usd = 0;
     return false;
 }
 
@@ -270,7 +271,7 @@ static void text_calls(const struct sg_changes *c, struct sg_buf *out) {
         before = ", ";
     }
     sg_buf_ch(out, '\n');
-    if (c->routes) SG_BUF_LIT(out, "  and whatever calls a condition leads to that goes another way now\n");
+    if (c->reach.routes) SG_BUF_LIT(out, "  and whatever calls a condition leads to that goes another way now\n");
 }
 
 static void text_cost(const struct sg_changes *c, struct sg_buf *out) {

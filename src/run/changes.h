@@ -30,12 +30,11 @@ struct sg_changes {
     size_t n, cap;
     bool source; /* another one: then nothing of the run is of use */
     /* By node of the plan. */
-    bool *requests, *results;
+    struct sg_plan_reach reach;
     struct sg_change_calls *calls;
     struct sg_change_calls *models; /* by model of the plan */
     bool *concerns;                 /* by node of `was`: records that ran it */
     bool all, outputs;              /* concerned: all records; all that came to the output map */
-    bool routes;                    /* records may go another way */
     bool unknown;                   /* no calls are kept: all are asked again */
     struct sg_range *positions;     /* of finished records that are concerned */
     size_t n_positions, cap_positions;
