@@ -184,7 +184,7 @@ static struct sg_str request_text(struct task *t, bool wanted, struct sg_buf *ou
 /* An answer that is plain text is journalled as it stands. */
 static void journal_answer(struct task *t, const struct sg_completion *done) {
     struct sg_exec *x = t->record->exec;
-    if (!x->o.output) return;
+    if (!x->journals) return;
     struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
     struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
     row.status = 200;
@@ -204,7 +204,7 @@ static void journal_answer(struct task *t, const struct sg_completion *done) {
 
 static void journal_failure(struct task *t, const struct sg_err *err) {
     struct sg_exec *x = t->record->exec;
-    if (!x->o.output) return;
+    if (!x->journals) return;
     struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
     struct sg_call_row row = call_row(t, SG_CALL_FAILED);
     row.status = err->status;
@@ -219,7 +219,7 @@ static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *e
     struct task *t = c->ud;
     struct sg_exec *x = t->record->exec;
     if (x->o.observer) sg_see_reply(t, NULL, err, wait_ns);
-    if (!x->o.output) return;
+    if (!x->journals) return;
     struct sg_call_row row = call_row(t, SG_CALL_AGAIN);
     row.status = err->status;
     row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
