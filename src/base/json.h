@@ -78,6 +78,9 @@ bool sg_json_number_is_int(struct sg_str text); /* no fraction, no exponent: an 
 /* The same value: numbers by their text, objects by keys in any order. */
 bool sg_json_equal(const struct sg_json *a, const struct sg_json *b);
 struct sg_json sg_json_copy(struct sg_arena *a, const struct sg_json *v);
+/* How one value became another, for people: the first few places that differ, `messages[1].content: "...a b..." became "...a c..."`.
+ * Long texts are cut to what is around the difference. Nothing when they are equal. */
+void sg_json_diff(struct sg_buf *out, const struct sg_json *was, const struct sg_json *is);
 
 /* Writing. Non-ASCII is kept. */
 void sg_json_write(struct sg_buf *b, const struct sg_json *v);                    /* {"a":1,"b":[2]} */

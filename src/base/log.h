@@ -16,6 +16,7 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
 #define SG_EVENT_TABLE(X)                                                                                             \
     X(run_started, SG_INFO, "run started")                                                                            \
     X(run_resumed, SG_INFO, "run goes on")                                                                            \
+    X(task_changed, SG_INFO, "")                                                                                      \
     X(resume_lost, SG_WARN, "the machine was restarted; ends of records that were not on disk yet are made again")         \
     X(progress, SG_INFO, "progress")                                                                              \
     X(run_stopping, SG_WARN, "stopping")                                                                              \

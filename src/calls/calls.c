@@ -133,6 +133,7 @@ static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, s
 static int open_http(struct sg_calls *c, struct sg_calls_model *m, struct sg_err *err) {
     uint32_t n = (uint32_t)m->spec->n_urls;
     m->provider = m->spec->type == SG_MODEL_AZURE_OPENAI ? &sg_provider_azure : &sg_provider_openai;
+    if (c->options.offline) return 0;
     m->targets = SG_NEW_N(&c->arena, struct target, n);
     m->sites = (struct sg_sites){
         .at = SG_NEW_N(&c->arena, struct sg_site *, n), .n = n, .policy = m->spec->load_balancing};
@@ -146,6 +147,7 @@ static int open_http(struct sg_calls *c, struct sg_calls_model *m, struct sg_err
 /* Nodes with the same file and sizes share one loaded model. */
 static int open_local(struct sg_calls *c, struct sg_calls_model *m, struct sg_err *err) {
     const struct sg_model_spec *s = m->spec;
+    if (c->options.offline) return 0;
     for (struct sg_calls_model *o = c->models; o; o = o->next) {
         if (!o->local || !sg_str_eq(o->spec->model_path, s->model_path) || o->spec->threads != s->threads) continue;
         if (o->spec->sequences == s->sequences && o->spec->context == s->context) {
@@ -283,33 +285,34 @@ static void succeed(struct sg_call *c, const struct sg_completion *done, uint64_
     finish(c, 0, done, NULL);
 }
 
-/* --- hashes of requests -------------------------------------------------------------------------------------------------- */
+/* --- bodies of requests -------------------------------------------------------------------------------------------------- */
 
-/* Where there is no body on the wire. */
-static uint64_t hash_of_messages(const struct sg_json *messages) {
-    struct sg_buf text = SG_BUF_INIT(SIZE_MAX);
-    sg_json_write(&text, messages);
-    uint64_t hash = sg_hash64(sg_buf_view(&text), 0);
-    sg_buf_fini(&text);
-    return hash;
+static void encode(const struct sg_calls_model *m, struct sg_buf *out, const struct sg_request *r) {
+    const struct sg_provider *p = m->provider ? m->provider : &sg_provider_openai;
+    p->encode(out, m->spec, r);
 }
 
-int sg_call_hash(struct sg_call *c, uint64_t *out, struct sg_err *err) {
-    struct sg_calls *cs = c->model->calls;
-    const struct sg_calls_model *m = c->model;
+uint64_t sg_call_hash_of(struct sg_str body) {
+    return sg_hash64(body, 0);
+}
+
+/* Its own arena: in on_done the completion lives in the shared one. */
+int sg_call_body(struct sg_call *c, struct sg_buf *out, struct sg_err *err) {
     struct sg_request r = {0};
-    sg_arena_reset(&cs->scratch);
-    int rc = c->request(c, &cs->scratch, &r, err);
-    if (rc != 0) return rc;
-    if (!m->provider) {
-        *out = hash_of_messages(&r.messages);
-        return 0;
-    }
+    struct sg_arena scratch;
+    sg_arena_init(&scratch, 16 * 1024);
+    int rc = c->request(c, &scratch, &r, err);
+    if (rc == 0) encode(c->model, out, &r);
+    sg_arena_fini(&scratch);
+    return rc;
+}
+
+static uint64_t hash_of(const struct sg_calls_model *m, const struct sg_request *r) {
     struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
-    m->provider->encode(&body, m->spec, &r);
-    *out = sg_hash64(sg_buf_view(&body), 0);
+    encode(m, &body, r);
+    uint64_t hash = sg_call_hash_of(sg_buf_view(&body));
     sg_buf_fini(&body);
-    return 0;
+    return hash;
 }
 
 /* --- over HTTP ---------------------------------------------------------------------------------------------------------------- */
@@ -326,7 +329,7 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
     size_t mark = sg_http_request_head(out, &t->url, t->headers);
     size_t body = out->n;
     c->model->provider->encode(out, c->model->spec, &r);
-    if (cs->options.hash_requests && !out->failed) c->request_hash = sg_hash64((struct sg_str){out->p + body, out->n - body}, 0);
+    if (cs->options.hash_requests && !out->failed) c->request_hash = sg_call_hash_of((struct sg_str){out->p + body, out->n - body});
     sg_http_request_end(out, mark);
     if (!cs->figures.first_sent_ns) cs->figures.first_sent_ns = sg_loop_now_ns(cs->loop);
     return 0;
@@ -461,7 +464,7 @@ static void start_local(struct sg_call *c) {
         fail_or_retry(c, rc, -1, &err);
         return;
     }
-    if (c->model->calls->options.hash_requests) c->request_hash = hash_of_messages(messages);
+    if (c->model->calls->options.hash_requests) c->request_hash = hash_of(c->model, &r);
     local_parameters(&c->local_, c->model->spec, r.seed);
     c->local_.order = r.order;
     struct sg_calls *cs = c->model->calls;
@@ -489,6 +492,7 @@ static void on_start(struct sg_timer *t) {
 
 void sg_call_start(struct sg_call *c) {
     struct sg_calls *cs = c->model->calls;
+    SG_ASSERT(!cs->options.offline);
     cs->figures.calls++;
     c->attempts = c->attempts_before;
     c->request_hash = c->latency_ns = 0;

@@ -23,6 +23,7 @@ struct sg_calls_options {
     bool deterministic; /* embedded models: one sequence a batch */
     uint64_t seed;
     bool hash_requests; /* fill sg_call.request_hash, 1 us of CPU for 4 kB */
+    bool offline; /* nothing is contacted or loaded, and no call may be started: requests are only written */
 };
 int sg_calls_open(struct sg_loop *l, const struct sg_calls_options *o, struct sg_calls **out);
 void sg_calls_close(struct sg_calls *c); /* pending calls are dropped without callback */
@@ -64,7 +65,7 @@ struct sg_call {
     uint64_t wait_before_ns;
     /* set by calls: */
     uint32_t attempts;     /* begun, with those of earlier lives */
-    uint64_t request_hash; /* of the last body sent, or an embedded model's messages; 0: none yet, or not asked for */
+    uint64_t request_hash; /* of the last body sent (sg_call_body); 0: none yet, or not asked for */
     uint64_t latency_ns;   /* of the answer, in on_done */
     uint32_t url_; /* number of the address that the last attempt went to */
     uint64_t started_ns;
@@ -80,9 +81,12 @@ struct sg_call {
 };
 void sg_call_start(struct sg_call *c);
 void sg_call_cancel(struct sg_call *c);
-/* What request_hash would be if the call were started: its request is written, and not sent. Needs `model`, `request` and `ud`
- * only. Errors: what the request writer returned. */
-int sg_call_hash(struct sg_call *c, uint64_t *out, struct sg_err *err);
+/* What is sent when the call is started, and what an embedded model would be sent behind an endpoint: compact JSON with the
+ * model's name, the messages and the parameters. Nothing is sent. Needs `model`, `request` and `ud` only; may be called in
+ * on_done. Errors: what the request writer returned. */
+int sg_call_body(struct sg_call *c, struct sg_buf *out, struct sg_err *err);
+/* What request_hash is for such a body. */
+uint64_t sg_call_hash_of(struct sg_str body);
 
 struct sg_calls_figures {
     uint64_t calls, ok, failed, canceled, attempts, retries;

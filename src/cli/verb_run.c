@@ -30,6 +30,9 @@ enum {
     DURABILITY,
     KEEP,
     NO_JOURNAL,
+    ACCEPT_CHANGES,
+    RECORD,
+    REPLAY,
 };
 
 static const struct sg_option options[] = {
@@ -66,6 +69,12 @@ static const struct sg_option options[] = {
               "what the run folder keeps of finished records: all, calls, outputs (calls)", "all calls outputs"},
     [NO_JOURNAL] = {"no_journal", NULL, SG_OPTION_FLAG, NULL,
                     "no run folder: a little faster, and nothing can be resumed"},
+    [ACCEPT_CHANGES] = {"accept_changes", NULL, SG_OPTION_FLAG, NULL,
+                        "a run that goes on: its task has changed, run again what that concerns"},
+    [RECORD] = {"record", NULL, SG_OPTION_TEXT, "FILE",
+                "write all calls to a file (in a folder: calls.jsonl) that tests are run from"},
+    [REPLAY] = {"replay", NULL, SG_OPTION_TEXT, "FILE",
+                "answer calls from such a file only, offline; no run folder is made"},
     {0},
 };
 
@@ -83,6 +92,29 @@ static bool parse_journal(const struct sg_args *a, struct sg_run_options *o) {
         fprintf(stderr, "sygra run: --keep is all, calls or outputs, not \"%s\"\n", keep);
     else return true;
     return false;
+}
+
+/* A folder means calls.jsonl in it. */
+static struct sg_str recording_path(struct sg_arena *a, const char *given) {
+    struct sg_file_info info;
+    struct sg_str path = sg_str(given ? given : "");
+    bool folder = path.n && (sg_str_ends(path, SG_STR("/")) || (sg_os->stat(path.p, &info) == 0 && info.is_dir));
+    return folder ? sg_str_printf(a, "%s%scalls.jsonl", path.p, sg_str_ends(path, SG_STR("/")) ? "" : "/") : path;
+}
+
+/* What goes with what. */
+static bool parse_recording(const struct sg_args *a, struct sg_arena *arena, struct sg_run_options *o) {
+    const char *wrong = NULL;
+    o->record = recording_path(arena, a->values[RECORD]);
+    o->replay = recording_path(arena, a->values[REPLAY]);
+    if (o->record.n && o->replay.n) wrong = "--record and --replay do not go together";
+    else if (o->record.n && o->no_journal) wrong = "--record needs the run folder; leave --no_journal out";
+    else if (o->record.n && a->values[KEEP] && o->keep != SG_KEEP_ALL) wrong = "--record needs --keep all";
+    else if (o->replay.n && o->resume == SG_RUN_RESUME_OR_NEW) wrong = "--replay does not go on with a run; leave --resume out";
+    if (wrong) fprintf(stderr, "sygra run: %s\n", wrong);
+    if (o->record.n) o->keep = SG_KEEP_ALL;
+    if (o->replay.n) o->config.offline = o->no_journal = true;
+    return !wrong;
 }
 
 static int run(const struct sg_args *a) {
@@ -116,11 +148,17 @@ static int run(const struct sg_args *a) {
         .debug = sg_arg_bool(a, DEBUG, false),
         .no_journal = sg_arg_bool(a, NO_JOURNAL, false),
         .has_count = a->values[NUM_RECORDS] != NULL,
+        .accept_changes = a->values[ACCEPT_CHANGES] != NULL,
         .resume = !a->values[RESUME]              ? SG_RUN_BY_TASK
                   : sg_arg_bool(a, RESUME, false) ? SG_RUN_RESUME_OR_NEW
                                                   : SG_RUN_FRESH,
     };
-    return parse_journal(a, &o) ? sg_run(&o) : SG_EXIT_USAGE;
+    struct sg_arena arena;
+    sg_arena_init(&arena, 0);
+    bool fine = parse_journal(a, &o) && parse_recording(a, &arena, &o);
+    int status = fine ? sg_run(&o) : SG_EXIT_USAGE;
+    sg_arena_fini(&arena);
+    return status;
 }
 
 const struct sg_verb sg_verb_run = {

@@ -17,6 +17,7 @@ struct sg_config_options {
     struct sg_str task;        /* examples.evol_instruct, a path, or a folder */
     struct sg_str models_file; /* --models, or empty */
     const char *exe_dir;       /* where the running program lies, for shipped models */
+    bool offline; /* nothing is going to be called: addresses, tokens and model files are not looked at */
 };
 
 /* Reads .env (which beats the environment), models, graph_config.yaml and all subgraphs; fills *out as far as it goes.

@@ -610,11 +610,12 @@ static void fill(struct model *m) {
     set_headers(m);
     set_wire_name(m);
     set_places(m);
+    if (m->spec->type == SG_MODEL_AZURE_OPENAI) rename_max_tokens(m->c->a, m->spec);
+    if (m->c->o->offline) return;
     if (m->spec->type == SG_MODEL_LLAMA) {
         set_llama(m);
         return;
     }
-    if (m->spec->type == SG_MODEL_AZURE_OPENAI) rename_max_tokens(m->c->a, m->spec);
     set_urls(m);
     set_tokens(m);
     bind_tokens(m);

@@ -139,9 +139,19 @@ typedef void sg_resumed_fn(void *ud, int status, const struct sg_output_resumed 
 int sg_output_resume(struct sg_loop *l, const struct sg_output_options *o, sg_resumed_fn *fn, void *ud,
                      struct sg_output **out, struct sg_err *err);
 
-/* `sygra retry`, before sg_output_resume: records that failed are unfinished again, *n of them. Nobody may hold the folder.
- * What came behind the first of them waits in the run folder until its turn comes again. Blocks. */
-int sg_output_retry(const struct sg_output_options *o, uint64_t *n, struct sg_err *err);
+/* Finished records that are to be unfinished again. */
+struct sg_output_again {
+    bool outcomes[4]; /* that ended so (enum sg_outcome): all their calls are asked anew */
+    bool mapped;      /* that came to the output map, so ok and invalid ones; their answers stay, as those of ... */
+    const struct sg_range *positions; /* ... these, sorted */
+    size_t n_positions;
+    const struct sg_run_identity *was, *is; /* the task is another one from now on; NULL: it is as it was */
+};
+/* For `sygra retry` and changed tasks, before sg_output_resume: makes records unfinished again, *n of them. Nobody may hold
+ * the folder. What came behind the first of them waits in the run folder until its turn comes again. One commit: a death
+ * before it has changed nothing that a resume would notice. Blocks. */
+int sg_output_take_back(const struct sg_output_options *o, const struct sg_output_again *again, uint64_t *n,
+                        struct sg_err *err);
 
 /* Whose reading is to be noted, so that a resume can tell whether the input changed. Before the first pull. */
 void sg_output_source(struct sg_output *o, struct sg_source *s);
@@ -187,6 +197,10 @@ void sg_output_on_room(struct sg_output *o, void (*fn)(void *ud), void *ud);
 /* A write failed (disk full, ...): called once; what is in .part stays valid up to its last whole record, and the run folder
  * up to its last commit. */
 void sg_output_on_error(struct sg_output *o, void (*fn)(void *ud, const struct sg_err *err), void *ud);
+
+/* What a run has put out so far, record by record in order of position, as compact JSON; false stops. Blocks. */
+typedef bool sg_output_line_fn(void *ud, uint64_t position, enum sg_outcome outcome, struct sg_str json);
+int sg_output_read(struct sg_str run_folder, sg_output_line_fn *fn, void *ud, struct sg_err *err);
 
 struct sg_output_result {
     struct sg_str path; /* of the output ("[]" when no record was ok), or of .part; empty when there is neither */

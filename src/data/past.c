@@ -35,10 +35,14 @@ static int read_call_body(struct reading *r, struct sg_past_call *c) {
     struct sg_arena *a = &r->past->arena;
     int rc = read_body(r, c->row.body, &kind, &body);
     if (rc < 0) return rc;
-    if (c->row.state == SG_CALL_ANSWERED) return sg_reply_read(a, kind, body, &c->reply, r->err);
+    if (c->row.state == SG_CALL_ANSWERED) {
+        rc = sg_reply_read(a, kind, body, &c->reply, r->err);
+        c->request = c->reply.request;
+        return rc;
+    }
     struct sg_err *failure = SG_NEW(a, struct sg_err);
     c->failure = failure;
-    return sg_failure_read(a, kind, body, failure, r->err);
+    return sg_failure_read(a, kind, body, failure, &c->request, r->err);
 }
 
 static bool on_call(void *ud, const struct sg_call_row *row) {
@@ -131,6 +135,7 @@ static void on_read(struct sg_job *j) {
     struct sg_past *past = l->past;
     struct sg_err err = l->err;
     int status = l->status;
+    if (past && l->folder->source.is_all) past->n_steps = 0;
     if (q) l->past = NULL;
     unlink_load(l);
     free_load(l);
@@ -178,6 +183,10 @@ struct sg_past_folder *sg_past_folder_open(struct sg_worker *w, struct sg_rundb 
     *f = (struct sg_past_folder){.worker = w, .db = db, .segments = segments, .positions = positions, .n = n};
     f->source = (struct sg_past_source){.has = has, .load = load, .cancel = cancel, .ud = f};
     return f;
+}
+
+void sg_past_folder_replay(struct sg_past_folder *f) {
+    f->source.is_all = true;
 }
 
 const struct sg_past_source *sg_past_folder_source(const struct sg_past_folder *f) {

@@ -16,6 +16,7 @@ struct sg_past_call {
     struct sg_call_row row;
     struct sg_reply reply;        /* when it was answered and row.has_body */
     const struct sg_err *failure; /* when it failed and the reason was kept; else NULL */
+    struct sg_str request;        /* what was asked, compact JSON without secrets; empty: not kept */
 };
 
 struct sg_past_step {
@@ -42,11 +43,23 @@ struct sg_past_request {
     void *impl_;
 };
 
+/* Of a recording, which is asked for requests: the call's node and key, and what it asks. */
+struct sg_past_question {
+    struct sg_str node;
+    uint64_t position;
+    uint32_t visit, ordinal;
+    struct sg_str request; /* compact JSON without secrets */
+};
+
 struct sg_past_source {
     bool (*has)(void *ud, uint64_t position); /* false: nothing is known, and nothing is to be asked */
     void (*load)(void *ud, struct sg_past_request *q);
     void (*cancel)(void *ud, struct sg_past_request *q);
+    /* For a call that the past of its record does not have: one of that node that asked the same, the one of the same key if there
+     * are several; or NULL. *nearest: what the call asked that comes nearest; empty: there is none. NULL: nobody is asked. */
+    const struct sg_past_call *(*find)(void *ud, const struct sg_past_question *q, struct sg_str *nearest);
     void *ud;
+    bool is_all; /* nothing else may be asked: a call that it does not have fails (SG_E_MISSING) */
 };
 
 /* Blocks; on the thread that owns both. */
@@ -58,6 +71,8 @@ int sg_past_read(struct sg_rundb *db, struct sg_segments *segments, uint64_t pos
 struct sg_past_folder;
 struct sg_past_folder *sg_past_folder_open(struct sg_worker *w, struct sg_rundb *db, struct sg_segments *segments,
                                            const uint64_t *positions, size_t n);
+/* For a run that is made once more: answers only, no steps, and nothing else may be asked. */
+void sg_past_folder_replay(struct sg_past_folder *f);
 const struct sg_past_source *sg_past_folder_source(const struct sg_past_folder *f);
 void sg_past_folder_close(struct sg_past_folder *f);
 

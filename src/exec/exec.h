@@ -68,6 +68,7 @@ struct sg_exec_options {
     /* What is known of records from before: they go on behind their last step, and calls that were answered, or failed, are not
      * made again if their request is still the same; attempts and back-off of the others go on. NULL: nothing. */
     const struct sg_past_source *pasts;
+    bool keep_requests; /* the journal gets what was asked, too */
     uint32_t in_flight; /* records under way at most */
     /* The source ended and every record has; or sg_exec_stop's drain is over. status: 0, or why the source broke. */
     void (*on_end)(void *ud, int status, const struct sg_err *err);
@@ -103,6 +104,7 @@ struct sg_exec_figures {
     uint64_t steps, node_runs;
     uint64_t steps_kept, calls_kept; /* which the past had, so that they were not made again */
     uint64_t calls_repeated;         /* answered before, and asked again: the request has changed, or the reply was lost */
+    uint64_t calls_missing; /* which failed, as the past did not have them and is all there is */
     uint32_t in_flight, peak_in_flight;
     bool source_ended;
     const struct sg_exec_cause *causes;

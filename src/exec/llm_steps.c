@@ -173,32 +173,46 @@ static struct sg_call_row call_row(const struct task *t, enum sg_call_state stat
     };
 }
 
+/* What a call asks, without secrets, in `out`; empty when it cannot be made, or is not wanted. */
+static struct sg_str request_text(struct task *t, bool wanted, struct sg_buf *out) {
+    struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
+    if (wanted && sg_call_body(&t->call, &body, NULL) == 0) sg_redact(out, sg_buf_view(&body));
+    sg_buf_fini(&body);
+    return sg_buf_view(out);
+}
+
 /* An answer that is plain text is journalled as it stands. */
 static void journal_answer(struct task *t, const struct sg_completion *done) {
     struct sg_exec *x = t->record->exec;
     if (!x->journals) return;
+    struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
     struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
     row.status = 200;
     row.prompt_tokens = done->usage.prompt_tokens;
     row.completion_tokens = done->usage.completion_tokens;
-    struct sg_reply reply = {done->text, done->finish_reason, done->tool_calls, done->usage.known};
+    struct sg_reply reply = {done->text, done->finish_reason, done->tool_calls, done->usage.known,
+                             request_text(t, x->o.keep_requests, &request)};
     if (sg_reply_is_plain(&reply)) {
         sg_output_call(x->o.output, &row, SG_BODY_REPLY, reply.text);
-        return;
+    } else {
+        sg_buf_reset(&x->text, 1 << 20);
+        sg_reply_write(&x->text, &reply);
+        sg_output_call(x->o.output, &row, SG_BODY_REPLY_JSON, sg_buf_view(&x->text));
     }
-    sg_buf_reset(&x->text, 1 << 20);
-    sg_reply_write(&x->text, &reply);
-    sg_output_call(x->o.output, &row, SG_BODY_REPLY_JSON, sg_buf_view(&x->text));
+    sg_buf_fini(&request);
 }
 
 static void journal_failure(struct task *t, const struct sg_err *err) {
     struct sg_exec *x = t->record->exec;
     if (!x->journals) return;
+    struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
     struct sg_call_row row = call_row(t, SG_CALL_FAILED);
     row.status = err->status;
+    struct sg_str asked = request_text(t, x->o.keep_requests, &request);
     sg_buf_reset(&x->text, 1 << 20);
-    sg_failure_write(&x->text, err);
+    sg_failure_write(&x->text, err, asked);
     sg_output_call(x->o.output, &row, SG_BODY_FAILURE, sg_buf_view(&x->text));
+    sg_buf_fini(&request);
 }
 
 static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err) {
@@ -259,26 +273,92 @@ static void on_past_answer(struct sg_later *d) {
     take_answer(t, c->row.attempts, &done);
 }
 
-/* What came of this call before, if it would be the same call now. A request without a hash was an embedded model's. */
-static const struct sg_past_call *past_answer(struct task *t) {
-    uint64_t hash = 0;
-    const struct sg_past_call *failed = sg_past_find(t, SG_CALL_FAILED), *c = sg_past_find(t, SG_CALL_ANSWERED);
-    if (!c) c = failed;
-    if (!c) return NULL;
-    bool same = !c->row.request || (sg_call_hash(&t->call, &hash, NULL) == 0 && hash == c->row.request);
-    bool known = c->row.state == SG_CALL_ANSWERED ? c->row.has_body : c->failure != NULL;
-    if (same && known) return c;
-    t->record->exec->figures.calls_repeated += c->row.state == SG_CALL_ANSWERED;
-    return NULL;
-}
-
 /* It comes later, as from an endpoint: no call ends inside its start. */
-static enum verdict wait_for_past(struct task *t, const struct sg_past_call *c) {
-    t->answer.later = (struct sg_later){.run = on_past_answer, .ud = t};
+static enum verdict wait_for(struct task *t, void (*run)(struct sg_later *d), const struct sg_past_call *c) {
+    t->answer.later = (struct sg_later){.run = run, .ud = t};
     t->answer.of = c;
     t->answer_waits = true;
     sg_later(t->record->exec->o.loop, &t->answer.later);
     return WAIT;
+}
+
+/* What came of this call before, if there is anything, and its reply is not lost. */
+static const struct sg_past_call *known_call(const struct task *t) {
+    const struct sg_past_call *c = sg_past_find(t, SG_CALL_ANSWERED);
+    if (!c) c = sg_past_find(t, SG_CALL_FAILED);
+    return c;
+}
+
+static bool has_outcome(const struct sg_past_call *c) {
+    return c->row.state == SG_CALL_ANSWERED ? c->row.has_body : c->failure != NULL;
+}
+
+/* The same, if it would be the same call now. */
+static const struct sg_past_call *past_answer(struct task *t) {
+    const struct sg_past_call *c = known_call(t);
+    if (!c) return NULL;
+    struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
+    bool made = !c->row.request || sg_call_body(&t->call, &body, NULL) == 0;
+    bool same = made && (!c->row.request || sg_call_hash_of(sg_buf_view(&body)) == c->row.request);
+    sg_buf_fini(&body);
+    if (same && has_outcome(c)) return c;
+    t->record->exec->figures.calls_repeated += c->row.state == SG_CALL_ANSWERED;
+    return NULL;
+}
+
+/* --- where the past is all there is ---------------------------------------------------------------------------------------------------- */
+
+static void on_missing(struct sg_later *d) {
+    struct task *t = d->ud;
+    t->answer_waits = false;
+    sg_task_go(t, sg_task_fail_err(t, t->failure->code, t->failure));
+}
+
+/* One turn later than answers: where a call of before was given up for a sibling's failure, that failure comes first. */
+static void on_missing_soon(struct sg_later *d) {
+    struct task *t = d->ud;
+    wait_for(t, on_missing, NULL);
+}
+
+static void say_missing(struct task *t, struct sg_str request, struct sg_str nearest, bool asked) {
+    struct sg_err *err = t->failure = SG_NEW(&t->record->arena, struct sg_err);
+    struct sg_json was, is;
+    struct sg_arena scratch;
+    struct sg_buf diff = SG_BUF_INIT(SIZE_MAX);
+    sg_arena_init(&scratch, 0);
+    bool both = nearest.n && sg_json_parse(&scratch, nearest, &was, NULL, NULL) == 0 &&
+                sg_json_parse(&scratch, request, &is, NULL, NULL) == 0;
+    if (both) sg_json_diff(&diff, &was, &is);
+    if (both && !diff.n) sg_fail(err, SG_E_MISSING, "this request was recorded with its keys in another order");
+    else if (diff.n) sg_fail(err, SG_E_MISSING, "this request was not recorded; the nearest that was: %.*s", (int)diff.n, diff.p);
+    else if (asked)
+        sg_fail(err, SG_E_MISSING, "the request is not what was recorded; what was asked then was not kept (--keep all keeps it)");
+    else sg_fail(err, SG_E_MISSING, "no such call of this node was recorded (execution %u, call %u)", t->visit + 1, t->ordinal + 1);
+    sg_buf_fini(&diff);
+    sg_arena_fini(&scratch);
+}
+
+static enum verdict ask_recording(struct task *t) {
+    struct sg_exec *x = t->record->exec;
+    const struct sg_past_source *p = x->o.pasts;
+    const struct sg_past_call *before = known_call(t), *found = NULL;
+    struct sg_err err;
+    struct sg_buf body = SG_BUF_INIT(SIZE_MAX), clean = SG_BUF_INIT(SIZE_MAX);
+    struct sg_str nearest = before ? before->request : SG_STR_NONE;
+    int rc = sg_call_body(&t->call, &body, &err);
+    if (rc == 0) {
+        sg_redact(&clean, sg_buf_view(&body));
+        struct sg_past_question q = {
+            t->node->name, t->record->position, t->visit, t->ordinal, sg_buf_view(&clean)};
+        if (p->find) found = p->find(p->ud, &q, &nearest);
+        if (!found) say_missing(t, q.request, nearest, before != NULL);
+    }
+    sg_buf_fini(&body);
+    sg_buf_fini(&clean);
+    if (rc != 0) return sg_task_fail_err(t, rc, &err);
+    if (found) return wait_for(t, on_past_answer, found);
+    x->figures.calls_missing++;
+    return wait_for(t, on_missing_soon, NULL);
 }
 
 enum verdict sg_step_call(struct task *t) {
@@ -292,7 +372,8 @@ enum verdict sg_step_call(struct task *t) {
     t->call.record = t->record->position;
     t->call.node = t->node->name;
     const struct sg_past_call *answer = past_answer(t), *again = sg_past_find(t, SG_CALL_AGAIN);
-    if (answer) return wait_for_past(t, answer);
+    if (answer) return wait_for(t, on_past_answer, answer);
+    if (x->o.pasts && x->o.pasts->is_all) return ask_recording(t);
     uint64_t now = sg_loop_now_ns(x->o.loop), due = again ? sg_output_loop_ns(x->o.output, again->row.not_before) : 0;
     t->call.attempts_before = again ? again->row.attempts : 0;
     t->call.wait_before_ns = due > now ? due - now : 0;

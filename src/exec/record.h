@@ -81,7 +81,7 @@ struct task {
     const struct sg_json *result; /* the object that the node returns, or NULL */
     /* A child is no task of the step: its parent stands for it. */
     struct task *parent;
-    struct sg_err *failure; /* of a child */
+    struct sg_err *failure; /* of a child, or of a call that the past should have and has not */
     struct task *children;  /* in the record's arena */
     size_t n_children;
     uint32_t pending_children; /* started, not ended */

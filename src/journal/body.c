@@ -6,7 +6,13 @@
 
 bool sg_reply_is_plain(const struct sg_reply *r) {
     bool tools = r->tool_calls.type == SG_JSON_ARRAY && r->tool_calls.n > 0;
-    return r->usage_known && !tools && sg_str_eq(r->finish_reason, PLAIN_END);
+    return r->usage_known && !tools && !r->request.n && sg_str_eq(r->finish_reason, PLAIN_END);
+}
+
+static void write_request(struct sg_buf *out, struct sg_str request) {
+    if (!request.n) return;
+    SG_BUF_LIT(out, ",\"request\":");
+    sg_buf_str(out, request);
 }
 
 void sg_reply_write(struct sg_buf *out, const struct sg_reply *r) {
@@ -19,12 +25,18 @@ void sg_reply_write(struct sg_buf *out, const struct sg_reply *r) {
         sg_json_write(out, &r->tool_calls);
     }
     if (!r->usage_known) SG_BUF_LIT(out, ",\"usage\":false");
+    write_request(out, r->request);
     sg_buf_ch(out, '}');
 }
 
 static struct sg_str text_of(const struct sg_json *object, struct sg_str key) {
     const struct sg_json *v = sg_json_get(object, key);
     return v && v->type == SG_JSON_STRING ? sg_json_text(v) : SG_STR("");
+}
+
+static struct sg_str request_of(struct sg_arena *a, const struct sg_json *object) {
+    const struct sg_json *v = sg_json_get(object, SG_STR("request"));
+    return v && v->type == SG_JSON_OBJECT ? sg_json_dump(a, v) : SG_STR_NONE;
 }
 
 static int read_object(struct sg_arena *a, bool right_kind, struct sg_str body, const char *what, struct sg_json *out,
@@ -44,10 +56,11 @@ int sg_reply_read(struct sg_arena *a, uint32_t kind, struct sg_str body, struct 
     out->finish_reason = text_of(&v, SG_STR("finish_reason"));
     out->usage_known = !usage || usage->type != SG_JSON_FALSE;
     if (tools) out->tool_calls = *tools;
+    out->request = request_of(a, &v);
     return 0;
 }
 
-void sg_failure_write(struct sg_buf *out, const struct sg_err *failure) {
+void sg_failure_write(struct sg_buf *out, const struct sg_err *failure, struct sg_str request) {
     struct sg_buf clean = SG_BUF_INIT(SIZE_MAX);
     sg_redact(&clean, sg_str(failure->text));
     SG_BUF_LIT(out, "{\"error\":");
@@ -55,11 +68,13 @@ void sg_failure_write(struct sg_buf *out, const struct sg_err *failure) {
     SG_BUF_LIT(out, ",\"message\":");
     sg_json_write_text(out, sg_buf_view(&clean));
     if (failure->status) sg_buf_printf(out, ",\"status\":%d", failure->status);
+    write_request(out, request);
     sg_buf_ch(out, '}');
     sg_buf_fini(&clean);
 }
 
-int sg_failure_read(struct sg_arena *a, uint32_t kind, struct sg_str body, struct sg_err *out, struct sg_err *err) {
+int sg_failure_read(struct sg_arena *a, uint32_t kind, struct sg_str body, struct sg_err *out, struct sg_str *request,
+                    struct sg_err *err) {
     struct sg_json v;
     int rc = read_object(a, kind == SG_BODY_FAILURE, body, "failure", &v, err);
     if (rc < 0) return rc;
@@ -69,5 +84,6 @@ int sg_failure_read(struct sg_arena *a, uint32_t kind, struct sg_str body, struc
     int code = sg_error_named(text_of(&v, SG_STR("error")));
     sg_fail(out, code ? code : SG_E_SYNTAX, "%.*s", SG_ARG(text_of(&v, SG_STR("message"))));
     out->status = (int)number;
+    *request = request_of(a, &v);
     return 0;
 }

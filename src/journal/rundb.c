@@ -19,7 +19,7 @@
 #include <stdlib.h>
 
 #define APPLICATION 0x53475231 /* SGR1 */
-#define FORMAT 1
+#define FORMAT 2
 #define LOG_BYTES ((int)16 << 20)
 #define LOG_PAGES (LOG_BYTES / SG_VFS_PAGE)
 #define BUSY_MS 5000
@@ -70,7 +70,7 @@ static const char *const texts[SG_STATEMENTS] = {
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
-    "CREATE TABLE nodes(id INTEGER PRIMARY KEY, name TEXT, kind TEXT, hash TEXT);"
+    "CREATE TABLE nodes(id INTEGER PRIMARY KEY, name TEXT, kind TEXT, hash TEXT, request TEXT, result TEXT);"
     "CREATE TABLE keys(id INTEGER PRIMARY KEY, name TEXT);"
     "CREATE TABLE records(position INTEGER PRIMARY KEY, outcome INT, started INT, ended INT, steps INT, attempts INT,"
     " line INT, segment INT, offset INT, length INT);"
@@ -350,7 +350,7 @@ static int fill_new(struct sg_rundb *d, const struct sg_run_identity *id, struct
     struct sg_progress nothing = {.position = id->first, .pulled = id->first};
     int rc = exec(d, "PRAGMA page_size=16384;PRAGMA journal_mode=OFF;PRAGMA synchronous=OFF", err);
     if (rc == 0) sg_vfs_reserve(d->db);
-    if (rc == 0) rc = exec(d, "PRAGMA application_id=0x53475231;PRAGMA user_version=1", err);
+    if (rc == 0) rc = exec(d, "PRAGMA application_id=0x53475231;PRAGMA user_version=2", err);
     if (rc == 0) rc = exec(d, schema, err);
     if (rc < 0) return rc;
     sg_rundb_put_identity(d, id);

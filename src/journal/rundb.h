@@ -29,6 +29,7 @@ bool sg_keep_parse(struct sg_str name, enum sg_keep *out);
 
 struct sg_run_node {
     struct sg_str name, kind, hash;
+    struct sg_str request, result; /* hashes of what its requests, and what it writes, are made of; empty: not told apart */
 };
 
 struct sg_run_source {
@@ -170,6 +171,9 @@ int sg_rundb_meta(struct sg_rundb *d, struct sg_str key, struct sg_str value);
 /* What may have changed when a run goes on: program, options, count, durability, keep; the boot of the machine; it runs. */
 int sg_rundb_update(struct sg_rundb *d, const struct sg_run_identity *id);
 int sg_rundb_source(struct sg_rundb *d, const struct sg_run_source *s);
+/* The task is another one: its nodes and keys. Rows are renumbered as nodes and keys of the same name are; those of nodes that
+ * are gone go. `was`: what is stored. */
+int sg_rundb_renew(struct sg_rundb *d, const struct sg_run_identity *was, const struct sg_run_identity *is);
 /* Positions from..to (not included) are unfinished again; with `ok_only`, only rows of ok records go. */
 int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool ok_only);
 int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to);

@@ -118,12 +118,13 @@ static struct sg_str *get_names(struct sg_rundb *d, struct sg_arena *a, const ch
     return names;
 }
 
-/* A node is three texts and nothing else. */
-_Static_assert(sizeof(struct sg_run_node) == 3 * sizeof(struct sg_str), "struct sg_run_node");
+/* A node is five texts and nothing else. */
+#define NODE_TEXTS 5
+_Static_assert(sizeof(struct sg_run_node) == NODE_TEXTS * sizeof(struct sg_str), "struct sg_run_node");
 
 static int put_nodes(struct sg_rundb *d, const struct sg_run_identity *id) {
-    return put_names(d, "INSERT INTO nodes VALUES(?,?,?,?)", (const struct sg_str *)id->nodes, id->n_nodes, 3,
-                     "nodes");
+    return put_names(d, "INSERT INTO nodes VALUES(?,?,?,?,?,?)", (const struct sg_str *)id->nodes, id->n_nodes,
+                     NODE_TEXTS, "nodes");
 }
 
 static int put_keys(struct sg_rundb *d, const struct sg_run_identity *id) {
@@ -139,6 +140,8 @@ void sg_run_identity_copy(struct sg_arena *a, const struct sg_run_identity *from
         to_nodes[i].name = sg_str_dup(a, from->nodes[i].name);
         to_nodes[i].kind = sg_str_dup(a, from->nodes[i].kind);
         to_nodes[i].hash = sg_str_dup(a, from->nodes[i].hash);
+        to_nodes[i].request = sg_str_dup(a, from->nodes[i].request);
+        to_nodes[i].result = sg_str_dup(a, from->nodes[i].result);
     }
     struct sg_str *to_keys = SG_NEW_N(a, struct sg_str, from->n_keys);
     for (size_t i = 0; i < from->n_keys; i++) to_keys[i] = sg_str_dup(a, from->keys[i]);
@@ -157,6 +160,68 @@ int sg_rundb_put_identity(struct sg_rundb *d, const struct sg_run_identity *id) 
     sg_rundb_update(d, id);
     put_nodes(d, id);
     return put_keys(d, id);
+}
+
+/* --- another task ------------------------------------------------------------------------------------------------ */
+
+/* The number that a name has now; -1: it is gone. Names stand `step` texts apart. */
+static int64_t number_now(struct sg_str name, const struct sg_str *is, size_t n, size_t step) {
+    for (size_t k = 0; k < n; k++)
+        if (sg_str_eq(name, is[k * step])) return (int64_t)k;
+    return -1;
+}
+
+static int renumber_one(struct sg_rundb *d, const char *table, const char *column, size_t from, int64_t to) {
+    char sql[160];
+    if (to < 0) sqlite3_snprintf(sizeof sql, sql, "DELETE FROM %s WHERE %s=%llu", table, column,
+                                     (unsigned long long)from);
+    else
+        sqlite3_snprintf(sizeof sql, sql, "UPDATE %s SET %s=%lld WHERE %s=%llu", table, column,
+                         (long long)(-1 - to), column, (unsigned long long)from);
+    return sg_rundb_run_once(d, sql, table);
+}
+
+/* New numbers are negative until all have one, as a new one may be another's old one. */
+static int renumber(struct sg_rundb *d, const char *table, const char *column, const struct sg_str *was, size_t n_was,
+                    const struct sg_str *is, size_t n_is, size_t step) {
+    char sql[160];
+    int rc = 0;
+    bool any = false;
+    for (size_t i = 0; i < n_was && rc == 0; i++) {
+        int64_t now = number_now(was[i * step], is, n_is, step);
+        if (now == (int64_t)i) continue;
+        any = true;
+        rc = renumber_one(d, table, column, i, now);
+    }
+    sqlite3_snprintf(sizeof sql, sql, "UPDATE %s SET %s=-1-%s WHERE %s<0", table, column, column, column);
+    return any && rc == 0 ? sg_rundb_run_once(d, sql, table) : rc;
+}
+
+/* What a changed node has tried is tried anew. */
+static int forget_tries(struct sg_rundb *d, const struct sg_run_identity *was, const struct sg_run_identity *is) {
+    char sql[100];
+    int rc = 0;
+    for (size_t i = 0; i < was->n_nodes && rc == 0; i++) {
+        int64_t now = number_now(was->nodes[i].name, (const struct sg_str *)is->nodes, is->n_nodes, NODE_TEXTS);
+        if (now < 0 || sg_str_eq(was->nodes[i].hash, is->nodes[now].hash)) continue;
+        sqlite3_snprintf(sizeof sql, sql, "DELETE FROM calls WHERE node=%llu AND state IN (%d,%d)",
+                         (unsigned long long)i, SG_CALL_FAILED, SG_CALL_AGAIN);
+        rc = sg_rundb_run_once(d, sql, "calls");
+    }
+    return rc;
+}
+
+int sg_rundb_renew(struct sg_rundb *d, const struct sg_run_identity *was, const struct sg_run_identity *is) {
+    static const char *const tables[] = {"calls", "writers"};
+    const struct sg_str *old_nodes = (const struct sg_str *)was->nodes, *nodes = (const struct sg_str *)is->nodes;
+    int rc = forget_tries(d, was, is);
+    for (int i = 0; i < 2 && rc == 0; i++)
+        rc = renumber(d, tables[i], "node", old_nodes, was->n_nodes, nodes, is->n_nodes, NODE_TEXTS);
+    if (rc == 0) rc = renumber(d, "writers", "key", was->keys, was->n_keys, is->keys, is->n_keys, 1);
+    if (rc == 0) rc = sg_rundb_run_once(d, "DELETE FROM nodes", "nodes");
+    if (rc == 0) rc = sg_rundb_run_once(d, "DELETE FROM keys", "keys");
+    if (rc == 0) rc = put_nodes(d, is);
+    return rc == 0 ? put_keys(d, is) : rc;
 }
 
 int sg_rundb_get_identity(struct sg_rundb *d, struct sg_arena *a, struct sg_run_identity *id) {
@@ -178,7 +243,7 @@ int sg_rundb_get_identity(struct sg_rundb *d, struct sg_arena *a, struct sg_run_
     };
     sg_durability_parse(sg_rundb_get(d, a, SG_STR("durability")), &id->durability);
     sg_keep_parse(sg_rundb_get(d, a, SG_STR("keep")), &id->keep);
-    id->nodes = (const struct sg_run_node *)get_names(d, a, "SELECT name,kind,hash FROM nodes ORDER BY id",
+    id->nodes = (const struct sg_run_node *)get_names(d, a, "SELECT name,kind,hash,request,result FROM nodes ORDER BY id",
                                                       &id->n_nodes, "nodes");
     id->keys = get_names(d, a, "SELECT name FROM keys ORDER BY id", &id->n_keys, "keys");
     struct sg_str boot = sg_boot_id(a), then = sg_rundb_get(d, a, SG_STR("boot"));

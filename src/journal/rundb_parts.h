@@ -67,6 +67,8 @@ int sg_rundb_end_read(struct sg_rundb *d, sqlite3_stmt *s, int rc, const char *w
 
 /* --- rundb_rows.c ----------------------------------------------------------------------------------------------- */
 
+/* For statements that are run once in a while. */
+int sg_rundb_run_once(struct sg_rundb *d, const char *sql, const char *what);
 /* `id`: 1 or 2 */
 int sg_rundb_put_progress(struct sg_rundb *d, int id, const struct sg_progress *p);
 

@@ -124,8 +124,7 @@ int sg_rundb_forget_writers(struct sg_rundb *d, uint64_t from, uint64_t to) {
     return forget(d, FORGET_WRITERS, from, to, "writers");
 }
 
-/* For statements that are run once in a while. */
-static int run_once(struct sg_rundb *d, const char *sql, const char *what) {
+int sg_rundb_run_once(struct sg_rundb *d, const char *sql, const char *what) {
     sqlite3_stmt *ignored;
     int rc = sg_rundb_begin_write(d, PUT_META, &ignored, what);
     if (rc < 0) return rc;
@@ -134,7 +133,7 @@ static int run_once(struct sg_rundb *d, const char *sql, const char *what) {
 }
 
 int sg_rundb_forget_causes(struct sg_rundb *d) {
-    return run_once(d, "DELETE FROM causes", "causes");
+    return sg_rundb_run_once(d, "DELETE FROM causes", "causes");
 }
 
 int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset) {
@@ -146,7 +145,7 @@ int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset
                          "UPDATE %s SET segment=NULL,offset=NULL,length=NULL "
                          "WHERE segment>%u OR (segment=%u AND offset>=%llu)",
                          tables[i], segment, segment, (unsigned long long)offset);
-        rc = run_once(d, sql, tables[i]);
+        rc = sg_rundb_run_once(d, sql, tables[i]);
     }
     return rc;
 }

@@ -107,6 +107,7 @@ struct sg_plan_node {
     const struct sg_plan_attribute *attributes;
     size_t n_attributes;
     char hash[65]; /* SHA-256 of its content: prompt, model, parameters, hooks, edges */
+    char request_hash[65], result_hash[65]; /* of what its requests, and what it writes, are made of beside the state */
 };
 
 struct sg_plan_hook {
@@ -161,6 +162,14 @@ const struct sg_plan_node *sg_plan_node(const struct sg_plan *p, struct sg_str n
 
 /* A node's name as the API takes it for a message's `name`: letters, digits, _ and -, 64 at most. */
 struct sg_str sg_plan_wire_name(struct sg_arena *a, struct sg_str name);
+
+/* How far a change goes, by node: those that make other requests, and those that write something else. */
+struct sg_plan_reach {
+    bool *requests, *results;
+    bool routes; /* a condition may see a change, and records go another way */
+};
+/* In: the nodes that do so by themselves; out: those, too, that may do so for what others wrote. Programs see all keys. */
+void sg_plan_reach(const struct sg_plan *p, struct sg_plan_reach *r);
 
 /* For people, and for machines. */
 void sg_plan_print(const struct sg_plan *p, struct sg_buf *out);

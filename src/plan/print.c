@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plan for people (an indented list in the order of nodes) and for machines (one JSON object), and each node's content
- * hash, which is the SHA-256 of its JSON: what a user changed in a node, changes its hash. */
+/* The plan for people (an indented list in the order of nodes) and for machines (one JSON object), and each node's hashes,
+ * which are the SHA-256 of its JSON, or of that of a part of it: what a user changed in a node, changes its hash. */
 #include "plan/inline.h"
 #include "plan/schema.h"
 
@@ -136,12 +136,16 @@ static void json_children(const struct sg_plan *p, struct sg_buf *b, const struc
         json_model(p, b, n->children[i].model);
     }
     sg_buf_ch(b, '}');
-    json_hook(p, b, "multi_llm_post_process", n->combine_hook);
+}
+
+static bool makes_calls(const struct sg_plan_node *n) {
+    return n->kind == SG_NODE_LLM || n->kind == SG_NODE_MULTI_LLM;
 }
 
 static void json_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
     if (n->kind == SG_NODE_MULTI_LLM) {
         json_children(p, b, n);
+        json_hook(p, b, "multi_llm_post_process", n->combine_hook);
     } else {
         key(b, "model");
         json_model(p, b, n->model);
@@ -189,20 +193,51 @@ static void json_sampler(const struct sg_plan *p, struct sg_buf *b, const struct
     sg_buf_ch(b, '}');
 }
 
+static void json_output_keys(struct sg_buf *b, const struct sg_plan_node *n) {
+    if (!n->spec || !n->spec->n_output_keys) return;
+    key(b, "output_keys");
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < n->spec->n_output_keys; i++)
+        comma(b, i), sg_json_write_string(b, n->spec->output_keys[i].text);
+    sg_buf_ch(b, ']');
+}
+
 static void json_node_content(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
     text(b, "name", n->name);
     text(b, "node_type", sg_str(kind_names[n->kind]));
-    if (n->kind == SG_NODE_LLM || n->kind == SG_NODE_MULTI_LLM) json_llm(p, b, n);
+    if (makes_calls(n)) json_llm(p, b, n);
     if (n->kind == SG_NODE_SAMPLER) json_sampler(p, b, n);
     if (n->kind == SG_NODE_LAMBDA) json_hook(p, b, "lambda", n->lambda_hook);
-    if (n->spec && n->spec->n_output_keys) {
-        key(b, "output_keys");
-        sg_buf_ch(b, '[');
-        for (size_t i = 0; i < n->spec->n_output_keys; i++)
-            comma(b, i), sg_json_write_string(b, n->spec->output_keys[i].text);
-        sg_buf_ch(b, ']');
-    }
+    json_output_keys(b, n);
     json_out(p, b, &n->out);
+}
+
+/* --- hashes ----------------------------------------------------------------------------------------------------------------- */
+
+/* What its requests are made of, beside the state. */
+static void json_request(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    if (!makes_calls(n)) return;
+    if (n->kind == SG_NODE_MULTI_LLM) {
+        json_children(p, b, n);
+    } else {
+        key(b, "model");
+        json_model(p, b, n->model);
+    }
+    json_prompt(b, n->spec);
+    text(b, "input_key", p->keys[n->input_key].name);
+    json_hook(p, b, "pre_process", n->pre_hook);
+}
+
+/* What it writes is made of, beside the state and the answers. */
+static void json_result(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    if (makes_calls(n)) {
+        text(b, "output_role", n->spec->output_role);
+        json_hook(p, b, "post_process", n->post_hook);
+        json_hook(p, b, "multi_llm_post_process", n->combine_hook);
+    }
+    if (n->kind == SG_NODE_SAMPLER) json_sampler(p, b, n);
+    if (n->kind == SG_NODE_LAMBDA) json_hook(p, b, "lambda", n->lambda_hook);
+    json_output_keys(b, n);
 }
 
 static void json_fields(const struct sg_plan *p, struct sg_buf *b);
@@ -222,14 +257,23 @@ static void hash_rest(struct sg_plan *p, struct sg_buf *b) {
     sg_sha256_hex(sg_buf_view(b), p->schema_hash);
 }
 
+typedef void part_fn(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n);
+
+static void hash_part(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n, part_fn *part, char *out) {
+    sg_buf_reset(b, SIZE_MAX);
+    sg_buf_ch(b, '{');
+    part(p, b, n);
+    sg_buf_ch(b, '}');
+    sg_sha256_hex(sg_buf_view(b), out);
+}
+
 void sg_plan_hash_nodes(struct sg_plan *p) {
     struct sg_buf b = SG_BUF_INIT(0);
     for (size_t i = 0; i < p->n_nodes; i++) {
-        sg_buf_reset(&b, SIZE_MAX);
-        sg_buf_ch(&b, '{');
-        json_node_content(p, &b, &p->nodes[i]);
-        sg_buf_ch(&b, '}');
-        sg_sha256_hex(sg_buf_view(&b), ((struct sg_plan_node *)&p->nodes[i])->hash);
+        struct sg_plan_node *n = (struct sg_plan_node *)&p->nodes[i];
+        hash_part(p, &b, n, json_node_content, n->hash);
+        hash_part(p, &b, n, json_request, n->request_hash);
+        hash_part(p, &b, n, json_result, n->result_hash);
     }
     hash_rest(p, &b);
     sg_buf_fini(&b);

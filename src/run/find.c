@@ -5,6 +5,9 @@
 #include "run/parts.h"
 
 #include <dirent.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #define DEPTH 3 /* folders below the one that is searched */
 
@@ -106,6 +109,16 @@ void sg_run_split(struct sg_arena *a, struct sg_str path, struct sg_str *folder,
     if (sg_str_ends(name, SG_STR(".run"))) name.n -= 4;
     *folder = slash ? sg_str_dup(a, (struct sg_str){path.p, slash > 1 ? slash - 1 : 1}) : SG_STR(".");
     *stem = sg_str_dup(a, name);
+}
+
+struct sg_str sg_run_absolute(struct sg_arena *a, struct sg_str path) {
+    char full[PATH_MAX];
+    return realpath(path.p, full) ? sg_str_dup(a, sg_str(full)) : path;
+}
+
+int sg_run_go_to(struct sg_str cwd, struct sg_err *err) {
+    if (!cwd.n || chdir(cwd.p) == 0) return 0;
+    return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));
 }
 
 bool sg_run_find_unfinished(struct sg_arena *a, struct sg_str folder, struct sg_str task, struct sg_str *out) {

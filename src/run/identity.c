@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a run is (docs/formats/run-folder.md, table meta): enough to run the same task again, and to see that it is the same.
+/* What a run is (docs/formats/run-folder.md, table meta): enough to run the same task again, and to see what has changed in it.
  *
  * The list of nodes is the plan's, by number, followed by two that stand for the rest of the task: what START leads to, and
  * the output map. */
@@ -35,6 +35,7 @@ static struct sg_str options_json(struct run *r) {
     member(&b, "cwd", sg_str(getcwd(cwd, sizeof cwd) ? cwd : ""));
     sg_buf_printf(&b, ",\"in_flight\":%u,\"hosts\":%u,\"deterministic\":%s", o->in_flight, o->max_hosts,
                   o->deterministic ? "true" : "false");
+    if (o->record.n) member(&b, "record", o->record);
     if (r->task.plan->n_columns) sg_buf_printf(&b, ",\"columns\":%u", columns_crc(r));
     sg_buf_ch(&b, '}');
     struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
@@ -61,6 +62,7 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
     const struct sg_json *d = sg_json_get(&v, SG_STR("deterministic"));
     out->config.task = text_member(&v, "task");
     out->config.models_file = text_member(&v, "models");
+    out->record = sg_str_dup(a, text_member(&v, "record"));
     *cwd = sg_str_dup(a, text_member(&v, "cwd"));
     out->in_flight = count_member(&v, "in_flight", out->in_flight);
     out->max_hosts = count_member(&v, "hosts", 0);
@@ -68,21 +70,25 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
     return 0;
 }
 
-int sg_run_same_columns(struct run *r, struct sg_err *err) {
+bool sg_run_columns_differ(struct run *r) {
     struct sg_json was;
-    if (!r->task.plan->n_columns || sg_json_parse(&r->task.arena, r->was_options, &was, NULL, NULL) != 0) return 0;
-    if (count_member(&was, "columns", 0) == columns_crc(r)) return 0;
-    return sg_fail(err, SG_E_CONFLICT,
-                   "a file that a sampler draws from has changed since this run began; undo it, or start a new run");
+    if (!r->task.plan->n_columns || sg_json_parse(&r->task.arena, r->was.options, &was, NULL, NULL) != 0) return false;
+    return count_member(&was, "columns", 0) != columns_crc(r);
 }
 
 static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     const struct sg_plan *p = r->task.plan;
     struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 3);
     for (size_t i = 0; i < p->n_nodes; i++)
-        nodes[i] = (struct sg_run_node){p->nodes[i].name, sg_plan_kind_name(&p->nodes[i]), sg_str(p->nodes[i].hash)};
-    nodes[p->n_nodes] = (struct sg_run_node){SG_STR("START"), SG_STR("start"), sg_str(p->start_hash)};
-    nodes[p->n_nodes + 1] = (struct sg_run_node){SG_STR("output_config"), SG_STR("output"), sg_str(p->output_hash)};
+        nodes[i] = (struct sg_run_node){.name = p->nodes[i].name,
+                                        .kind = sg_plan_kind_name(&p->nodes[i]),
+                                        .hash = sg_str(p->nodes[i].hash),
+                                        .request = sg_str(p->nodes[i].request_hash),
+                                        .result = sg_str(p->nodes[i].result_hash)};
+    nodes[p->n_nodes] =
+        (struct sg_run_node){.name = SG_STR("START"), .kind = SG_STR("start"), .hash = sg_str(p->start_hash)};
+    nodes[p->n_nodes + 1] = (struct sg_run_node){
+        .name = SG_STR("output_config"), .kind = SG_STR("output"), .hash = sg_str(p->output_hash)};
     *n = p->n_nodes + 2;
     const struct sg_run_node schema = {SG_STR("schema_config"), SG_STR("schema"), sg_str(p->schema_hash)};
     if (p->n_checks) nodes[(*n)++] = schema;
@@ -116,34 +122,4 @@ void sg_run_identify(struct run *r) {
     };
     id->nodes = nodes_of(r, &id->n_nodes);
     if (r->task.spec.data.source) id->source.path = r->task.spec.data.source->path;
-}
-
-static const struct sg_run_node *find(const struct sg_run_node *nodes, size_t n, struct sg_str name) {
-    for (size_t i = 0; i < n; i++)
-        if (sg_str_eq(nodes[i].name, name)) return &nodes[i];
-    return NULL;
-}
-
-static void note(struct sg_buf *b, const char *what, struct sg_str name) {
-    sg_buf_printf(b, "%s%s `%.*s`", b->n ? ", " : "", what, SG_ARG(name));
-}
-
-int sg_run_same_task(struct run *r, const struct sg_run_identity *was, struct sg_err *err) {
-    const struct sg_run_identity *is = &r->identity;
-    struct sg_buf b = SG_BUF_INIT(SG_ERR_TEXT);
-    for (size_t i = 0; i < was->n_nodes; i++) {
-        const struct sg_run_node *now = find(is->nodes, is->n_nodes, was->nodes[i].name);
-        if (!now) note(&b, "gone:", was->nodes[i].name);
-        else if (!sg_str_eq(now->hash, was->nodes[i].hash)) note(&b, "changed:", was->nodes[i].name);
-    }
-    for (size_t i = 0; i < is->n_nodes; i++)
-        if (!find(was->nodes, was->n_nodes, is->nodes[i].name)) note(&b, "new:", is->nodes[i].name);
-    if (!sg_str_eq(is->source.path, was->source.path)) note(&b, "another source:", is->source.path);
-    int rc = 0;
-    if (b.n || b.failed)
-        rc = sg_fail(err, SG_E_CONFLICT,
-                     "the task has changed since this run began (%.*s); undo it, or start a new run",
-                     (int)(b.n < 300 ? b.n : 300), b.p ? b.p : "");
-    sg_buf_fini(&b);
-    return rc;
 }

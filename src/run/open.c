@@ -88,14 +88,14 @@ static uint32_t lives_so_far(struct sg_rundb *db, struct sg_arena *a) {
 
 /* Seed and first start come from the stored run, before anything that depends on them is opened. */
 static int look_back(struct run *r, struct sg_str run_folder, struct sg_err *err) {
-    struct sg_run_identity was;
     struct sg_rundb *db;
-    int rc = sg_rundb_view(run_folder.p, &r->task.arena, &was, &db, err);
+    int rc = sg_rundb_view(run_folder.p, &r->task.arena, &r->was, &db, err);
     if (rc != 0) return rc;
+    const struct sg_run_identity was = r->was;
+    r->run_folder = run_folder;
     r->life = lives_so_far(db, &r->task.arena) + 1;
     sg_rundb_close(db);
     r->resuming = true;
-    r->was_options = was.options;
     r->seed = was.seed;
     r->first = was.first;
     r->started_wall_ns = was.started_ms * 1000000;
@@ -137,9 +137,9 @@ static void open_log(struct run *r) {
 }
 
 static int resume_output(struct run *r, const struct sg_output_options *oo, struct sg_err *err) {
-    int rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
+    int rc = sg_run_settle(r, err);
+    if (rc == 0) rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
     if (rc == 0) rc = wait_for_step(r, err);
-    if (rc == 0) rc = sg_run_same_task(r, &r->resumed->identity, err);
     if (rc != 0) return rc;
     open_log(r);
     sg_output_meta(r->output, SG_STR("lives"), sg_str_printf(&r->task.arena, "%u", r->life));
@@ -179,8 +179,7 @@ static int open_columns(struct run *r, struct sg_err *err) {
         specs[i] = (struct sg_column_spec){p->columns[i].source, p->columns[i].name};
     int rc =
         sg_columns_load(r->loop, specs, p->n_columns, r->o->config.exe_dir, on_columns_loaded, r, &r->columns, err);
-    if (rc == 0) rc = wait_for_step(r, err);
-    return rc == 0 && r->resuming ? sg_run_same_columns(r, err) : rc;
+    return rc == 0 ? wait_for_step(r, err) : rc;
 }
 
 static int open_source(struct run *r, struct sg_err *err) {
@@ -195,6 +194,7 @@ static int open_source(struct run *r, struct sg_err *err) {
                                    .start = r->first,
                                    .count = r->count ? r->count : UINT64_MAX};
     if (r->resumed) so.from = r->resumed->from;
+    else if (r->replaying) so.from = r->past_source;
     return sg_source_open(r->loop, &so, &r->source, err);
 }
 
@@ -214,6 +214,7 @@ static int open_models(struct run *r, struct sg_err *err) {
     struct sg_calls_options co = {.exe_dir = r->o->config.exe_dir,
                                   .deterministic = r->o->deterministic,
                                   .seed = r->seed,
+                                  .offline = r->o->config.offline,
                                   .hash_requests = !r->o->no_journal};
     r->models = SG_NEW_N(&r->task.arena, struct sg_calls_model *, p->n_models);
     int rc = sg_calls_open(r->loop, &co, &r->calls);
@@ -235,9 +236,12 @@ static int open_exec(struct run *r) {
                                  .seed = r->seed,
                                  .first = r->first,
                                  .in_flight = r->o->in_flight,
+                                 .keep_requests = r->o->keep == SG_KEEP_ALL,
                                  .on_end = sg_run_on_exec_end,
                                  .ud = r};
     if (r->resumed) eo.pasts = sg_output_pasts(r->output);
+    else if (r->past_folder) eo.pasts = sg_past_folder_source(r->past_folder);
+    else if (r->recording) eo.pasts = sg_recording_source(r->recording);
     return sg_exec_open(&eo, &r->exec);
 }
 
@@ -246,7 +250,8 @@ int sg_run_open_all(struct run *r, struct sg_err *err) {
     if (rc == 0) rc = (r->o->open_loop ? r->o->open_loop : sg_loop_open_uv)(&r->loop, r->seed, err);
     if (rc != 0) return rc;
     sg_loop_on_signal(r->loop, sg_run_on_signal, r);
-    rc = open_hooks(r, err);
+    rc = sg_run_open_replay(r, err);
+    if (rc == 0) rc = open_hooks(r, err);
     if (rc == 0) rc = open_columns(r, err);
     if (rc == 0) rc = open_data(r, err);
     if (rc == 0) rc = open_models(r, err);
@@ -256,6 +261,7 @@ int sg_run_open_all(struct run *r, struct sg_err *err) {
 
 void sg_run_close_all(struct run *r) {
     if (r->exec) sg_exec_close(r->exec);
+    sg_run_close_replay(r);
     if (r->calls) sg_calls_close(r->calls);
     if (r->hooks) sg_hooks_close(r->hooks);
     if (r->source) sg_source_close(r->source);

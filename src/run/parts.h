@@ -3,6 +3,7 @@
 #ifndef SG_RUN_PARTS_H
 #define SG_RUN_PARTS_H
 
+#include "data/recording.h"
 #include "exec/exec.h"
 #include "run/figures.h"
 #include "run/logfile.h"
@@ -27,9 +28,18 @@ struct run {
     int64_t started_wall_ns;     /* of the run's first life */
     uint64_t started_ns;         /* of this one, on the loop's clock */
     bool resuming;
+    /* Answers that are all there is: of a run that is made once more (`was` and run_folder are its), or of a recording. */
+    bool replaying;
+    struct sg_worker *past_worker;
+    struct sg_rundb *past_db;
+    struct sg_segments *past_segments;
+    struct sg_past_folder *past_folder;
+    struct sg_source_from past_source; /* its input must be what it was */
+    struct sg_recording *recording;
     uint32_t life; /* 1 in the first one */
     struct sg_run_identity identity;
-    struct sg_str was_options; /* of the run that goes on */
+    struct sg_str run_folder;   /* of the run that goes on ... */
+    struct sg_run_identity was; /* ... and what is stored of it */
     const struct sg_output_resumed *resumed;
     int step_status; /* of the asynchronous step of opening that was waited for */
     struct sg_err step_err;
@@ -52,19 +62,30 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
 int sg_run_open_all(struct run *r, struct sg_err *err);
 void sg_run_close_all(struct run *r);
 
-/* --- identity.c: what a run is, and whether a task still is what the run began with --- */
+/* --- identity.c: what a run is --- */
 void sg_run_identify(struct run *r);
-/* Fails, naming the nodes, when the task is not the one that the stored identity was made from. */
-int sg_run_same_task(struct run *r, const struct sg_run_identity *was, struct sg_err *err);
-/* Fails when a column that samplers draw from holds other values than when the run began. */
-int sg_run_same_columns(struct run *r, struct sg_err *err);
+/* The columns that samplers draw from hold other values than when the run began. */
+bool sg_run_columns_differ(struct run *r);
 /* The options that `resume` needs, from their JSON. */
 int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
                           struct sg_err *err);
 
+/* --- accept.c: what is to run again of a run that goes on --- */
+/* Fails, having told what that concerns, when the task is another one and nobody has accepted that. */
+int sg_run_settle(struct run *r, struct sg_err *err);
+
+/* --- replay.c --- */
+/* Opens what the past of a run, or a recording, is read by. */
+int sg_run_open_replay(struct run *r, struct sg_err *err);
+void sg_run_close_replay(struct run *r);
+
 /* --- find.c --- */
 /* Its output has its name. A run that died before the renaming has a .part still. */
 bool sg_run_is_finished(struct sg_arena *a, struct sg_rundb *db, struct sg_str folder);
+/* Absolute, for when the working directory changes. */
+struct sg_str sg_run_absolute(struct sg_arena *a, struct sg_str path);
+/* To the folder in which a run was started. */
+int sg_run_go_to(struct sg_str cwd, struct sg_err *err);
 /* The newest unfinished run of a task among the outputs in `folder`. */
 bool sg_run_find_unfinished(struct sg_arena *a, struct sg_str folder, struct sg_str task, struct sg_str *out);
 /* "out/output.run" to its folder and stem. */

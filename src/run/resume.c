@@ -2,25 +2,22 @@
 /* `sygra resume` and `sygra retry`: the run's folder says how it was started; it is started so again, in the folder it was started in. */
 #include "run/parts.h"
 
-#include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 static int refuse(const struct sg_err *err) {
     fprintf(stderr, "error: %s\n", err->text);
     return SG_EXIT_ERROR;
 }
 
-/* Absolute, as the working directory is about to change. */
-static struct sg_str absolute(struct sg_arena *a, struct sg_str path) {
-    char full[PATH_MAX];
-    return realpath(path.p, full) ? sg_str_dup(a, sg_str(full)) : path;
-}
-
-static int go_to(struct sg_str cwd, struct sg_err *err) {
-    if (!cwd.n || chdir(cwd.p) == 0) return 0;
-    return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));
+/* Records that are to be run again. */
+static int count_again(struct sg_rundb *db, const struct sg_resume_options *ro, uint64_t *n, struct sg_err *err) {
+    struct sg_progress p;
+    int rc = sg_rundb_progress(db, false, &p);
+    if (rc < 0) *err = *sg_rundb_error(db);
+    *n = 0;
+    for (int i = 0; i < 4 && rc == 0; i++)
+        if (ro->again[i]) *n += p.totals.outcomes[i];
+    return rc;
 }
 
 /* Reads the stored options; *finished when there is nothing left to do. */
@@ -31,8 +28,11 @@ static int look(struct sg_arena *a, const struct sg_resume_options *ro, struct s
     struct sg_str cwd = SG_STR_NONE;
     int rc = sg_rundb_view(o->run_folder.p, a, &id, &db, err);
     if (rc != 0) return rc;
-    *finished = sg_run_is_finished(a, db, o->run_folder);
+    uint64_t again = 0;
+    rc = count_again(db, ro, &again, err);
+    *finished = sg_run_is_finished(a, db, o->run_folder) && again == 0 && !ro->accept_changes;
     sg_rundb_close(db);
+    if (rc != 0) return rc;
     o->num_records = id.count;
     o->start_index = id.first;
     o->durability = id.durability;
@@ -44,7 +44,7 @@ static int look(struct sg_arena *a, const struct sg_resume_options *ro, struct s
         o->has_count = true;
         *finished = *finished && !grows;
     }
-    return rc == 0 ? go_to(cwd, err) : rc;
+    return rc == 0 ? sg_run_go_to(cwd, err) : rc;
 }
 
 static void say_finished(struct sg_str folder, bool json) {
@@ -61,33 +61,26 @@ static void say_finished(struct sg_str folder, bool json) {
     }
 }
 
-/* Failed records are made unfinished again; resuming does the rest. */
-static int take_back(struct sg_arena *a, const struct sg_run_options *o, uint64_t *n, struct sg_err *err) {
-    struct sg_output_options oo = {.first = o->start_index};
-    sg_run_split(a, o->run_folder, &oo.folder, &oo.stem);
-    return sg_output_retry(&oo, n, err);
-}
-
 int sg_run_resume(const struct sg_resume_options *ro) {
     struct sg_arena a;
     struct sg_err err = {0};
     bool finished = false;
     sg_arena_init(&a, 0);
     struct sg_run_options o = {
-        .exe = ro->exe, .json = ro->json, .debug = ro->debug, .in_flight = 25, .resume = SG_RUN_RESUME};
+        .exe = ro->exe, .json = ro->json, .debug = ro->debug, .in_flight = 25, .resume = SG_RUN_RESUME,
+        .accept_changes = ro->accept_changes};
+    memcpy(o.again, ro->again, sizeof o.again);
     o.config.exe_dir = ro->exe_dir;
     int rc = sg_run_find(&a, ro->word, false, &o.run_folder, &err), status;
     if (rc == 0 && !ro->word.n) rc = sg_run_find(&a, ro->word, true, &o.run_folder, &err);
     if (rc == 0) {
-        o.run_folder = absolute(&a, o.run_folder);
+        o.run_folder = sg_run_absolute(&a, o.run_folder);
         rc = look(&a, ro, &o, &finished, &err);
     }
     if (ro->in_flight) o.in_flight = ro->in_flight;
-    uint64_t again = 0;
-    if (rc == 0 && ro->retry) rc = take_back(&a, &o, &again, &err);
     if (rc != 0) {
         status = refuse(&err);
-    } else if (finished && again == 0) {
+    } else if (finished) {
         say_finished(o.run_folder, ro->json);
         status = SG_EXIT_OK;
     } else {

@@ -6,6 +6,7 @@
  * A signal, a full disk or a broken source stop the admission; records under way get GRACE to end, then are dropped. */
 #include "run/parts.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #define GRACE_MS 10000
@@ -107,9 +108,37 @@ static void print_error(const struct sg_err *err) {
     sg_buf_fini(&fit);
 }
 
+/* So that a run does not end without the place for its recording. */
+static bool make_record_folder(const struct sg_run_options *o) {
+    char folder[PATH_MAX];
+    const char *slash = o->record.n ? strrchr(o->record.p, '/') : NULL;
+    if (!slash || slash == o->record.p || (size_t)(slash - o->record.p) >= sizeof folder) return true;
+    memcpy(folder, o->record.p, (size_t)(slash - o->record.p));
+    folder[slash - o->record.p] = '\0';
+    int rc = sg_os_mkdirs(folder);
+    struct sg_err err;
+    if (rc < 0) sg_fail_sys(&err, SG_E_IO, -rc, "%s: the folder of the recording cannot be made", folder), print_error(&err);
+    return rc >= 0;
+}
+
+/* Once the run folder is closed. */
+static int save_recording(struct run *r, int status) {
+    struct sg_err err;
+    struct sg_str folder = sg_str_printf(&r->task.arena, "%.*s/%.*s.run", SG_ARG(r->folder), SG_ARG(r->stem));
+    uint64_t n;
+    if (!r->o->record.n || r->aborted || r->interrupted) return status;
+    if (sg_recording_save(folder.p, r->o->record.p, &n, &err) < 0) {
+        print_error(&err);
+        return SG_EXIT_ERROR;
+    }
+    if (!r->o->json) printf("recorded %llu calls in %s\n", (unsigned long long)n, r->o->record.p);
+    return status;
+}
+
 static int run_loaded(struct run *r) {
     struct sg_err err = {0};
     struct sg_exec_figures e = {0};
+    if (!make_record_folder(r->o)) return SG_EXIT_ERROR;
     int rc = sg_run_open_all(r, &err);
     if (rc != 0) {
         print_error(&err);
@@ -125,7 +154,7 @@ static int run_loaded(struct run *r) {
     sg_run_summary(r);
     int status = exit_status(r, &e);
     sg_run_close_all(r);
-    return status;
+    return save_recording(r, status);
 }
 
 int sg_run(const struct sg_run_options *o) {

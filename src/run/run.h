@@ -41,6 +41,10 @@ struct sg_run_options {
     enum { SG_RUN_BY_TASK, SG_RUN_FRESH, SG_RUN_RESUME_OR_NEW, SG_RUN_RESUME } resume;
     struct sg_str run_folder; /* SG_RUN_RESUME: the folder, out/output.run */
     bool has_count;           /* num_records was given: a resumed run may take more */
+    struct sg_str record;     /* a file for the calls of this run, once it has finished; empty: none */
+    struct sg_str replay;     /* a recording that is all there is to ask; empty: none */
+    bool accept_changes;      /* a resumed run whose task has changed: what that concerns is run again */
+    bool again[4];            /* a resumed run: records that ended so are run again, too (by enum sg_outcome) */
     int (*open_loop)(struct sg_loop **out, uint64_t seed,
                      struct sg_err *err); /* of another world; NULL: the real one */
 };
@@ -52,10 +56,19 @@ struct sg_resume_options {
     bool has_count;
     uint64_t count;     /* 0: all */
     uint32_t in_flight; /* 0: as before */
-    bool retry;         /* failed records are run again, too */
+    bool again[4];      /* records that ended so are run again, too (by enum sg_outcome) */
+    bool accept_changes;
     bool json, debug;
 };
 int sg_run_resume(const struct sg_resume_options *o);
+
+/* `sygra replay`: a run once more from its recorded calls, offline, and whether its output is the same. */
+struct sg_replay_options {
+    struct sg_str word; /* as for resume */
+    const char *exe, *exe_dir;
+    bool json;
+};
+int sg_run_replay(const struct sg_replay_options *o);
 
 /* The folder of the run that `word` names; with `unfinished`, only one that can be resumed. Ends in NUL, in `a`. */
 int sg_run_find(struct sg_arena *a, struct sg_str word, bool unfinished, struct sg_str *out, struct sg_err *err);

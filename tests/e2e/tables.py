@@ -310,7 +310,7 @@ def test_a_run_with_drawn_columns_goes_on_to_the_same_bytes_unless_they_have_cha
         people = folder / "b/people.csv"
         text = people.read_text()
         people.write_text(text.replace("city 3", "City 3"))
-        says(resume(folder / "b").expect(1), "a sampler draws from has changed")
+        says(resume(folder / "b").expect(1), "the file that it draws from")
         people.write_text(text)
         resume(folder / "b").expect(0)
     assert (folder / "a/output.json").read_bytes() == (folder / "b/output.json").read_bytes()

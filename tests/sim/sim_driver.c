@@ -62,6 +62,7 @@ struct scenario {
     /* endpoints */
     unsigned endpoints, attempts;
     bool in_turn;
+    bool changed; /* the draft's prompt is another one */
     /* the run folder */
     bool no_journal;
     enum sg_durability durability;
@@ -77,6 +78,7 @@ static struct {
     struct sg_sim *sim;
     struct sg_str expected; /* the undisturbed output; p NULL: not known, or not to be compared */
     bool trace, disturbed;
+    bool retrying, accepting; /* what later lives of a run are told */
     uint64_t looks;
     size_t least_memory;
     uint64_t
@@ -245,6 +247,7 @@ static void write_nodes(const struct scenario *c, struct sg_buf *b) {
                       "        length: {values: [1, 2.50, null], weights: [1, 1, 1]}\n");
     if (c->check) write_lambda(b, "check", CHECK, "checked");
     const char *prompt = c->sampler ? "draft {tone} {length} {round}: {text}" : "draft {round}: {text}";
+    if (c->changed) prompt = "another draft of {text}";
     write_llm(b, "draft", prompt, c->post_process ? NULL : "draft");
     if (c->post_process)
         SG_BUF_LIT(b, "      output_keys: [draft, size]\n      post_process: {jq: \"" DRAFTED "\"}\n");
@@ -666,8 +669,11 @@ static int live(void *ud) {
                                .keep = now.scenario.keep,
                                .resume = there == UNFINISHED_RUN ? SG_RUN_RESUME : SG_RUN_FRESH,
                                .run_folder = SG_STR(RUN_FOLDER),
+                               .accept_changes = now.accepting,
+                               .again[SG_RECORD_FAILED] = now.retrying,
                                .open_loop = open_loop};
-    if (there != FINISHED_RUN) return sg_run(&o);
+    if (there == FINISHED_RUN && (now.retrying || now.accepting)) o.resume = SG_RUN_RESUME;
+    if (there != FINISHED_RUN || o.resume == SG_RUN_RESUME) return sg_run(&o);
     printf("{\"event\":\"summary\",\"state\":\"finished\"}\n");
     return 0;
 }
@@ -1093,6 +1099,58 @@ static bool die_once(struct sg_sim_life how, bool resume, bool cut, bool *over) 
     return fine;
 }
 
+/* --- lives that are told to run something again --------------------------------------------------------------------- */
+
+/* Killed twice, perhaps with a loss of power, then to its end. What is asked again in them is not looked at. */
+static bool live_on(struct sg_rng *r, uint64_t events) {
+    bool fine = true, over = false;
+    for (int i = 0; i < 3 && fine && !over; i++) {
+        struct outcome o;
+        struct sg_sim_life how = {.kill_at = i < 2 ? 1 + below(r, events) : 0};
+        live_once(how, true, &o);
+        over = !o.death.killed;
+        fine = check_death(&o) && (!over || check_finished(&o));
+        if (fine && !over && chance(r, 0.5)) sg_sim_cut_power(now.sim);
+        forget(&o);
+    }
+    probe->found = false;
+    return fine;
+}
+
+static struct sg_str other_expected; /* of the changed task */
+
+static bool run_changed(struct sg_rng *r, uint64_t events) {
+    bool over = false, cut = chance(r, 0.5);
+    if (!die_once((struct sg_sim_life){.kill_at = 1 + below(r, events)}, false, cut, &over)) return false;
+    struct sg_str first = now.expected;
+    now.expected = other_expected;
+    other_expected = first;
+    now.scenario.changed = now.accepting = true;
+    put_task(now.sim);
+    bool fine = live_on(r, events);
+    now.scenario.changed = now.accepting = false;
+    return fine;
+}
+
+static bool run_retried(struct sg_rng *r, uint64_t events) {
+    now.expected = SG_STR_NONE;
+    bool fine = finish_life(false);
+    if (now.scenario.several != FALLBACK) { /* else another model may have answered records that are ok */
+        now.expected = other_expected;
+        other_expected = SG_STR_NONE;
+    }
+    if (!fine || now.scenario.no_journal) return fine;
+    sg_sim_calm(now.sim);
+    now.scenario.mock = (struct sg_mock_options){
+        .latency_ms = 20, .reply_words = now.scenario.mock.reply_words, .seed = now.scenario.mock.seed};
+    now.scenario.attempts = ENOUGH_ATTEMPTS;
+    put_task(now.sim);
+    now.retrying = true;
+    fine = live_on(r, events);
+    now.retrying = false;
+    return fine;
+}
+
 static bool run_killed(struct sg_rng *r, unsigned lives, uint64_t events) {
     bool over = false, fine = true;
     for (unsigned i = 1; fine && !over && i < lives; i++) {
@@ -1130,11 +1188,14 @@ static bool run_disturbed(unsigned lives, uint64_t events) {
     struct sg_rng r = {sg_hash64(SG_STR("course"), now.scenario.seed)};
     switch (now.scenario.kind) {
     case KILLED:
+        if (other_expected.p) return run_changed(&r, events);
         return run_killed(&r, lives ? lives : 2 + (unsigned)below(&r, 3), events);
     case DISK:
         return run_on_bad_disk();
     case SIGNAL:
         return run_signaled(&r, events);
+    case LASTING:
+        return run_retried(&r, events);
     default:
         return finish_life(false);
     }
@@ -1159,13 +1220,33 @@ static void say(const struct options *o, double wall) {
             printf("  %s %llu\n", sg_sim_fault_names[f], (unsigned long long)sg_sim_fault_count(now.sim, f));
 }
 
+/* What must come out in the end; of some worlds that are killed, of the changed task, too. A world whose faults last has few
+ * attempts, and is retried with more. */
+static bool expect(bool may_change, uint64_t *events) {
+    struct scenario *c = &now.scenario;
+    struct sg_rng r = {sg_hash64(SG_STR("change"), c->seed)};
+    unsigned attempts = c->attempts;
+    bool fine = true;
+    if (c->kind == LASTING) c->attempts = ENOUGH_ATTEMPTS;
+    c->changed = may_change && c->kind == KILLED && chance(&r, 0.4);
+    if (c->changed || c->kind == LASTING) {
+        fine = undisturbed(events);
+        other_expected = now.expected;
+        now.expected = SG_STR_NONE;
+    }
+    c->changed = false;
+    if (fine && c->kind != LASTING) fine = undisturbed(events);
+    c->attempts = attempts;
+    return fine;
+}
+
 static bool test_seed(const struct options *o, uint64_t seed) {
     uint64_t events = 0, started = sg_os_posix.now_ns();
     failure[0] = '\0';
     probe->found = false;
     draw_scenario(&now.scenario, seed);
     if (o->lives) make_killed(&now.scenario);
-    bool fine = now.scenario.kind == LASTING || undisturbed(&events);
+    bool fine = expect(o->lives == 0, &events);
     if (fine) {
         add_disturbance(&now.scenario);
         open_world(true);
@@ -1174,7 +1255,8 @@ static bool test_seed(const struct options *o, uint64_t seed) {
         close_world();
     }
     free((char *)now.expected.p);
-    now.expected = SG_STR_NONE;
+    free((char *)other_expected.p);
+    now.expected = other_expected = SG_STR_NONE;
     return fine;
 }
 

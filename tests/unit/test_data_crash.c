@@ -60,6 +60,79 @@ static void test_a_storm_of_kills_loses_nothing(void **state) {
     assert_true(kills > 12);
 }
 
+/* A process that takes failed and invalid records back, and dies at its n-th change. */
+static int take_back_in_child(const struct sg_output_again *again, enum fault fault, int at) {
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid) return status_of(pid);
+    uint64_t n;
+    use_faults(fault, at, 0);
+    _exit(take_back(again, &n) < 0);
+}
+
+static void test_dying_while_records_are_taken_back_loses_nothing(void **state) {
+    (void)state;
+    const struct sg_output_again again = {.outcomes[SG_RECORD_FAILED] = true, .outcomes[SG_RECORD_INVALID] = true};
+    for (int i = 0; i < 4; i++) {
+        struct plan p = {.n = 40, .text_bytes = 40, .rules = true, .calls = true, .lines_above = i % 2 ? 20 : 1000, .sync_ms = 2};
+        p.keep = i < 2 ? SG_KEEP_CALLS : SG_KEEP_OUTPUTS;
+        p.stop_after = i % 2 ? 25 : 0;
+        p.healed = true;
+        expect_of(p);
+        int at = 1 + i, status = 42;
+        for (; status == 42; at += 4) { /* each plan at other changes */
+            clear_out();
+            use_faults(NO_FAULT, 0, 0);
+            p.healed = false;
+            expect_run(&p, false);
+            status = take_back_in_child(&again, at % 8 < 4 ? DIE : DIE_TORN, at);
+            assert_true(status == 42 || status == 0);
+            use_faults(NO_FAULT, 0, 0);
+            expect_sound();
+            uint64_t n;
+            if (take_back(&again, &n) < 0) fail_msg("after a death at change %d: %s", at, e.err.text);
+            expect_sound();
+            struct plan rest = p;
+            rest.healed = true;
+            rest.stop_after = 0;
+            expect_run(&rest, true);
+            expect_outputs();
+            expect_sound();
+        }
+        assert_true(at > 15);
+    }
+}
+
+static void test_a_failing_call_while_records_are_taken_back_is_a_clean_stop(void **state) {
+    (void)state;
+    const struct sg_output_again again = {.outcomes[SG_RECORD_FAILED] = true, .outcomes[SG_RECORD_INVALID] = true};
+    struct plan p = {.n = 40, .text_bytes = 40, .rules = true, .calls = true, .lines_above = 20, .sync_ms = 2, .stop_after = 25};
+    p.healed = true;
+    expect_of(p);
+    int at = 1;
+    for (bool over = true; over; at += 2) {
+        clear_out();
+        use_faults(NO_FAULT, 0, 0);
+        p.healed = false;
+        expect_run(&p, false);
+        uint64_t n;
+        use_faults(FAIL_CALL, at, EIO);
+        int rc = take_back(&again, &n);
+        over = fault_is_over();
+        if (rc < 0 && rc != SG_E_IO && rc != SG_E_LIMIT) fail_msg("%d at call %d: %s", rc, at, e.err.text);
+        use_faults(NO_FAULT, 0, 0);
+        expect_sound();
+        if (take_back(&again, &n) < 0) fail_msg("after call %d: %s", at, e.err.text);
+        struct plan rest = p;
+        rest.healed = true;
+        rest.stop_after = 0;
+        expect_run(&rest, true);
+        expect_outputs();
+        expect_sound();
+    }
+    assert_true(at > 20);
+}
+
 /* --- faults ------------------------------------------------------------------------------------------------------------ */
 
 /* The process that met it says so once; the folder is sound, and another one ends the run. */
@@ -194,6 +267,8 @@ int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dying_at_any_change_loses_nothing),
         cmocka_unit_test(test_a_storm_of_kills_loses_nothing),
+        cmocka_unit_test(test_dying_while_records_are_taken_back_loses_nothing),
+        cmocka_unit_test(test_a_failing_call_while_records_are_taken_back_is_a_clean_stop),
         cmocka_unit_test(test_each_failing_call_is_a_clean_stop),
         cmocka_unit_test(test_each_failing_call_of_a_resume_is_a_clean_stop),
         cmocka_unit_test(test_a_full_disk_is_a_clean_stop_at_any_size),

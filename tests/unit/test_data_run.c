@@ -75,11 +75,9 @@ static void test_a_finished_run_may_grow(void **state) {
     }
 }
 
-static uint64_t retry(void) {
+static uint64_t expect_taken_back(const struct sg_output_again *again) {
     uint64_t n = 99;
-    struct sg_err err;
-    struct sg_output_options o = {.folder = sg_str(in_folder("out")), .stem = SG_STR("output"), .first = FIRST};
-    if (sg_output_retry(&o, &n, &err) < 0) fail_msg("%s", err.text);
+    if (take_back(again, &n) < 0) fail_msg("%s", e.err.text);
     return n;
 }
 
@@ -118,6 +116,10 @@ static void test_with_keep_outputs_the_folder_does_not_grow_with_the_run(void **
     assert_int_equal(query("SELECT count(*) FROM calls") + query("SELECT count(*) FROM steps"), 0);
 }
 
+static uint64_t retry(void) {
+    return expect_taken_back(&(struct sg_output_again){.outcomes[SG_RECORD_FAILED] = true});
+}
+
 static void test_failed_records_can_be_tried_again(void **state) {
     (void)state;
     for (int i = 0; i < 12; i++) {
@@ -143,6 +145,63 @@ static void test_failed_records_can_be_tried_again(void **state) {
         expect_sound();
         assert_int_equal(retry(), 0);
         expect_outputs();
+    }
+}
+
+/* Both, one after the other, or one of them only. */
+static void test_invalid_records_can_be_tried_again_too(void **state) {
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        struct plan p = {.n = 200, .text_bytes = 60, .rules = true, .calls = true, .lines_above = i % 2 ? 100 : 1000, .seed = 9};
+        p.keep = i % 3 == 2 ? SG_KEEP_OUTPUTS : SG_KEEP_CALLS;
+        p.stop_after = i % 4 ? 77 : 0;
+        p.healed = true;
+        expect_of(p);
+        use_faults(NO_FAULT, 0, 0);
+        p.healed = false;
+        expect_run(&p, false);
+        uint64_t failed = (uint64_t)query("SELECT failed FROM progress WHERE id=1");
+        uint64_t invalid = (uint64_t)query("SELECT invalid FROM progress WHERE id=1");
+        assert_true(failed > 5 && invalid > 4 && file_exists("out/output_invalid.jsonl"));
+        struct sg_output_again again = {.outcomes[SG_RECORD_INVALID] = true};
+        assert_int_equal(expect_taken_back(&again), invalid);
+        assert_true(!file_exists("out/output_invalid.jsonl") && file_exists("out/output_failed.jsonl"));
+        expect_sound();
+        assert_true(query("SELECT sum(count) FROM causes") > 0);
+        again.outcomes[SG_RECORD_FAILED] = true;
+        assert_int_equal(expect_taken_back(&again), failed);
+        expect_sound();
+        p.healed = true;
+        p.stop_after = 0;
+        expect_run(&p, true);
+        expect_outputs();
+        expect_sound();
+    }
+}
+
+/* A task that has changed: some positions of any outcome, and their calls stay. */
+static void test_records_at_given_positions_are_taken_back_with_their_answers(void **state) {
+    (void)state;
+    for (int i = 0; i < 12; i++) {
+        struct plan p = {.n = 120, .text_bytes = 60, .calls = true, .lines_above = i % 2 ? 50 : 1000, .seed = 5};
+        p.keep = i % 3 == 2 ? SG_KEEP_OUTPUTS : SG_KEEP_CALLS;
+        p.stop_after = i % 4 ? 60 : 0;
+        expect_of(p);
+        use_faults(NO_FAULT, 0, 0);
+        expect_run(&p, false);
+        int64_t calls = query("SELECT count(*) FROM calls");
+        const struct sg_range some[] = {{FIRST + 3, FIRST + 4}, {FIRST + 10, FIRST + 31}, {FIRST + 500, FIRST + 600}};
+        const struct sg_run_identity id = identity_of(&p);
+        const struct sg_output_again again = {.positions = some, .n_positions = 3, .was = &id, .is = &id};
+        assert_int_equal(expect_taken_back(&again), 22);
+        assert_int_equal(query("SELECT count(*) FROM calls"), calls);
+        assert_int_equal(query("SELECT position FROM progress WHERE id=1"), FIRST + 3);
+        expect_sound();
+        assert_int_equal(expect_taken_back(&again), 0);
+        p.stop_after = 0;
+        expect_run(&p, true);
+        expect_outputs();
+        expect_sound();
     }
 }
 
@@ -229,10 +288,10 @@ static void test_another_format_is_refused(void **state) {
     (void)state;
     struct plan p = small();
     leave_a_dead_run(p);
-    commit_sql("PRAGMA user_version=2; UPDATE meta SET value='sygra 9.1' WHERE key='program'");
-    expect_refused(&p, SG_E_UNSUPPORTED, "run.db: is of format 2, made by sygra 9.1; this program knows format 1");
+    commit_sql("PRAGMA user_version=3; UPDATE meta SET value='sygra 9.1' WHERE key='program'");
+    expect_refused(&p, SG_E_UNSUPPORTED, "run.db: is of format 3, made by sygra 9.1; this program knows format 2");
     assert_int_equal(check(), SG_E_UNSUPPORTED);
-    commit_sql("PRAGMA user_version=1; PRAGMA application_id=7");
+    commit_sql("PRAGMA user_version=2; PRAGMA application_id=7");
     expect_refused(&p, SG_E_SYNTAX, "run.db: is not the database of a run");
     clear_out();
     sg_os_mkdirs(in_folder("out/output.run"));
@@ -344,6 +403,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_what_reached_the_journal_of_a_record_half_done_is_there_again),
         cmocka_unit_test(test_with_keep_outputs_the_folder_does_not_grow_with_the_run),
         cmocka_unit_test(test_failed_records_can_be_tried_again),
+        cmocka_unit_test(test_invalid_records_can_be_tried_again_too),
+        cmocka_unit_test(test_records_at_given_positions_are_taken_back_with_their_answers),
         cmocka_unit_test(test_a_folder_in_use_is_refused),
         cmocka_unit_test(test_where_there_is_nothing_to_resume_that_is_said),
         cmocka_unit_test(test_a_run_without_a_journal_ends_an_older_run),

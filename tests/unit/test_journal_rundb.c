@@ -10,7 +10,8 @@
 static struct sg_err err;
 static struct sg_arena arena;
 
-static const struct sg_run_node nodes[] = {{{"a", 1}, {"llm", 3}, {"00ff", 4}}, {{"b", 1}, {"lambda", 6}, {"11", 2}}};
+static const struct sg_run_node nodes[] = {{{"a", 1}, {"llm", 3}, {"00ff", 4}, {"01", 2}, {"02", 2}},
+                                           {{"b", 1}, {"lambda", 6}, {"11", 2}, {"", 0}, {"12", 2}}};
 static const struct sg_str keys[] = {{"messages", 8}, {"x", 1}};
 
 static struct sg_run_identity identity(void) {
@@ -115,6 +116,8 @@ static void test_the_identity_comes_back(void **state) {
     assert_true(id.source.mtime_ns == was.source.mtime_ns);
     assert_true(id.n_nodes == 2 && id.n_keys == 2);
     assert_text(id.nodes[1].kind, SG_STR("lambda"));
+    assert_text(id.nodes[0].request, SG_STR("01"));
+    assert_text(id.nodes[1].result, SG_STR("12"));
     assert_text(id.keys[0], SG_STR("messages"));
     assert_text(sg_rundb_get(d, &arena, SG_STR("state")), SG_STR("running"));
     assert_text(sg_rundb_get(d, &arena, SG_STR("no such key")), SG_STR(""));
@@ -310,6 +313,39 @@ static void test_bodies_are_counted_by_segment(void **state) {
     uint64_t counts[4] = {0};
     assert_int_equal(sg_rundb_bodies(d, 1, 4, count_bodies, counts), 0);
     assert_true(counts[1] == 3 && counts[2] == 2 && counts[3] == 1); /* calls 2 to 7 but for 5, and a step */
+    sg_rundb_close(d);
+}
+
+/* Nodes a, b, c become c, d, a: b is gone, and what a has tried is tried anew, as it has changed. */
+static void test_rows_follow_the_names_of_nodes_when_the_task_is_another_one(void **state) {
+    (void)state;
+    static const struct sg_run_node old_nodes[] = {
+        {.name = {"a", 1}, .hash = {"1", 1}}, {.name = {"b", 1}, .hash = {"2", 1}}, {.name = {"c", 1}, .hash = {"3", 1}}};
+    static const struct sg_run_node new_nodes[] = {
+        {.name = {"c", 1}, .hash = {"3", 1}}, {.name = {"d", 1}, .hash = {"4", 1}}, {.name = {"a", 1}, .hash = {"5", 1}}};
+    struct sg_rundb *d = create("renew.run");
+    struct sg_run_identity was = identity(), is = identity(), id;
+    was.nodes = old_nodes, is.nodes = new_nodes;
+    was.n_nodes = is.n_nodes = 3;
+    for (uint64_t p = 0; p < 4; p++)
+        for (uint32_t node = 0; node < 3; node++) {
+            struct sg_call_row c = call_of(p, node);
+            c.state = p == 3 ? SG_CALL_AGAIN : SG_CALL_ANSWERED;
+            c.attempts = 10 * node + 1;
+            put_call(d, &c);
+        }
+    assert_int_equal(sg_rundb_renew(d, &was, &is), 0);
+    commit(d, 10);
+    sg_rundb_close(d);
+    assert_int_equal(sg_rundb_open(in_folder("renew.run"), &arena, &id, &d, &err), 0);
+    assert_int_equal(id.n_nodes, 3);
+    assert_text(id.nodes[2].name, SG_STR("a"));
+    for (uint64_t p = 0; p < 4; p++) {
+        struct seen seen = calls_of(d, p, p + 1);
+        assert_int_equal(seen.n, p == 3 ? 1 : 2);
+        assert_true(seen.calls[0].node == 0 && seen.calls[0].attempts == 21);
+        if (p < 3) assert_true(seen.calls[1].node == 2 && seen.calls[1].attempts == 1);
+    }
     sg_rundb_close(d);
 }
 
@@ -684,6 +720,7 @@ int main(void) {
         cmocka_unit_test(test_the_identity_comes_back),
         cmocka_unit_test(test_what_was_committed_survives_and_nothing_else),
         cmocka_unit_test(test_calls_are_kept_by_key),
+        cmocka_unit_test(test_rows_follow_the_names_of_nodes_when_the_task_is_another_one),
         cmocka_unit_test(test_steps_are_kept_by_record_and_number),
         cmocka_unit_test(test_writers_are_kept_by_record_and_key),
         cmocka_unit_test(test_bodies_are_counted_by_segment),

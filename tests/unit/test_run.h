@@ -25,6 +25,7 @@ struct plan {
     enum sg_durability durability;
     enum sg_keep keep;
     bool no_journal, calls, steps, healed; /* healed: nothing fails; steps: and records are under way for a while */
+    bool rules;                            /* some records break one, unless healed */
     uint32_t burst;                 /* records every millisecond */
     uint64_t stop_after;            /* records put by this process; 0: all */
     uint32_t sync_ms;
@@ -52,9 +53,10 @@ static struct engine {
 static struct sg_arena arena;
 
 static inline enum sg_outcome outcome_of(uint64_t position) {
-    return position % 10 == 3 && !e.p.healed ? SG_RECORD_FAILED
-           : position % 16 == 7              ? SG_RECORD_DROPPED
-                                             : SG_RECORD_OK;
+    return position % 10 == 3 && !e.p.healed                ? SG_RECORD_FAILED
+           : e.p.rules && position % 11 == 2 && !e.p.healed ? SG_RECORD_INVALID
+           : position % 16 == 7                             ? SG_RECORD_DROPPED
+                                                            : SG_RECORD_OK;
 }
 
 static inline struct sg_str text_of(uint64_t position) {
@@ -273,6 +275,12 @@ static inline int run(const struct plan *p, bool again) {
     return rc;
 }
 
+/* What `sygra retry` and changed tasks do first. 0, or why not. */
+static inline int take_back(const struct sg_output_again *again, uint64_t *n) {
+    struct sg_output_options o = {.folder = sg_str(in_folder("out")), .stem = SG_STR("output"), .first = FIRST};
+    return sg_output_take_back(&o, again, n, &e.err);
+}
+
 static inline void expect_run(const struct plan *p, bool again) {
     if (run(p, again) < 0) fail_msg("%s", e.err.text);
     assert_int_equal(e.errors, 0);
@@ -280,8 +288,9 @@ static inline void expect_run(const struct plan *p, bool again) {
 
 /* --- what must come out -------------------------------------------------------------------------------------------- */
 
-static const char *const out_names[] = {"output.json", "output.jsonl", "output_failed.jsonl", "output_dropped.jsonl"};
-enum { OUTS = 4 };
+static const char *const out_names[] = {"output.json", "output.jsonl", "output_failed.jsonl", "output_invalid.jsonl",
+                                        "output_dropped.jsonl"};
+enum { OUTS = 5 };
 static struct sg_arena expected_arena;
 static struct sg_str expected[OUTS];
 
