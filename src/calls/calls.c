@@ -270,6 +270,35 @@ static void succeed(struct sg_call *c, const struct sg_completion *done, uint64_
     finish(c, 0, done, NULL);
 }
 
+/* --- hashes of requests -------------------------------------------------------------------------------------------------- */
+
+/* Where there is no body on the wire. */
+static uint64_t hash_of_messages(const struct sg_json *messages) {
+    struct sg_buf text = SG_BUF_INIT(SIZE_MAX);
+    sg_json_write(&text, messages);
+    uint64_t hash = sg_hash64(sg_buf_view(&text), 0);
+    sg_buf_fini(&text);
+    return hash;
+}
+
+int sg_call_hash(struct sg_call *c, uint64_t *out, struct sg_err *err) {
+    struct sg_calls *cs = c->model->calls;
+    const struct sg_calls_model *m = c->model;
+    struct sg_request r = {0};
+    sg_arena_reset(&cs->scratch);
+    int rc = c->request(c, &cs->scratch, &r, err);
+    if (rc != 0) return rc;
+    if (!m->provider) {
+        *out = hash_of_messages(&r.messages);
+        return 0;
+    }
+    struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
+    m->provider->encode(&body, m->spec, &r);
+    *out = sg_hash64(sg_buf_view(&body), 0);
+    sg_buf_fini(&body);
+    return 0;
+}
+
 /* --- over HTTP ---------------------------------------------------------------------------------------------------------------- */
 
 static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
@@ -403,6 +432,7 @@ static void start_local(struct sg_call *c) {
         fail_or_retry(c, rc, -1, &err);
         return;
     }
+    if (c->model->calls->options.hash_requests) c->request_hash = hash_of_messages(messages);
     local_parameters(&c->local_, c->model->spec, r.seed);
     c->local_.order = r.order;
     struct sg_calls *cs = c->model->calls;

@@ -64,7 +64,7 @@ struct sg_call {
     uint64_t wait_before_ns;
     /* set by calls: */
     uint32_t attempts;     /* begun, with those of earlier lives */
-    uint64_t request_hash; /* of the last body sent; 0: none yet, an embedded model, or not asked for */
+    uint64_t request_hash; /* of the last body sent, or an embedded model's messages; 0: none yet, or not asked for */
     uint64_t latency_ns;   /* of the answer, in on_done */
     uint32_t url_; /* number of the address that the last attempt went to */
     uint64_t started_ns;
@@ -80,6 +80,9 @@ struct sg_call {
 };
 void sg_call_start(struct sg_call *c);
 void sg_call_cancel(struct sg_call *c);
+/* What request_hash would be if the call were started: its request is written, and not sent. Needs `model`, `request` and `ud`
+ * only. Errors: what the request writer returned. */
+int sg_call_hash(struct sg_call *c, uint64_t *out, struct sg_err *err);
 
 struct sg_calls_figures {
     uint64_t calls, ok, failed, canceled, attempts, retries;
