@@ -244,6 +244,8 @@ enum verdict sg_step_call(struct task *t) {
     t->call.ud = t;
     t->call.record = t->record->position;
     t->call.node = t->node->name;
+    t->call.visit = t->visit;
+    t->call.ordinal = t->ordinal;
     t->call.attempts_before = before ? before->attempts : 0;
     t->call.wait_before_ns = due > now ? due - now : 0;
     t->call_waits = true;

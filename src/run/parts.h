@@ -9,8 +9,17 @@
 #include "run/run.h"
 #include "run/terminal.h"
 
+/* One record of a run that has been, once more: its calls are answered from what the run has kept. */
+struct sg_run_again {
+    uint64_t position;
+    int (*answer)(void *ud, struct sg_call *c, struct sg_completion *out, struct sg_err *err);
+    void *ud;
+    struct sg_range passed; /* rows that are passed over: all between the first, which lays out the state, and this one */
+};
+
 struct run {
     const struct sg_run_options *o;
+    const struct sg_run_again *again; /* NULL: a run of its own */
     const struct sg_exec_observer *observer; /* a preview: it sees all, and nothing is written; else NULL */
     struct sg_task task;
     struct sg_loop *loop;

@@ -102,4 +102,12 @@ struct sg_models_options {
 };
 int sg_run_models(const struct sg_models_options *o);
 
+/* `sygra why FILE:ROW[.field]`: what made a record, or one field of it, on stdout. The working directory becomes the run's. */
+struct sg_why_options {
+    struct sg_str word; /* FILE:ROW[.field]; the first row is 1 */
+    const char *exe, *exe_dir;
+    bool json;
+};
+int sg_run_why(const struct sg_why_options *o);
+
 #endif
