@@ -38,7 +38,8 @@ static void print_json(const struct sg_look *k, const struct sg_export *x) {
 static void print_text(const struct sg_look *k, const struct sg_export *x) {
     const struct sg_look_facts *f = sg_look_facts(k);
     const char *state = sg_look_state(k);
-    printf("%s: %llu %s records\n", x->to, (unsigned long long)x->records, sg_look_outcome_name((int)x->outcome).p);
+    printf("%s: %llu %s record%s\n", x->to, (unsigned long long)x->records, sg_look_outcome_name((int)x->outcome).p,
+           x->records == 1 ? "" : "s");
     if (strcmp(state, "finished") != 0)
         printf("the run is %s: these are of its first %llu records, those behind have not all ended\n", state,
                (unsigned long long)(x->position - f->id.first));

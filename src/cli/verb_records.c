@@ -84,7 +84,8 @@ static bool call_text(void *ud, const struct sg_call_row *row) {
     struct sg_buf *b = &c->l->out;
     struct sg_str node = sg_look_node(c->l->k, row->node), state = sg_look_call_state_name(row->state);
     bool has_reply = fetch_reply(c, row);
-    sg_buf_printf(b, "  call of %.*s, visit %u", SG_ARG(node), row->visit);
+    sg_buf_printf(b, "  call of %.*s", SG_ARG(node));
+    if (row->visit) sg_buf_printf(b, ", visit %u", row->visit + 1);
     if (row->ordinal) sg_buf_printf(b, ", model %u", row->ordinal + 1);
     sg_buf_printf(b, ": %.*s, %u attempt%s", SG_ARG(state), row->attempts, row->attempts == 1 ? "" : "s");
     if (row->status && row->status != 200) sg_buf_printf(b, ", status %d", row->status);
@@ -144,7 +145,8 @@ static int print_whole(struct listing *l, const struct sg_look_record *r, struct
     if (r->has_row && r->row.line) sg_buf_printf(b, ", line %llu", (unsigned long long)r->row.line);
     sg_buf_printf(b, ": %s", sg_look_outcome_name(r->row.outcome).p);
     if (r->has_row)
-        sg_buf_printf(b, ", %.3f s, %u steps, %u attempts", seconds_of(&r->row), r->row.steps, r->row.attempts);
+        sg_buf_printf(b, ", %.3f s, %u step%s, %u attempt%s", seconds_of(&r->row), r->row.steps, r->row.steps == 1 ? "" : "s",
+                      r->row.attempts, r->row.attempts == 1 ? "" : "s");
     sg_buf_ch(b, '\n');
     if (r->has_json) {
         struct sg_buf text = SG_BUF_INIT(SIZE_MAX);
@@ -193,7 +195,7 @@ static bool print_row(struct listing *l, const struct sg_look_record *r) {
 
 static void begin_grid(struct listing *l) {
     static const struct sg_str causes[] = {{"position", 8}, {"id", 2}, {"node", 4}, {"error", 5}, {"try", 3}, {"message", 7}};
-    static const struct sg_str rows[] = {{"position", 8}, {"outcome", 7}, {"seconds", 7}, {"steps", 5}, {"tries", 5}, {"line", 4}};
+    static const struct sg_str rows[] = {{"position", 8}, {"outcome", 7}, {"seconds", 7}, {"steps", 5}, {"tries", 5}, {"output", 6}};
     sg_grid_init(&l->grid, l->causes ? causes : rows, 6, "position seconds steps try tries");
 }
 
@@ -206,7 +208,7 @@ static int show(struct listing *l, const struct sg_look_record *r, bool *more, s
     if (l->args->values[JSON]) rc = print_json(l, r, err);
     else if (l->whole) rc = print_whole(l, r, err);
     else *more = l->causes ? print_cause(l, r) : print_row(l, r);
-    if (rc == 0) fwrite(l->out.p, 1, l->out.n, stdout);
+    if (rc == 0 && l->out.n) fwrite(l->out.p, 1, l->out.n, stdout);
     sg_buf_reset(&l->out, 1 << 20);
     *more = *more && ++l->shown < l->most && !ferror(stdout);
     return rc;

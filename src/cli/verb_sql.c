@@ -69,7 +69,7 @@ static int print_lines(struct sg_query *q, bool json, struct sg_err *err) {
         rc = sg_query_next(q, err);
         if (rc == 1 && json) put_json(&b, q);
         else if (rc == 1) put_csv(&b, q);
-        fwrite(b.p, 1, b.n, stdout);
+        if (b.n) fwrite(b.p, 1, b.n, stdout);
         sg_buf_reset(&b, 1 << 20);
     }
     fflush(stdout);

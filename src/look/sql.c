@@ -49,10 +49,11 @@ static const char views[] =
 /* The table connects on its first use, which has to be before the authorizer, who would see it being declared. */
 static const char first_use[] = "SELECT position FROM outputs LIMIT 0";
 
-/* Once a connection. */
+/* Once a connection. What a query has to sort goes to disk when it grows: to where temporary files go, not to the run. */
 static int add_ours(struct sg_look *k, sqlite3 *db) {
     if (k->has_sql) return SQLITE_OK;
-    int rc = sqlite3_create_function_v2(db, "body", 3, SQLITE_UTF8 | SQLITE_INNOCUOUS, k, body, NULL, NULL, NULL);
+    int rc = sqlite3_exec(db, "PRAGMA temp_store=FILE", NULL, NULL, NULL);
+    if (rc == SQLITE_OK) rc = sqlite3_create_function_v2(db, "body", 3, SQLITE_UTF8 | SQLITE_INNOCUOUS, k, body, NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_create_module_v2(db, "outputs", &sg_outputs_module, k, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_exec(db, views, NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_exec(db, first_use, NULL, NULL, NULL);

@@ -41,7 +41,7 @@ static void put_head(struct sg_why *w, struct sg_buf *b) {
                   sg_look_outcome_name(r->row.outcome).p, (unsigned long long)r->row.position);
     if (r->has_row && r->row.line) sg_buf_printf(b, ", line %llu", (unsigned long long)r->row.line);
     if (r->has_row)
-        sg_buf_printf(b, "; %u steps, %.3f s", r->row.steps, (double)(r->row.ended - r->row.started) / 1000);
+        sg_buf_printf(b, "; %u step%s, %.3f s", r->row.steps, r->row.steps == 1 ? "" : "s", (double)(r->row.ended - r->row.started) / 1000);
     sg_buf_ch(b, '\n');
     if (w->exact) return;
     if (r->row.outcome != SG_RECORD_OK) return;
