@@ -40,6 +40,12 @@ bool sg_error_retryable(int code) {
     return place(code) >= 0 && ERRORS[place(code)].retryable;
 }
 
+int sg_error_named(struct sg_str name) {
+    for (size_t i = 0; i < sizeof ERRORS / sizeof *ERRORS; i++)
+        if (sg_str_eq(name, sg_str(ERRORS[i].name))) return SG_E_FIRST_ + 1 + (int)i;
+    return 0;
+}
+
 /* Takes an incomplete character off the end of a text that was cut. */
 static size_t cut_length(const char *p, size_t n) {
     size_t tail = 1;

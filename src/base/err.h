@@ -53,6 +53,8 @@ struct sg_err {
 const char *sg_error_name(int code);
 const char *sg_error_text(int code);
 bool sg_error_retryable(int code);
+/* The code of a name; 0: there is none. */
+int sg_error_named(struct sg_str name);
 
 /* Fills err (when not NULL) and returns code, so: return sg_fail(err, SG_E_IO, "..."). Long texts are cut. */
 int sg_fail(struct sg_err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

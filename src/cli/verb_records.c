@@ -37,23 +37,35 @@ struct listing {
 
 struct calls {
     struct listing *l;
-    struct sg_buf reply;
+    struct sg_look_answer answer;
+    struct sg_arena arena; /* of one call */
     struct sg_err err;
+    int rc;
     size_t n;
 };
 
-static bool fetch_reply(struct calls *c, const struct sg_call_row *row) {
-    sg_buf_reset(&c->reply, 1 << 20);
-    int rc = row->has_body ? sg_look_body(c->l->k, row->body, &c->reply, &c->err) : SG_E_MISSING;
-    if (rc == SG_E_MISSING) c->err.code = 0;
-    else if (rc != 0) c->err.code = rc;
-    return rc == 0;
+static bool fetch_answer(struct calls *c, const struct sg_call_row *row) {
+    sg_arena_reset(&c->arena);
+    c->rc = sg_look_answer(c->l->k, &c->arena, row, &c->answer, &c->err);
+    return c->rc == 0;
+}
+
+static void put_answer_json(struct sg_buf *b, const struct sg_look_answer *a) {
+    if (a->has_reply) sg_json_write_text(b, a->reply.text);
+    else SG_BUF_LIT(b, "null");
+    if (a->has_reply && a->reply.tool_calls.type == SG_JSON_ARRAY) {
+        SG_BUF_LIT(b, ",\"tool_calls\":");
+        sg_json_write(b, &a->reply.tool_calls);
+    }
+    if (!a->failure.code) return;
+    SG_BUF_LIT(b, ",\"error\":");
+    sg_json_write_text(b, sg_str(a->failure.text));
 }
 
 static bool call_json(void *ud, const struct sg_call_row *row) {
     struct calls *c = ud;
     struct sg_buf *b = &c->l->out;
-    bool has_reply = fetch_reply(c, row);
+    if (!fetch_answer(c, row)) return false;
     sg_buf_str(b, c->n++ ? SG_STR(",{\"node\":") : SG_STR("{\"node\":"));
     sg_json_write_text(b, sg_look_node(c->l->k, row->node));
     sg_buf_printf(b, ",\"visit\":%u,\"ordinal\":%u,\"state\":\"%s\",\"attempts\":%u", row->visit, row->ordinal,
@@ -62,10 +74,9 @@ static bool call_json(void *ud, const struct sg_call_row *row) {
     sg_buf_printf(b, ",\"latency_s\":%.6f,\"prompt_tokens\":%llu,\"completion_tokens\":%llu,\"reply\":",
                   (double)row->latency_us / 1e6, (unsigned long long)row->prompt_tokens,
                   (unsigned long long)row->completion_tokens);
-    if (has_reply) sg_json_write_text(b, sg_buf_view(&c->reply));
-    else SG_BUF_LIT(b, "null");
+    put_answer_json(b, &c->answer);
     sg_buf_ch(b, '}');
-    return c->err.code == 0;
+    return true;
 }
 
 /* A text as it is, its lines indented, without what steers a terminal. */
@@ -83,7 +94,7 @@ static bool call_text(void *ud, const struct sg_call_row *row) {
     struct calls *c = ud;
     struct sg_buf *b = &c->l->out;
     struct sg_str node = sg_look_node(c->l->k, row->node), state = sg_look_call_state_name(row->state);
-    bool has_reply = fetch_reply(c, row);
+    if (!fetch_answer(c, row)) return false;
     sg_buf_printf(b, "  call of %.*s", SG_ARG(node));
     if (row->visit) sg_buf_printf(b, ", visit %u", row->visit + 1);
     if (row->ordinal) sg_buf_printf(b, ", model %u", row->ordinal + 1);
@@ -93,19 +104,20 @@ static bool call_text(void *ud, const struct sg_call_row *row) {
         sg_buf_printf(b, ", %.3f s, %llu tokens in, %llu out", (double)row->latency_us / 1e6,
                       (unsigned long long)row->prompt_tokens, (unsigned long long)row->completion_tokens);
     sg_buf_ch(b, '\n');
-    if (has_reply) put_block(b, sg_buf_view(&c->reply), "    ");
-    c->n++;
-    return c->err.code == 0;
+    if (c->answer.has_reply) put_block(b, c->answer.reply.text, "    ");
+    if (c->answer.failure.code) put_block(b, sg_str(c->answer.failure.text), "    ");
+    return true;
 }
 
 static int put_calls(struct listing *l, uint64_t position, bool json, struct sg_err *err) {
-    struct calls c = {.l = l, .reply = SG_BUF_INIT(SIZE_MAX)};
+    struct calls c = {.l = l};
+    sg_arena_init(&c.arena, 0);
     int rc = sg_look_calls(l->k, position, json ? call_json : call_text, &c, err);
-    if (rc == 0 && c.err.code) {
-        rc = c.err.code;
+    if (rc == 0 && c.rc != 0) {
+        rc = c.rc;
         *err = c.err;
     }
-    sg_buf_fini(&c.reply);
+    sg_arena_fini(&c.arena);
     return rc;
 }
 

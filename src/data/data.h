@@ -7,6 +7,7 @@
 #ifndef SG_DATA_DATA_H
 #define SG_DATA_DATA_H
 
+#include "data/past.h"
 #include "journal/rundb.h"
 #include "net/loop.h"
 #include "spec/spec.h"
@@ -121,9 +122,11 @@ struct sg_output_resumed {
     struct sg_source_from from; /* for sg_source_options */
     uint64_t position;          /* all before it are finished; others of `from.finished` are behind it */
     struct sg_run_totals totals;
-    const struct sg_call_row *again; /* calls of unfinished records that failed, or are to be tried again, by position */
-    size_t n_again;
-    uint64_t repeated;               /* answered calls of unfinished records: they are asked again */
+    /* Of unfinished records: */
+    const uint64_t *half_done; /* those of which there are calls or steps, sorted: sg_output_pasts */
+    size_t n_half_done;
+    uint64_t n_again;            /* calls that are to be tried again */
+    uint64_t n_answers, n_steps; /* which need not be asked for, or made, again */
     bool restarted;                  /* the machine was restarted since */
     uint64_t lost;                   /* records whose end was not on disk yet then: they are unfinished again */
     struct sg_run_identity identity; /* as stored, but with what the options changed */
@@ -163,9 +166,13 @@ struct sg_output_record {
 void sg_output_record(struct sg_output *o, const struct sg_output_record *r);
 /* The same without the rest. */
 void sg_output_put(struct sg_output *o, uint64_t position, enum sg_outcome outcome, struct sg_str json);
-/* A call has been answered, has failed, or is to be tried again. `reply` is kept unless --keep outputs; row->body is not
- * looked at. Rows of a record come before its end. */
-void sg_output_call(struct sg_output *o, const struct sg_call_row *row, struct sg_str reply);
+/* A call has been answered, has failed, or is to be tried again. `kind`: enum sg_body_kind of its body (journal/body.h), or 0:
+ * it has none; row->body is not looked at. Rows of a record come before its end. */
+void sg_output_call(struct sg_output *o, const struct sg_call_row *row, uint32_t kind, struct sg_str body);
+/* A step has ended and another one follows; the body, JSON, says what it changed. After the calls that it tells of. */
+void sg_output_step(struct sg_output *o, const struct sg_step_row *row, struct sg_str body);
+/* What the run folder knows of records that are half done; NULL: there are none. Until the output is closed. */
+const struct sg_past_source *sg_output_pasts(struct sg_output *o);
 /* A fact for run.db's table meta. */
 void sg_output_meta(struct sg_output *o, struct sg_str key, struct sg_str value);
 /* Tells how many rows this process has pulled so far: above lines_above in all, the array becomes lines. */

@@ -9,7 +9,11 @@
  * rounds later. With exit there is one round, at the end.
  *
  * Rows are sorted by key before they are inserted: neighbours share a page. With --keep outputs a record has a row only while
- * it waits for an earlier one, or when it is not ok; so the database does not grow with the run. */
+ * it waits for an earlier one, or when it is not ok; so the database does not grow with the run.
+ *
+ * Steps, and with --keep outputs calls, are needed until their record has ended. Where that happens within one group, as it does
+ * when the last call is answered, they are never written. Else their rows go when a loss of power cannot go back behind the
+ * record's end, many at a time, and their bodies are released by the commit that says so. */
 #include "data/keeper.h"
 
 #include <stdlib.h>
@@ -19,6 +23,7 @@ void sg_keeper_init(struct sg_keeper *k, struct sg_str folder, struct sg_str out
     *k = (struct sg_keeper){.folder = folder, .output_folder = output_folder};
     sg_arena_init(&k->arena, 0);
     sg_arena_init(&k->cause_texts, 0);
+    k->bodies = SG_BUF_INIT(SIZE_MAX);
     k->segments_folder = sg_str_join(&k->arena, folder, SG_STR("/segments"));
     if (id) sg_run_identity_copy(&k->arena, id, &k->id);
     k->now.position = k->now.pulled = k->forgotten_to = k->id.first;
@@ -30,7 +35,10 @@ void sg_keeper_fini(struct sg_keeper *k) {
     sg_sync_fini(&k->in_line);
     free(k->records);
     free(k->calls);
+    free(k->steps);
     free(k->causes);
+    free(k->released);
+    sg_buf_fini(&k->bodies);
     sg_arena_fini(&k->cause_texts);
     sg_arena_fini(&k->arena);
 }
@@ -76,18 +84,36 @@ static void count_call(struct sg_run_totals *t, const struct sg_call_row *c) {
     t->completion_tokens += c->completion_tokens;
 }
 
-int sg_keeper_call(struct sg_keeper *k, const struct sg_call_row *row, struct sg_str reply, struct sg_err *err) {
+static int keep_body(struct sg_keeper *k, bool for_good, uint32_t kind, struct sg_str text, struct sg_kept_body *b,
+                     struct sg_place *place, struct sg_err *err) {
+    *b = (struct sg_kept_body){.kind = kind, .at = k->bodies.n, .n = text.n};
+    if (kind && for_good) return sg_segments_append(k->segments, kind, text, place, err);
+    b->waits = kind != 0;
+    sg_buf_str(&k->bodies, text);
+    return 0;
+}
+
+int sg_keeper_call(struct sg_keeper *k, const struct sg_call_row *row, uint32_t kind, struct sg_str body,
+                   struct sg_err *err) {
     count_call(&k->now.totals, row);
     k->dirty = true;
-    bool again = row->state == SG_CALL_AGAIN;
-    if (k->id.keep == SG_KEEP_OUTPUTS && !again) return 0;
-    if (again) k->has_again = true;
     GROW(k->calls, k->n_calls, k->cap_calls);
-    struct sg_call_row *c = &k->calls[k->n_calls];
-    *c = *row;
-    c->has_body = reply.n > 0 && k->id.keep != SG_KEEP_OUTPUTS;
-    int rc = c->has_body ? sg_segments_append(k->segments, SG_REPLY_FRAME, reply, &c->body, err) : 0;
+    struct sg_kept_call *c = &k->calls[k->n_calls];
+    c->row = *row;
+    c->row.has_body = kind != 0;
+    int rc = keep_body(k, k->id.keep != SG_KEEP_OUTPUTS, kind, body, &c->body, &c->row.body, err);
     if (rc == 0) k->n_calls++;
+    return rc;
+}
+
+int sg_keeper_step(struct sg_keeper *k, const struct sg_step_row *row, struct sg_str body, struct sg_err *err) {
+    k->dirty = true;
+    GROW(k->steps, k->n_steps, k->cap_steps);
+    struct sg_kept_step *s = &k->steps[k->n_steps];
+    s->row = *row;
+    s->row.has_body = true;
+    int rc = keep_body(k, k->id.keep == SG_KEEP_ALL, SG_BODY_STEP, body, &s->body, &s->row.body, err);
+    if (rc == 0) k->n_steps++;
     return rc;
 }
 
@@ -113,18 +139,58 @@ static int by_position(const void *a, const void *b) {
     return x->row.position < y->row.position ? -1 : x->row.position > y->row.position;
 }
 
+#define ORDER(x, y, field)                                                                                           \
+    if ((x)->field != (y)->field) return (x)->field < (y)->field ? -1 : 1
+
+/* The last row of a key, which counts, is that of most attempts. */
 static int by_key(const void *a, const void *b) {
-    const struct sg_call_row *x = a, *y = b;
-    if (x->position != y->position) return x->position < y->position ? -1 : 1;
-    if (x->node != y->node) return x->node < y->node ? -1 : 1;
-    if (x->visit != y->visit) return x->visit < y->visit ? -1 : 1;
-    if (x->ordinal != y->ordinal) return x->ordinal < y->ordinal ? -1 : 1;
-    return x->sub < y->sub ? -1 : x->sub > y->sub;
+    const struct sg_call_row *x = &((const struct sg_kept_call *)a)->row, *y = &((const struct sg_kept_call *)b)->row;
+    ORDER(x, y, position);
+    ORDER(x, y, node);
+    ORDER(x, y, visit);
+    ORDER(x, y, ordinal);
+    ORDER(x, y, sub);
+    ORDER(x, y, attempts);
+    return 0;
+}
+
+static int by_step(const void *a, const void *b) {
+    const struct sg_step_row *x = &((const struct sg_kept_step *)a)->row, *y = &((const struct sg_kept_step *)b)->row;
+    ORDER(x, y, position);
+    ORDER(x, y, step);
+    return 0;
+}
+
+static bool ends_in_group(const struct sg_keeper *k, uint64_t position) {
+    const struct sg_kept_record key = {.row = {.position = position}};
+    return k->n_records && bsearch(&key, k->records, k->n_records, sizeof *k->records, by_position);
+}
+
+static int store_waiting_body(struct sg_keeper *k, uint64_t position, struct sg_kept_body *b, struct sg_place *place,
+                              struct sg_err *err) {
+    b->needless = ends_in_group(k, position);
+    if (b->needless || !b->waits) return 0;
+    return sg_segments_append(k->segments, b->kind, (struct sg_str){k->bodies.p + b->at, b->n}, place, err);
+}
+
+/* What steps say may point to replies, so those come first. */
+static int store_bodies_of_calls(struct sg_keeper *k, struct sg_err *err) {
+    int rc = 0;
+    for (size_t i = 0; i < k->n_calls && rc == 0 && k->id.keep == SG_KEEP_OUTPUTS; i++) {
+        struct sg_kept_call *c = &k->calls[i];
+        rc = store_waiting_body(k, c->row.position, &c->body, &c->row.body, err);
+    }
+    for (size_t i = 0; i < k->n_steps && rc == 0 && k->id.keep != SG_KEEP_ALL; i++) {
+        struct sg_kept_step *s = &k->steps[i];
+        rc = store_waiting_body(k, s->row.position, &s->body, &s->row.body, err);
+    }
+    return rc;
 }
 
 /* What still waits of the group goes to disk. */
 static int store_bodies(struct sg_keeper *k, struct sg_waiting *w, struct sg_err *err) {
-    int rc = 0;
+    if (k->n_records > 1) qsort(k->records, k->n_records, sizeof *k->records, by_position);
+    int rc = store_bodies_of_calls(k, err);
     for (size_t i = 0; i < k->n_records && rc == 0; i++) {
         struct sg_record_row *row = &k->records[i].row;
         if (row->position < w->next) continue;
@@ -144,7 +210,6 @@ static void take_progress(struct sg_keeper *k, const struct sg_waiting *w, const
 
 static int put_records(struct sg_keeper *k) {
     int rc = 0;
-    if (k->n_records > 1) qsort(k->records, k->n_records, sizeof *k->records, by_position);
     for (size_t i = 0; i < k->n_records && rc == 0; i++) {
         const struct sg_record_row *row = &k->records[i].row;
         bool kept = k->id.keep != SG_KEEP_OUTPUTS || row->has_body || row->outcome != SG_RECORD_OK;
@@ -156,7 +221,22 @@ static int put_records(struct sg_keeper *k) {
 static int put_calls(struct sg_keeper *k) {
     int rc = 0;
     if (k->n_calls > 1) qsort(k->calls, k->n_calls, sizeof *k->calls, by_key);
-    for (size_t i = 0; i < k->n_calls && rc == 0; i++) rc = sg_rundb_call(k->db, &k->calls[i]);
+    for (size_t i = 0; i < k->n_calls && rc == 0; i++) {
+        if (k->calls[i].body.needless) continue;
+        rc = sg_rundb_call(k->db, &k->calls[i].row);
+        k->has_calls = true;
+    }
+    return rc;
+}
+
+static int put_steps(struct sg_keeper *k) {
+    int rc = 0;
+    if (k->n_steps > 1) qsort(k->steps, k->n_steps, sizeof *k->steps, by_step);
+    for (size_t i = 0; i < k->n_steps && rc == 0; i++) {
+        if (k->steps[i].body.needless) continue;
+        rc = sg_rundb_step(k->db, &k->steps[i].row);
+        k->has_steps = true;
+    }
     return rc;
 }
 
@@ -169,23 +249,47 @@ static int put_causes(struct sg_keeper *k) {
     return rc;
 }
 
-/* keep outputs: rows behind which a loss of power cannot go back any more. */
+static void note_released(void *ud, uint32_t segment, uint64_t bodies) {
+    struct sg_keeper *k = ud;
+    GROW(k->released, k->n_released, k->cap_released);
+    k->released[k->n_released++] = (struct sg_kept_frames){segment, bodies};
+}
+
+/* Rows of ended records that are not kept. */
+static int forget_rows_of(struct sg_keeper *k, uint64_t from, uint64_t to) {
+    bool outputs = k->id.keep == SG_KEEP_OUTPUTS;
+    int rc = outputs && (k->has_calls || k->has_steps) ? sg_rundb_bodies(k->db, from, to, note_released, k) : 0;
+    if (rc == 0 && k->has_steps) rc = sg_rundb_forget_steps(k->db, from, to);
+    if (rc == 0 && outputs && k->has_calls) rc = sg_rundb_forget_calls(k->db, from, to);
+    return rc;
+}
+
+/* Those behind which a loss of power cannot go back any more. */
 static int forget_rows(struct sg_keeper *k) {
     uint64_t safe = k->id.durability == SG_DURABILITY_EXIT ? k->now.position : k->synced.position;
-    if (k->id.keep != SG_KEEP_OUTPUTS || safe <= k->forgotten_to) return 0;
-    int rc = sg_rundb_forget_records(k->db, k->forgotten_to, safe, true);
-    if (rc == 0 && k->has_again) rc = sg_rundb_forget_calls(k->db, k->forgotten_to, safe, false);
+    if (k->id.keep == SG_KEEP_ALL || safe <= k->forgotten_to) return 0;
+    int rc = forget_rows_of(k, k->forgotten_to, safe);
+    if (rc == 0 && k->id.keep == SG_KEEP_OUTPUTS) rc = sg_rundb_forget_records(k->db, k->forgotten_to, safe, true);
     k->forgotten_to = safe;
     return rc;
+}
+
+/* Once the commit that takes their rows away has been made. */
+static void release_bodies(struct sg_keeper *k) {
+    for (size_t i = 0; i < k->n_released; i++)
+        sg_segments_release_frames(k->segments, k->released[i].segment, k->released[i].frames);
+    k->n_released = 0;
 }
 
 static int put_rows(struct sg_keeper *k, struct sg_err *err) {
     int rc = put_records(k);
     if (rc == 0) rc = put_calls(k);
+    if (rc == 0) rc = put_steps(k);
     if (rc == 0) rc = put_causes(k);
     if (rc == 0) rc = forget_rows(k);
     if (rc == 0) rc = sg_rundb_commit(k->db, &k->now, k->synced_is_new ? &k->synced : NULL);
     k->synced_is_new = false;
+    if (rc == 0) release_bodies(k);
     return from_db(k, rc, err);
 }
 
@@ -195,7 +299,8 @@ static void end_group(struct sg_keeper *k) {
         uint64_t put = k->records[i].put_ns;
         sg_lag_add(&k->lag, now > put ? (now - put) / 1000 : 0);
     }
-    k->n_records = k->n_calls = k->n_causes = 0;
+    k->n_records = k->n_calls = k->n_steps = k->n_causes = 0;
+    sg_buf_reset(&k->bodies, (size_t)1 << 20);
     sg_arena_reset(&k->cause_texts);
     k->commits++;
     k->dirty = false;
@@ -266,8 +371,8 @@ int sg_keeper_end(struct sg_keeper *k, struct sg_waiting *w, struct sg_outfile *
         rc = sg_segments_flush(k->segments, err);
         if (rc == 0) rc = sg_segments_sync_all(k->segments, err);
     }
-    if (rc == 0 && k->id.keep == SG_KEEP_OUTPUTS && !sg_str_eq(state, SG_STR("stopped")))
-        rc = from_db(k, sg_rundb_forget_calls(k->db, 0, INT64_MAX, false), err);
+    bool all_ended = !sg_str_eq(state, SG_STR("stopped"));
+    if (rc == 0 && k->id.keep != SG_KEEP_ALL && all_ended) rc = from_db(k, forget_rows_of(k, 0, INT64_MAX), err);
     return rc == 0 ? commit(k, w, files, true, err) : rc;
 }
 

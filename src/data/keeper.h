@@ -11,9 +11,9 @@
 #include "data/lag.h"
 #include "data/outfile.h"
 #include "data/waiting.h"
+#include "journal/body.h"
 
 #define SG_OUTCOMES 4
-#define SG_REPLY_FRAME 16 /* kind of a reply's frame; below it, of an output: its outcome */
 
 /* The end of a record on its way from the loop. */
 struct sg_ended {
@@ -29,9 +29,31 @@ struct sg_kept_record {
     uint64_t put_ns;
 };
 
+/* A body that may not be needed any more when the group is committed: it waits in sg_keeper.bodies. */
+struct sg_kept_body {
+    bool waits, needless;
+    uint32_t kind;
+    size_t at, n;
+};
+
+struct sg_kept_call {
+    struct sg_call_row row;
+    struct sg_kept_body body;
+};
+
+struct sg_kept_step {
+    struct sg_step_row row;
+    struct sg_kept_body body;
+};
+
 struct sg_kept_cause {
     struct sg_str node, code, text;
     uint64_t count;
+};
+
+struct sg_kept_frames {
+    uint32_t segment;
+    uint64_t frames;
 };
 
 struct sg_keeper {
@@ -44,16 +66,20 @@ struct sg_keeper {
     /* The group. */
     bool dirty;
     struct sg_kept_record *records;
-    struct sg_call_row *calls;
+    struct sg_kept_call *calls;
+    struct sg_kept_step *steps;
     struct sg_kept_cause *causes;
     struct sg_arena cause_texts;
-    size_t n_records, cap_records, n_calls, cap_calls, n_causes, cap_causes;
+    struct sg_buf bodies;
+    size_t n_records, cap_records, n_calls, cap_calls, n_steps, cap_steps, n_causes, cap_causes;
+    struct sg_kept_frames *released; /* by this commit */
+    size_t n_released, cap_released;
     /* Syncing: the state whose sync is under way, and the last one that is on disk. */
     struct sg_progress captured, synced;
     bool synced_is_new; /* no commit has told it yet */
     struct sg_sync in_line;
-    bool has_again;        /* calls to be tried again have rows */
-    uint64_t forgotten_to; /* keep outputs: rows of ok records below it are gone */
+    bool has_calls, has_steps; /* there are rows that --keep takes away again */
+    uint64_t forgotten_to;     /* those of records below it are gone */
     struct sg_lag lag;
     uint64_t commits;
 };
@@ -66,11 +92,14 @@ void sg_keeper_fini(struct sg_keeper *k);
 int sg_keeper_begin(struct sg_keeper *k, struct sg_err *err);
 
 void sg_keeper_record(struct sg_keeper *k, const struct sg_ended *e);
-int sg_keeper_call(struct sg_keeper *k, const struct sg_call_row *row, struct sg_str reply, struct sg_err *err);
+/* `kind`: enum sg_body_kind; 0: it has no body. */
+int sg_keeper_call(struct sg_keeper *k, const struct sg_call_row *row, uint32_t kind, struct sg_str body,
+                   struct sg_err *err);
+int sg_keeper_step(struct sg_keeper *k, const struct sg_step_row *row, struct sg_str body, struct sg_err *err);
 int sg_keeper_meta(struct sg_keeper *k, struct sg_str key, struct sg_str value, struct sg_err *err);
 int sg_keeper_source(struct sg_keeper *k, const struct sg_run_source *source, struct sg_err *err);
 static inline size_t sg_keeper_gathered(const struct sg_keeper *k) {
-    return k->n_records + k->n_calls;
+    return k->n_records + k->n_calls + k->n_steps;
 }
 
 /* The group becomes part of the run; with --durability commit it is on disk then. */

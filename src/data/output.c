@@ -21,7 +21,7 @@
 #define SYNC_MS 1000
 #define SPARE_BLOCKS 4
 
-enum kind { RECORD, CALL, META };
+enum kind { RECORD, CALL, STEP, META };
 
 /* In a block: this, then one of the heads below, then its texts, then up to 7 bytes so that the next one is aligned. */
 struct frame {
@@ -36,7 +36,13 @@ struct record_head {
 
 struct call_head {
     struct sg_call_row row;
-    uint64_t reply;
+    uint64_t body;
+    uint32_t kind; /* of the body */
+};
+
+struct step_head {
+    struct sg_step_row row;
+    uint64_t body;
 };
 
 struct meta_head {
@@ -87,6 +93,7 @@ struct sg_output {
     uint64_t open_ns;
     struct sg_output_figures figures;
     struct sg_output_resumed resumed;
+    struct sg_past_folder *pasts; /* of a run that goes on */
     struct sg_output_result result;
     int status;   /* of the finish */
     bool *closed; /* set by close, for a callback's caller */
@@ -124,7 +131,10 @@ static void write_frame(struct sg_writer *w, uint32_t kind, const char *p) {
         write_record(w, p);
     } else if (kind == CALL) {
         const struct call_head *h = (const void *)p;
-        sg_writer_call(w, &h->row, (struct sg_str){p + sizeof *h, h->reply});
+        sg_writer_call(w, &h->row, h->kind, (struct sg_str){p + sizeof *h, h->body});
+    } else if (kind == STEP) {
+        const struct step_head *h = (const void *)p;
+        sg_writer_step(w, &h->row, (struct sg_str){p + sizeof *h, h->body});
     } else {
         const struct meta_head *h = (const void *)p;
         const char *texts = p + sizeof *h;
@@ -317,12 +327,16 @@ void sg_output_put(struct sg_output *o, uint64_t position, enum sg_outcome outco
     sg_output_record(o, &(struct sg_output_record){.position = position, .outcome = outcome, .json = json});
 }
 
-void sg_output_call(struct sg_output *o, const struct sg_call_row *row, struct sg_str reply) {
+void sg_output_call(struct sg_output *o, const struct sg_call_row *row, uint32_t kind, struct sg_str body) {
     if (o->failed || !o->writer.keeper) return;
-    struct call_head h = {.row = *row};
-    bool keeps = o->writer.keeper->id.keep != SG_KEEP_OUTPUTS;
-    h.reply = keeps ? reply.n : 0;
-    put_bytes(put_bytes(add_frame(o, CALL, sizeof h + h.reply), &h, sizeof h), reply.p, h.reply);
+    struct call_head h = {.row = *row, .kind = kind, .body = body.n};
+    put_bytes(put_bytes(add_frame(o, CALL, sizeof h + h.body), &h, sizeof h), body.p, h.body);
+}
+
+void sg_output_step(struct sg_output *o, const struct sg_step_row *row, struct sg_str body) {
+    if (o->failed || !o->writer.keeper) return;
+    struct step_head h = {.row = *row, .body = body.n};
+    put_bytes(put_bytes(add_frame(o, STEP, sizeof h + h.body), &h, sizeof h), body.p, h.body);
 }
 
 void sg_output_meta(struct sg_output *o, struct sg_str key, struct sg_str value) {
@@ -392,6 +406,9 @@ static void tell_resumed(struct sg_output *o) {
         o->pulled = o->first + o->pulled_before;
         o->started_ms = r->identity.started_ms;
         o->lines = !o->writer.files[SG_RECORD_OK].array;
+        const struct sg_keeper *k = o->writer.keeper;
+        if (r->n_half_done)
+            o->pasts = sg_past_folder_open(o->worker, k->db, k->segments, r->half_done, r->n_half_done);
     }
     o->resumed_fn(o->resumed_ud, o->failed ? o->writer.err.code : 0, o->failed ? NULL : r,
                   o->failed ? &o->writer.err : NULL);
@@ -470,6 +487,10 @@ void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out)
     out->syncs = o->syncs;
     out->sync_max_us = o->sync_max_us;
     out->full_us = (o->full_ns + (o->full ? sg_loop_now_ns(o->loop) - o->full_since_ns : 0)) / 1000;
+}
+
+const struct sg_past_source *sg_output_pasts(struct sg_output *o) {
+    return o->pasts ? sg_past_folder_source(o->pasts) : NULL;
 }
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
@@ -559,6 +580,7 @@ void sg_output_close(struct sg_output *o) {
     sg_timer_stop(o->loop, &o->sync_timer);
     sg_worker_close(o->worker);
     sg_worker_close(o->syncer);
+    sg_past_folder_close(o->pasts);
     sg_sync_fini(&o->round);
     sg_writer_close(&o->writer);
     free_blocks(o->queue);

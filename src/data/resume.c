@@ -28,11 +28,11 @@ struct resume {
     size_t n_lost, cap_lost;
     struct sg_range *ranges;
     size_t n_ranges, cap_ranges;
-    struct sg_call_row *again;
-    size_t n_again, cap_again;
-    uint64_t repeated; /* answered calls of unfinished records */
+    uint64_t *half_done; /* unfinished positions of which there are calls or steps, sorted */
+    size_t n_half_done, cap_half_done;
+    uint64_t n_again, n_answers, n_steps;
     uint64_t outcomes[4]; /* of records behind base.position */
-    uint64_t checked;     /* bytes of their bodies */
+    uint64_t checked;     /* bytes of bodies that were looked at */
     struct sg_buf body;
     int status;
     struct sg_err *err;
@@ -224,12 +224,15 @@ static void add_finished(struct resume *r, uint64_t position) {
 }
 
 /* A frame that is damaged is found here or, behind so many others, when its turn comes. */
-static int need_body(struct resume *r, struct sg_place body) {
+static int look_at_body(struct resume *r, struct sg_place body) {
     uint32_t kind;
-    int rc = 0;
     r->checked += body.length;
     sg_buf_reset(&r->body, (size_t)1 << 20);
-    if (r->checked <= CHECK_BYTES) rc = sg_segments_read(r->k->segments, body, &kind, &r->body, r->err);
+    return r->checked <= CHECK_BYTES ? sg_segments_read(r->k->segments, body, &kind, &r->body, r->err) : 0;
+}
+
+static int need_body(struct resume *r, struct sg_place body) {
+    int rc = look_at_body(r, body);
     return rc == 0 ? sg_segments_need(r->k->segments, body, r->err) : rc;
 }
 
@@ -261,34 +264,90 @@ static int load_records(struct resume *r) {
     for (size_t i = 0; i < r->n_lost && rc == 0; i++)
         rc = sg_rundb_forget_records(k->db, r->lost[i], r->lost[i] + 1, false);
     if (rc < 0) *r->err = *sg_rundb_error(k->db);
-    if (rc == 0) rc = r->status;
-    if (rc == 0) sg_segments_begin(k->segments, k->id.keep != SG_KEEP_OUTPUTS);
-    return rc;
+    return rc == 0 ? r->status : rc;
 }
 
-/* --- calls of unfinished records -------------------------------------------------------------------------------- */
+/* --- calls and steps of unfinished records ---------------------------------------------------------------------- */
+
+/* Positions come in order, of calls and of steps. */
+static void add_half_done(struct resume *r, uint64_t position) {
+    if (r->n_half_done && r->half_done[r->n_half_done - 1] == position) return;
+    *SG_PUSH(&r->k->arena, r->half_done, r->n_half_done, r->cap_half_done) = position;
+}
+
+static bool check_body(struct resume *r, bool has_body, struct sg_place body) {
+    if (has_body) r->status = look_at_body(r, body);
+    return r->status == 0;
+}
 
 static bool on_call(void *ud, const struct sg_call_row *c) {
     struct resume *r = ud;
-    r->repeated += c->state == SG_CALL_ANSWERED;
-    if (c->state == SG_CALL_AGAIN || c->state == SG_CALL_FAILED)
-        *SG_PUSH(&r->k->arena, r->again, r->n_again, r->cap_again) = *c;
-    return true;
+    r->n_answers += c->state == SG_CALL_ANSWERED && c->has_body;
+    r->n_again += c->state == SG_CALL_AGAIN;
+    add_half_done(r, c->position);
+    return check_body(r, c->has_body, c->body);
 }
 
-/* Unfinished records start again, so what their calls brought is not needed; how often they were tried is. */
-static int load_calls(struct resume *r) {
+static bool on_step(void *ud, const struct sg_step_row *s) {
+    struct resume *r = ud;
+    r->n_steps += s->has_body;
+    add_half_done(r, s->position);
+    return check_body(r, s->has_body, s->body);
+}
+
+static int find_half_done(struct resume *r, uint64_t from, uint64_t to) {
+    int rc = sg_rundb_calls(r->k->db, from, to, on_call, r);
+    if (rc == 0 && r->status == 0) rc = sg_rundb_steps(r->k->db, from, to, on_step, r);
+    return rc;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* A position may have been noted for its calls and for its steps. */
+static void sort_half_done(struct resume *r) {
+    size_t n = 0;
+    if (r->n_half_done == 0) return;
+    qsort(r->half_done, r->n_half_done, sizeof *r->half_done, by_number);
+    for (size_t i = 0; i < r->n_half_done; i++)
+        if (n == 0 || r->half_done[n - 1] != r->half_done[i]) r->half_done[n++] = r->half_done[i];
+    r->n_half_done = n;
+}
+
+static int load_half_done(struct resume *r) {
     struct sg_keeper *k = r->k;
     uint64_t from = k->id.first;
     int rc = 0;
-    for (size_t i = 0; i <= r->n_ranges && rc == 0; i++) {
+    for (size_t i = 0; i <= r->n_ranges && rc == 0 && r->status == 0; i++) {
         uint64_t to = i < r->n_ranges ? r->ranges[i].from : r->base.pulled;
-        if (from < to) rc = sg_rundb_calls(k->db, from, to, on_call, r);
-        if (from < to && rc == 0) rc = sg_rundb_forget_calls(k->db, from, to, true);
+        if (from < to) rc = find_half_done(r, from, to);
         if (i < r->n_ranges) from = r->ranges[i].to;
     }
+    sort_half_done(r);
+    k->has_calls = k->has_steps = true;
     if (rc < 0) *r->err = *sg_rundb_error(k->db);
-    k->has_again = r->n_again > 0;
+    return rc == 0 ? r->status : rc;
+}
+
+static void need_bodies(void *ud, uint32_t segment, uint64_t bodies) {
+    struct resume *r = ud;
+    if (r->status == 0) r->status = sg_segments_need_frames(r->k->segments, segment, bodies, r->err);
+}
+
+/* What an earlier life would have forgotten with its next commit, or with what --keep was then, goes; with --keep outputs the
+ * segments of what stays are needed. */
+static int take_stock(struct resume *r) {
+    struct sg_keeper *k = r->k;
+    uint64_t safe = k->id.durability == SG_DURABILITY_EXIT ? r->base.position : r->synced.position;
+    bool outputs = k->id.keep == SG_KEEP_OUTPUTS;
+    int rc = k->id.keep != SG_KEEP_ALL ? sg_rundb_forget_steps(k->db, 0, safe) : 0;
+    if (rc == 0 && outputs) rc = sg_rundb_forget_calls(k->db, 0, safe);
+    if (rc == 0 && outputs) rc = sg_rundb_bodies(k->db, 0, INT64_MAX, need_bodies, r);
+    if (rc < 0) *r->err = *sg_rundb_error(k->db);
+    if (rc == 0) rc = r->status;
+    if (rc == 0) sg_segments_begin(k->segments, !outputs);
     return rc;
 }
 
@@ -338,7 +397,7 @@ static int commit(struct resume *r) {
     if (rc < 0) return *r->err = *sg_rundb_error(k->db), rc;
     k->now = r->base;
     k->synced = r->synced;
-    k->forgotten_to = r->synced.position;
+    k->forgotten_to = k->id.durability == SG_DURABILITY_EXIT ? r->base.position : r->synced.position;
     return r->restarted ? sg_rundb_sync(k->db, r->err) : 0;
 }
 
@@ -373,9 +432,11 @@ static void report(struct resume *r, struct sg_output_resumed *out) {
                  .read_crc = r->base.read_crc},
         .position = r->base.position,
         .totals = k->now.totals,
-        .again = r->again,
+        .half_done = r->half_done,
+        .n_half_done = r->n_half_done,
         .n_again = r->n_again,
-        .repeated = r->repeated,
+        .n_answers = r->n_answers,
+        .n_steps = r->n_steps,
         .restarted = r->restarted,
         .lost = were > are ? were - are : 0,
         .identity = k->id,
@@ -389,7 +450,8 @@ static int resume(struct resume *r) {
     if (rc == 0) rc = choose_base(r);
     if (rc == 0) rc = open_segments(r);
     if (rc == 0) rc = load_records(r);
-    if (rc == 0) rc = load_calls(r);
+    if (rc == 0) rc = load_half_done(r);
+    if (rc == 0) rc = take_stock(r);
     if (rc == 0) rc = commit(r);
     return rc == 0 ? open_files(r) : rc;
 }

@@ -101,7 +101,8 @@ static int pass_what_stays(struct retry *r) {
 
 static int forget(struct retry *r, uint64_t position) {
     int rc = sg_rundb_forget_records(r->k->db, position, position + 1, false);
-    if (rc == 0) rc = sg_rundb_forget_calls(r->k->db, position, position + 1, false);
+    if (rc == 0) rc = sg_rundb_forget_calls(r->k->db, position, position + 1);
+    if (rc == 0) rc = sg_rundb_forget_steps(r->k->db, position, position + 1);
     return db_error(r, rc);
 }
 

@@ -155,8 +155,12 @@ void sg_writer_record(struct sg_writer *w, const struct sg_ended *e) {
     else note(w, sg_waiting_put(&w->waiting, e->row.position, (uint32_t)e->row.outcome, e->json, &w->err));
 }
 
-void sg_writer_call(struct sg_writer *w, const struct sg_call_row *row, struct sg_str reply) {
-    if (!w->failed) note(w, sg_keeper_call(w->keeper, row, reply, &w->err));
+void sg_writer_call(struct sg_writer *w, const struct sg_call_row *row, uint32_t kind, struct sg_str body) {
+    if (!w->failed) note(w, sg_keeper_call(w->keeper, row, kind, body, &w->err));
+}
+
+void sg_writer_step(struct sg_writer *w, const struct sg_step_row *row, struct sg_str body) {
+    if (!w->failed) note(w, sg_keeper_step(w->keeper, row, body, &w->err));
 }
 
 void sg_writer_meta(struct sg_writer *w, struct sg_str key, struct sg_str value) {

@@ -33,7 +33,8 @@ void sg_writer_begin(struct sg_writer *w);
 /* What an earlier process left goes on (resume.c). Its memory lives until close. */
 void sg_writer_resume(struct sg_writer *w, struct sg_output_resumed *out);
 void sg_writer_record(struct sg_writer *w, const struct sg_ended *e);
-void sg_writer_call(struct sg_writer *w, const struct sg_call_row *row, struct sg_str reply);
+void sg_writer_call(struct sg_writer *w, const struct sg_call_row *row, uint32_t kind, struct sg_str body);
+void sg_writer_step(struct sg_writer *w, const struct sg_step_row *row, struct sg_str body);
 void sg_writer_meta(struct sg_writer *w, struct sg_str key, struct sg_str value);
 void sg_writer_source(struct sg_writer *w, const struct sg_run_source *source);
 /* How far the source has been pulled and read. */

@@ -39,6 +39,7 @@ int sg_exec_open(const struct sg_exec_options *o, struct sg_exec **out) {
         size_t words = (x->plan->joins[i].n_sources + 63) / 64;
         if (words > x->join_words) x->join_words = words;
     }
+    for (size_t i = 0; i < x->plan->n_fields; i++) x->output_waits |= x->plan->fields[i].transform != SG_NONE;
     if (o->output) sg_output_on_room(o->output, on_output_room, x);
     *out = x;
     return 0;
@@ -63,6 +64,8 @@ static struct record *take_record(struct sg_exec *x) {
         r->visits = sg_xcalloc(p->n_nodes, sizeof *r->visits);
         r->is_fired = sg_xcalloc(p->n_nodes, sizeof *r->is_fired);
         r->arrived = sg_xcalloc(p->n_joins * x->join_words, sizeof *r->arrived);
+        r->kept = sg_xcalloc(x->n_slots, sizeof *r->kept);
+        r->kept_visits = sg_xcalloc(p->n_nodes, sizeof *r->kept_visits);
     }
     r->prev = NULL;
     r->next = x->active;
@@ -76,11 +79,13 @@ static void clear_record(struct record *r) {
     memset(r->state, 0, x->n_slots * sizeof *r->state);
     memset(r->written, 0, x->n_slots * sizeof *r->written);
     memset(r->visits, 0, x->plan->n_nodes * sizeof *r->visits);
+    memset(r->kept_visits, 0, x->plan->n_nodes * sizeof *r->kept_visits);
     memset(r->is_fired, 0, x->plan->n_nodes * sizeof *r->is_fired);
     if (x->plan->n_joins) memset(r->arrived, 0, x->plan->n_joins * x->join_words * sizeof *r->arrived);
     r->n_tasks = r->n_fired = 0;
     r->steps = r->pending = r->attempts = r->failed_attempts = 0;
-    r->failing = false;
+    r->failing = r->has_waited = r->is_loading = false;
+    r->past = NULL;
     r->err = (struct sg_err){0};
     r->err_node = SG_STR_NONE;
 }
@@ -91,6 +96,8 @@ static void free_record(struct record *r) {
     free(r->visits);
     free(r->is_fired);
     free(r->arrived);
+    free(r->kept);
+    free(r->kept_visits);
     free(r->tasks);
     free(r);
 }
@@ -99,6 +106,7 @@ static void give_record(struct record *r) {
     struct sg_exec *x = r->exec;
     *(r->prev ? &r->prev->next : &x->active) = r->next;
     if (r->next) r->next->prev = r->prev;
+    sg_past_end(r);
     sg_arena_fini(&r->arena);
     r->next = x->free;
     x->free = r;
@@ -176,6 +184,19 @@ void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json
     count_end(x, outcome, position);
 }
 
+/* The first reason counts; what was pulled is not begun. */
+void sg_exec_break(struct record *r, int status, const struct sg_err *err) {
+    struct sg_exec *x = r->exec;
+    if (x->end_status == 0) {
+        x->end_status = status;
+        x->end_err = *err;
+    }
+    x->stopping = true;
+    x->figures.in_flight--;
+    give_record(r);
+    sg_later(x->o.loop, &x->admit);
+}
+
 /* --- rows ------------------------------------------------------------------------------------------------------------------------- */
 
 static void end_bad_row(struct sg_exec *x, struct sg_row *row) {
@@ -244,8 +265,9 @@ static void begin(struct sg_exec *x, struct sg_row *row) {
     r->row = row->value;
     r->compact_at = 4 * r->arena.held > 64 * 1024 ? 4 * r->arena.held : 64 * 1024;
     fill_state(r);
+    memcpy(r->kept, r->state, x->n_slots * sizeof *r->kept);
     if (++x->figures.in_flight > x->figures.peak_in_flight) x->figures.peak_in_flight = x->figures.in_flight;
-    sg_record_begin(r);
+    if (!sg_past_begin(r)) sg_record_begin(r);
 }
 
 static void on_rows(void *ud, struct sg_row *rows, size_t n, bool ended, int status, const struct sg_err *err) {

@@ -65,10 +65,9 @@ struct sg_exec_options {
     const struct sg_exec_observer *observer; /* NULL: nobody watches, and it costs nothing */
     uint64_t seed;
     uint64_t first; /* lowest position of the source */
-    /* Calls that an earlier life of the run began, by position: the attempts and the back-off of those that are to be tried
-     * again go on; a fallback passes over those that failed. */
-    const struct sg_call_row *again;
-    size_t n_again;
+    /* What is known of records from before: they go on behind their last step, and calls that were answered, or failed, are not
+     * made again if their request is still the same; attempts and back-off of the others go on. NULL: nothing. */
+    const struct sg_past_source *pasts;
     uint32_t in_flight; /* records under way at most */
     /* The source ended and every record has; or sg_exec_stop's drain is over. status: 0, or why the source broke. */
     void (*on_end)(void *ud, int status, const struct sg_err *err);
@@ -102,6 +101,8 @@ struct sg_exec_place sg_exec_place_of(const struct sg_hook_call *c);
 struct sg_exec_figures {
     uint64_t pulled, ended[4]; /* by enum sg_outcome */
     uint64_t steps, node_runs;
+    uint64_t steps_kept, calls_kept; /* which the past had, so that they were not made again */
+    uint64_t calls_repeated;         /* answered before, and asked again: the request has changed, or the reply was lost */
     uint32_t in_flight, peak_in_flight;
     bool source_ended;
     const struct sg_exec_cause *causes;

@@ -19,7 +19,7 @@ enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, h
     t->hook = (struct sg_hook_call){
         .hook = x->o.hook_ids[plan_hook], .write = write, .on_done = on_hook, .arena = &t->record->arena, .ud = t};
     t->on_result = on_result;
-    t->hook_waits = true;
+    t->hook_waits = t->record->has_waited = true;
     sg_hook_start(x->o.hooks, &t->hook);
     return WAIT;
 }

@@ -147,9 +147,11 @@ static struct sg_json reply_message(struct task *t, const struct sg_completion *
     struct sg_arena *a = &t->record->arena;
     bool tools = done->tool_calls.type == SG_JSON_ARRAY && done->tool_calls.n > 0;
     struct sg_member *m = SG_NEW_N(a, struct sg_member, 4);
+    struct sg_str text = sg_str_dup(a, done->text);
     size_t n = 0;
+    t->reply = text.p;
     m[n++] = (struct sg_member){SG_STR("role"), sg_json_string(t->node->spec->output_role)};
-    m[n++] = (struct sg_member){SG_STR("content"), sg_json_string(sg_str_dup(a, done->text))};
+    m[n++] = (struct sg_member){SG_STR("content"), sg_json_string(text)};
     m[n++] = (struct sg_member){SG_STR("name"), sg_json_string(t->node->name)};
     if (tools) m[n++] = (struct sg_member){SG_STR("tool_calls"), sg_json_copy(a, &done->tool_calls)};
     return sg_json_object(m, n);
@@ -171,72 +173,117 @@ static struct sg_call_row call_row(const struct task *t, enum sg_call_state stat
     };
 }
 
+/* An answer that is plain text is journalled as it stands. */
 static void journal_answer(struct task *t, const struct sg_completion *done) {
-    if (!t->record->exec->o.output) return;
+    struct sg_exec *x = t->record->exec;
+    if (!x->o.output) return;
     struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
     row.status = 200;
     row.prompt_tokens = done->usage.prompt_tokens;
     row.completion_tokens = done->usage.completion_tokens;
-    sg_output_call(t->record->exec->o.output, &row, done->text);
+    struct sg_reply reply = {done->text, done->finish_reason, done->tool_calls, done->usage.known};
+    if (sg_reply_is_plain(&reply)) {
+        sg_output_call(x->o.output, &row, SG_BODY_REPLY, reply.text);
+        return;
+    }
+    sg_buf_reset(&x->text, 1 << 20);
+    sg_reply_write(&x->text, &reply);
+    sg_output_call(x->o.output, &row, SG_BODY_REPLY_JSON, sg_buf_view(&x->text));
 }
 
-static void journal_failure(struct task *t, enum sg_call_state state, uint64_t wait_ns, const struct sg_err *err) {
+static void journal_failure(struct task *t, const struct sg_err *err) {
     struct sg_exec *x = t->record->exec;
     if (!x->o.output) return;
-    struct sg_call_row row = call_row(t, state);
+    struct sg_call_row row = call_row(t, SG_CALL_FAILED);
     row.status = err->status;
-    if (state == SG_CALL_AGAIN) row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
-    sg_output_call(x->o.output, &row, SG_STR_NONE);
+    sg_buf_reset(&x->text, 1 << 20);
+    sg_failure_write(&x->text, err);
+    sg_output_call(x->o.output, &row, SG_BODY_FAILURE, sg_buf_view(&x->text));
 }
 
 static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err) {
     struct task *t = c->ud;
-    if (t->record->exec->o.observer) sg_see_reply(t, NULL, err, wait_ns);
-    journal_failure(t, SG_CALL_AGAIN, wait_ns, err);
+    struct sg_exec *x = t->record->exec;
+    if (x->o.observer) sg_see_reply(t, NULL, err, wait_ns);
+    if (!x->o.output) return;
+    struct sg_call_row row = call_row(t, SG_CALL_AGAIN);
+    row.status = err->status;
+    row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
+    sg_output_call(x->o.output, &row, 0, SG_STR_NONE);
+}
+
+static void take_failure(struct task *t, uint32_t attempts, const struct sg_err *err) {
+    t->record->attempts += attempts;
+    t->failed_attempts = attempts;
+    sg_task_go(t, sg_task_fail_err(t, err->code, err));
+}
+
+static void take_answer(struct task *t, uint32_t attempts, const struct sg_completion *done) {
+    t->record->attempts += attempts;
+    t->completion = reply_message(t, done);
+    sg_task_go(t, NEXT);
 }
 
 static void on_completion(struct sg_call *c, int status, const struct sg_completion *done, const struct sg_err *err) {
     struct task *t = c->ud;
     t->call_waits = false;
-    t->record->attempts += c->attempts;
     if (t->record->exec->o.observer) sg_see_reply(t, done, err, SG_SEEN_LAST);
     if (status != 0) {
-        t->failed_attempts = c->attempts;
-        journal_failure(t, SG_CALL_FAILED, 0, err);
-        sg_task_go(t, sg_task_fail_err(t, status, err));
-        return;
+        struct sg_err failure = *err;
+        failure.code = status;
+        journal_failure(t, &failure);
+        take_failure(t, c->attempts, &failure);
+    } else {
+        journal_answer(t, done);
+        take_answer(t, c->attempts, done);
     }
-    journal_answer(t, done);
-    t->completion = reply_message(t, done);
-    sg_task_go(t, NEXT);
 }
 
-/* What an earlier life of the run left of this call in that state, or NULL. Rows are sorted by position. */
-static const struct sg_call_row *earlier(const struct task *t, enum sg_call_state state) {
-    const struct sg_exec_options *o = &t->record->exec->o;
-    uint32_t node = (uint32_t)(t->node - o->plan->nodes);
-    size_t low = 0, high = o->n_again;
-    while (low < high) {
-        size_t mid = (low + high) / 2;
-        if (o->again[mid].position < t->record->position) low = mid + 1;
-        else high = mid;
+/* --- answers of before -------------------------------------------------------------------------------------------------------------- */
+
+static void on_past_answer(struct sg_later *d) {
+    struct task *t = d->ud;
+    const struct sg_past_call *c = t->answer.of;
+    t->answer_waits = false;
+    if (c->failure) {
+        take_failure(t, c->row.attempts, c->failure);
+        return;
     }
-    for (; low < o->n_again && o->again[low].position == t->record->position; low++) {
-        const struct sg_call_row *row = &o->again[low];
-        bool same = row->node == node && row->visit == t->visit && row->ordinal == t->ordinal;
-        if (same && row->state == (int)state) return row;
-    }
+    t->record->exec->figures.calls_kept++;
+    struct sg_completion done = {
+        .text = c->reply.text,
+        .tool_calls = c->reply.tool_calls,
+        .finish_reason = c->reply.finish_reason,
+        .usage = {c->row.prompt_tokens, c->row.completion_tokens, c->reply.usage_known},
+    };
+    take_answer(t, c->row.attempts, &done);
+}
+
+/* What came of this call before, if it would be the same call now. A request without a hash was an embedded model's. */
+static const struct sg_past_call *past_answer(struct task *t) {
+    uint64_t hash = 0;
+    const struct sg_past_call *failed = sg_past_find(t, SG_CALL_FAILED), *c = sg_past_find(t, SG_CALL_ANSWERED);
+    if (!c) c = failed;
+    if (!c) return NULL;
+    bool same = !c->row.request || (sg_call_hash(&t->call, &hash, NULL) == 0 && hash == c->row.request);
+    bool known = c->row.state == SG_CALL_ANSWERED ? c->row.has_body : c->failure != NULL;
+    if (same && known) return c;
+    t->record->exec->figures.calls_repeated += c->row.state == SG_CALL_ANSWERED;
     return NULL;
 }
 
-bool sg_call_gave_up(const struct task *t) {
-    return earlier(t, SG_CALL_FAILED) != NULL;
+/* It comes later, as from an endpoint: no call ends inside its start. */
+static enum verdict wait_for_past(struct task *t, const struct sg_past_call *c) {
+    t->answer.later = (struct sg_later){.run = on_past_answer, .ud = t};
+    t->answer.of = c;
+    t->answer_waits = true;
+    sg_later(t->record->exec->o.loop, &t->answer.later);
+    return WAIT;
 }
 
 enum verdict sg_step_call(struct task *t) {
     struct sg_exec *x = t->record->exec;
-    const struct sg_call_row *before = earlier(t, SG_CALL_AGAIN);
-    uint64_t now = sg_loop_now_ns(x->o.loop), due = before ? sg_output_loop_ns(x->o.output, before->not_before) : 0;
+    t->record->has_waited = true;
     t->call.model = x->o.models[t->model];
     t->call.request = make_request;
     t->call.on_done = on_completion;
@@ -246,7 +293,10 @@ enum verdict sg_step_call(struct task *t) {
     t->call.node = t->node->name;
     t->call.visit = t->visit;
     t->call.ordinal = t->ordinal;
-    t->call.attempts_before = before ? before->attempts : 0;
+    const struct sg_past_call *answer = past_answer(t), *again = sg_past_find(t, SG_CALL_AGAIN);
+    if (answer) return wait_for_past(t, answer);
+    uint64_t now = sg_loop_now_ns(x->o.loop), due = again ? sg_output_loop_ns(x->o.output, again->row.not_before) : 0;
+    t->call.attempts_before = again ? again->row.attempts : 0;
     t->call.wait_before_ns = due > now ? due - now : 0;
     t->call_waits = true;
     sg_call_start(&t->call);

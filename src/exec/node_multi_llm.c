@@ -27,12 +27,6 @@ static void start(struct task *t, size_t child) {
     sg_child_start(&t->children[child]);
 }
 
-/* A model that failed before the run was resumed is not asked again; the last one is, for its reason is not kept. */
-static void start_from(struct task *t, size_t child) {
-    while (child + 1 < t->n_children && sg_call_gave_up(&t->children[child])) child++;
-    start(t, child);
-}
-
 /* The place of record `position % n` in a shuffled row of n (Fisher and Yates, from the inside out). */
 static size_t balanced(const struct task *t) {
     size_t n = t->node->n_children, at = (size_t)(t->record->position % n);
@@ -60,7 +54,7 @@ static enum verdict step_ask(struct task *t) {
         start(t, balanced(t));
         break;
     case SG_FALLBACK:
-        start_from(t, 0);
+        start(t, 0);
         break;
     }
     return WAIT; /* no call and no hook ends inside its start */
@@ -81,7 +75,7 @@ static void on_child(struct task *child, enum verdict v) {
         t->result = child->result; /* of an ensemble: see combine */
         if (t->pending_children == 0) sg_task_go(t, NEXT);
     } else if (t->node->spec->strategy == SG_FALLBACK && child->ordinal + 1 < t->n_children) {
-        start_from(t, child->ordinal + 1);
+        start(t, child->ordinal + 1);
     } else {
         for (size_t i = 0; i < t->n_children; i++) sg_task_cancel(&t->children[i]);
         sg_task_go(t, fail_as(t, child));

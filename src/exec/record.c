@@ -51,7 +51,8 @@ bool sg_task_cancel(struct task *t) {
     if (!t->running) return false;
     if (t->call_waits) sg_call_cancel(&t->call);
     if (t->hook_waits) sg_hook_cancel(t->record->exec->o.hooks, &t->hook);
-    t->running = t->call_waits = t->hook_waits = false;
+    if (t->answer_waits) sg_later_cancel(t->record->exec->o.loop, &t->answer.later);
+    t->running = t->call_waits = t->hook_waits = t->answer_waits = false;
     for (size_t i = 0; i < t->n_children; i++) sg_task_cancel(&t->children[i]);
     return true;
 }
@@ -169,10 +170,11 @@ static void clear_task(struct task *t, struct record *r, const struct sg_plan_no
     t->targets = NULL;
     t->n_targets = t->cap_targets = 0;
     t->turn = 0;
-    t->hook_waits = t->call_waits = false;
+    t->hook_waits = t->call_waits = t->answer_waits = false;
     t->mapped = NULL;
     t->model = n ? n->model : SG_NONE;
     t->result = NULL;
+    t->reply = NULL;
     t->ordinal = t->failed_attempts = t->pending_children = 0;
     t->parent = t->children = NULL;
     t->failure = NULL;
@@ -298,7 +300,12 @@ static void end_step(struct record *r) {
         fail_record(r);
         return;
     }
+    if (!was_start) sg_step_journal(r);
     sg_state_compact(r);
+    sg_record_go_on(r);
+}
+
+void sg_record_go_on(struct record *r) {
     if (r->n_fired) next_step(r);
     else run_one(r, &sg_node_kind_output, NULL);
 }

@@ -5,6 +5,9 @@
  *   task:    the steps of its node kind, one after the other; a step goes on at once, waits for a callback, or fails
  *   child:   a task within a task: what a multi_llm node asks one of its models
  *
+ * What a step changed is journalled when another one follows (step_body.c); what an earlier life of the run left of a record is
+ * its past (past.c).
+ *
  * Invariants: tasks of a step see one snapshot (record->state does not change while they run); updates are merged in the
  * order of node numbers, which is the order of names; values live in the record's arena. */
 #ifndef SG_EXEC_RECORD_H
@@ -60,8 +63,12 @@ struct task {
     union {
         struct sg_call call;
         struct sg_hook_call hook;
+        struct {
+            struct sg_later later;
+            const struct sg_past_call *of;
+        } answer; /* that the past has */
     };
-    bool hook_waits, call_waits;
+    bool hook_waits, call_waits, answer_waits;
     enum verdict (*on_result)(struct task *t, const struct sg_json *results); /* of the hook that waits */
     const struct sg_json **mapped;                                            /* output: transformed fields */
     /* llm, and the children of multi_llm */
@@ -69,6 +76,7 @@ struct task {
     uint32_t ordinal;             /* of the call, within the visit */
     uint32_t failed_attempts;     /* of the call, when it failed */
     struct sg_json completion;    /* the message that came back */
+    const char *reply;            /* its text; NULL: none yet */
     const struct sg_json *result; /* the object that the node returns, or NULL */
     /* A child is no task of the step: its parent stands for it. */
     struct task *parent;
@@ -102,6 +110,13 @@ struct record {
     struct sg_err err;
     struct sg_str err_node;
     uint32_t attempts;        /* of all its calls */
+    /* What the journal has: the state and the visits as of the last step that is in it, or as the record began. */
+    const struct sg_json **kept;
+    uint32_t *kept_visits;
+    bool has_waited;                /* since then: there is something worth keeping */
+    struct sg_past *past;           /* NULL: none */
+    struct sg_past_request loading; /* while it is loaded the record has not begun */
+    bool is_loading;
     uint32_t failed_attempts; /* of the call that failed */
 };
 
@@ -118,6 +133,7 @@ struct sg_exec {
     struct sg_row *rows; /* pulled, not yet admitted: [row_at, n_rows) */
     size_t row_at, n_rows, cap_rows;
     bool pulling, ended, stopping, done;
+    bool output_waits; /* its map has programs */
     bool warned_columns;
     int end_status;
     struct sg_err end_err;
@@ -133,6 +149,7 @@ struct sg_exec {
 
 /* --- record.c: the superstep machine -------------------------------------------------------------------------------------- */
 void sg_record_begin(struct record *r); /* state is set */
+void sg_record_go_on(struct record *r); /* behind a step: what fires next is set */
 void sg_record_drop(struct record *r);  /* cancels what runs */
 /* A waiting step is over. */
 void sg_task_go(struct task *t, enum verdict v);
@@ -167,10 +184,23 @@ enum verdict sg_step_pre(struct task *t);   /* llm_steps.c */
 enum verdict sg_step_call(struct task *t);
 enum verdict sg_step_post(struct task *t);  /* sets the result */
 enum verdict sg_step_write(struct task *t); /* the result to updates */
-bool sg_call_gave_up(const struct task *t); /* its call used up its attempts in an earlier life of the run */
 /* One object, or null for none; else the task fails, naming `what`. */
 enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
                            const struct sg_json **out);
+
+/* --- step_body.c: a step in the journal ------------------------------------------------------------------------------------------- */
+/* When something waits behind it: what changed since the last one that was journalled. */
+void sg_step_journal(struct record *r);
+/* Applies one to a record that has not begun: SG_E_SYNTAX when it is none of this plan's. */
+int sg_step_apply(struct record *r, const struct sg_past_step *s, struct sg_err *err);
+
+/* --- past.c ------------------------------------------------------------------------------------------------------------------------- */
+/* False: there is none, and the record may begin. Else it begins later. */
+bool sg_past_begin(struct record *r);
+void sg_past_end(struct record *r);
+/* What came of a task's call, or NULL. */
+const struct sg_past_call *sg_past_find(const struct task *t, enum sg_call_state state);
+const struct sg_past_call *sg_past_find_call(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal);
 
 /* --- observe.c: only where x->o.observer is set ----------------------------------------------------------------------------------- */
 #define SG_SEEN_LAST UINT64_MAX
@@ -185,6 +215,8 @@ void sg_see_record_end(const struct record *r, enum sg_outcome outcome, struct s
 
 /* --- engine.c -------------------------------------------------------------------------------------------------------------------- */
 void sg_record_end(struct record *r, enum sg_outcome outcome, struct sg_str json);
+/* No record is begun any more; those under way end. This one goes without an end. */
+void sg_exec_break(struct record *r, int status, const struct sg_err *err);
 /* --- output.c: the line of a failed record */
 void sg_failed_line(const struct record *r, struct sg_buf *out);
 

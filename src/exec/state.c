@@ -81,14 +81,18 @@ bool sg_state_merge(struct record *r, const struct task *t) {
     return true;
 }
 
-/* A record that loops leaves old values behind: when they pile up, what lives moves to a fresh arena. */
+/* A record that loops leaves old values behind: when they pile up, what lives moves to a fresh arena. A value that has changed
+ * since it was journalled need not be known any more: it will be journalled whole. */
 void sg_state_compact(struct record *r) {
     if (r->arena.held < r->compact_at) return;
     struct sg_arena fresh;
     sg_arena_init(&fresh, 0);
     r->row = sg_json_copy(&fresh, &r->row);
-    for (size_t i = 0; i < r->exec->n_slots; i++)
+    for (size_t i = 0; i < r->exec->n_slots; i++) {
+        bool is_kept = r->kept[i] == r->state[i];
         if (r->state[i]) r->state[i] = boxed(&fresh, sg_json_copy(&fresh, r->state[i]));
+        r->kept[i] = is_kept ? r->state[i] : NULL;
+    }
     sg_arena_fini(&r->arena);
     r->arena = fresh;
     r->compact_at = 4 * fresh.held > 64 * 1024 ? 4 * fresh.held : 64 * 1024;

@@ -141,6 +141,14 @@ static bool check_call(void *ud, const struct sg_call_row *r) {
     return true;
 }
 
+static bool check_step(void *ud, const struct sg_step_row *r) {
+    struct check *c = ud;
+    if (r->position >= c->now.pulled)
+        find(c, "%s/run.db: steps: record %llu was never pulled", c->folder, ULL(r->position));
+    if (r->has_body) check_body(c, "steps", r->position, r->body);
+    return true;
+}
+
 static void check_counts(struct check *c) {
     static const char *const names[OUTCOMES] = {"ok", "failed", "invalid", "dropped"};
     uint64_t written = 0;
@@ -196,6 +204,7 @@ static int check_rows(struct check *c) {
     rc = sg_rundb_records(c->db, 0, -1, check_record, c);
     if (rc == 0) check_gap(c, c->now.position > c->next ? c->now.position : c->next);
     if (rc == 0) rc = sg_rundb_calls(c->db, 0, INT64_MAX, check_call, c);
+    if (rc == 0) rc = sg_rundb_steps(c->db, 0, INT64_MAX, check_step, c);
     if (rc == 0) check_counts(c);
     return rc;
 }

@@ -71,6 +71,8 @@ int sg_segments_read(struct sg_segments *s, struct sg_place place, uint32_t *kin
 
 /* A segment goes when none of its frames is needed. After reopening: this frame is. */
 int sg_segments_need(struct sg_segments *s, struct sg_place place, struct sg_err *err);
+/* So many of its frames are, wherever they are. */
+int sg_segments_need_frames(struct sg_segments *s, uint32_t segment, uint64_t frames, struct sg_err *err);
 /* After that: without `all`, segments of which nothing is needed go; with it, they all stay for good. */
 void sg_segments_begin(struct sg_segments *s, bool all);
 /* The frame is not needed any more. */
@@ -78,6 +80,7 @@ void sg_segments_free(struct sg_segments *s, struct sg_place place);
 /* The same, but a loss of power could make it needed again until what replaces it is on disk. `capture` says that a sync
  * begins, `settle` that it is over: the second settle behind the next capture frees it. */
 void sg_segments_release(struct sg_segments *s, struct sg_place place);
+void sg_segments_release_frames(struct sg_segments *s, uint32_t segment, uint64_t frames);
 void sg_segments_capture(struct sg_segments *s);
 void sg_segments_settle(struct sg_segments *s);
 /* Closes; with `remove`, deletes the segments and the folder if it is empty then, else flushes. */

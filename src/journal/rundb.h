@@ -76,8 +76,17 @@ struct sg_call_row {
     int64_t latency_us;
     int status;
     uint64_t prompt_tokens, completion_tokens, request;
-    struct sg_place body; /* of the reply */
-    bool has_body;
+    struct sg_place body; /* of the reply, or of why it failed (body.h) */
+    bool has_body;        /* an answered call without one: its reply is lost, or was not to be kept */
+};
+
+/* A superstep of a record, from 1; a second row of the same step replaces the first. */
+struct sg_step_row {
+    uint64_t position;
+    uint32_t step;
+    int64_t ended;        /* ms since started_ms */
+    struct sg_place body; /* what it changed */
+    bool has_body;        /* else it is lost */
 };
 
 /* What a run has done so far, over all its processes. */
@@ -147,6 +156,7 @@ bool sg_rundb_restarted(const struct sg_rundb *d);
 
 int sg_rundb_record(struct sg_rundb *d, const struct sg_record_row *r);
 int sg_rundb_call(struct sg_rundb *d, const struct sg_call_row *c);
+int sg_rundb_step(struct sg_rundb *d, const struct sg_step_row *s);
 /* Adds to the count of failures that look alike; the first text stays. */
 int sg_rundb_cause(struct sg_rundb *d, struct sg_str node, struct sg_str code, uint64_t count, struct sg_str text);
 int sg_rundb_meta(struct sg_rundb *d, struct sg_str key, struct sg_str value);
@@ -155,8 +165,8 @@ int sg_rundb_update(struct sg_rundb *d, const struct sg_run_identity *id);
 int sg_rundb_source(struct sg_rundb *d, const struct sg_run_source *s);
 /* Positions from..to (not included) are unfinished again; with `ok_only`, only rows of ok records go. */
 int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool ok_only);
-/* Calls of positions from..to; with `keep_tries`, those that failed or are to be tried again stay. */
-int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool keep_tries);
+int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to);
+int sg_rundb_forget_steps(struct sg_rundb *d, uint64_t from, uint64_t to);
 int sg_rundb_forget_causes(struct sg_rundb *d);
 /* Bodies at this place or behind it are lost: their rows stay without. */
 int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset);
@@ -179,6 +189,11 @@ int sg_rundb_records(struct sg_rundb *d, uint64_t from, int outcome, sg_record_r
 /* Calls of positions from..to (not included), in order of their key. */
 typedef bool sg_call_row_fn(void *ud, const struct sg_call_row *c);
 int sg_rundb_calls(struct sg_rundb *d, uint64_t from, uint64_t to, sg_call_row_fn *fn, void *ud);
+typedef bool sg_step_row_fn(void *ud, const struct sg_step_row *s);
+int sg_rundb_steps(struct sg_rundb *d, uint64_t from, uint64_t to, sg_step_row_fn *fn, void *ud);
+/* How many bodies of calls and steps of positions from..to each segment holds; a segment may come twice. */
+typedef void sg_bodies_fn(void *ud, uint32_t segment, uint64_t bodies);
+int sg_rundb_bodies(struct sg_rundb *d, uint64_t from, uint64_t to, sg_bodies_fn *fn, void *ud);
 typedef bool sg_cause_fn(void *ud, struct sg_str node, struct sg_str code, uint64_t count, struct sg_str text);
 int sg_rundb_causes(struct sg_rundb *d, sg_cause_fn *fn, void *ud); /* most frequent first */
 /* What SQLite finds wrong with the database; nothing when it is sound. */

@@ -57,6 +57,17 @@ int sg_rundb_call(struct sg_rundb *d, const struct sg_call_row *c) {
     return sg_rundb_run(d, s, "calls");
 }
 
+int sg_rundb_step(struct sg_rundb *d, const struct sg_step_row *r) {
+    sqlite3_stmt *s = NULL;
+    int rc = sg_rundb_begin_write(d, PUT_STEP, &s, "steps");
+    if (rc < 0) return rc;
+    sg_bind_u64(s, 1, r->position);
+    sqlite3_bind_int64(s, 2, r->step);
+    sqlite3_bind_int64(s, 3, r->ended);
+    bind_place(s, 4, r->has_body, r->body);
+    return sg_rundb_run(d, s, "steps");
+}
+
 int sg_rundb_cause(struct sg_rundb *d, struct sg_str node, struct sg_str code, uint64_t count, struct sg_str text) {
     sqlite3_stmt *s = NULL;
     int rc = sg_rundb_begin_write(d, PUT_CAUSE, &s, "causes");
@@ -90,8 +101,12 @@ int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool
     return forget(d, ok_only ? FORGET_OK_RECORDS : FORGET_RECORDS, from, to, "records");
 }
 
-int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to, bool keep_tries) {
-    return forget(d, keep_tries ? FORGET_OTHER_CALLS : FORGET_CALLS, from, to, "calls");
+int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to) {
+    return forget(d, FORGET_CALLS, from, to, "calls");
+}
+
+int sg_rundb_forget_steps(struct sg_rundb *d, uint64_t from, uint64_t to) {
+    return forget(d, FORGET_STEPS, from, to, "steps");
 }
 
 /* For statements that are run once in a while. */
@@ -110,8 +125,8 @@ int sg_rundb_forget_causes(struct sg_rundb *d) {
 int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset) {
     char sql[200];
     int rc = 0;
-    static const char *const tables[] = {"records", "calls"};
-    for (int i = 0; i < 2 && rc == 0; i++) {
+    static const char *const tables[] = {"records", "calls", "steps"};
+    for (int i = 0; i < 3 && rc == 0; i++) {
         sqlite3_snprintf(sizeof sql, sql,
                          "UPDATE %s SET segment=NULL,offset=NULL,length=NULL "
                          "WHERE segment>%u OR (segment=%u AND offset>=%llu)",
@@ -233,6 +248,38 @@ int sg_rundb_calls(struct sg_rundb *d, uint64_t from, uint64_t to, sg_call_row_f
         if (!fn(ud, &row)) break;
     }
     return sg_rundb_end_read(d, s, rc, "calls");
+}
+
+int sg_rundb_steps(struct sg_rundb *d, uint64_t from, uint64_t to, sg_step_row_fn *fn, void *ud) {
+    sqlite3_stmt *s = NULL;
+    int rc = sg_rundb_begin_read(d, GET_STEPS, &s, "steps");
+    if (rc < 0) return rc;
+    sg_bind_u64(s, 1, from);
+    sg_bind_u64(s, 2, to);
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct sg_step_row row = {.position = sg_column_u64(s, 0),
+                                  .step = sg_column_u32(s, 1),
+                                  .ended = sqlite3_column_int64(s, 2)};
+        row.has_body = column_place(s, 3, &row.body);
+        if (!fn(ud, &row)) break;
+    }
+    return sg_rundb_end_read(d, s, rc, "steps");
+}
+
+static int count_bodies(struct sg_rundb *d, enum sg_statement which, uint64_t from, uint64_t to, sg_bodies_fn *fn,
+                        void *ud) {
+    sqlite3_stmt *s = NULL;
+    int rc = sg_rundb_begin_read(d, which, &s, "bodies");
+    if (rc < 0) return rc;
+    sg_bind_u64(s, 1, from);
+    sg_bind_u64(s, 2, to);
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) fn(ud, sg_column_u32(s, 0), sg_column_u64(s, 1));
+    return sg_rundb_end_read(d, s, rc, "bodies");
+}
+
+int sg_rundb_bodies(struct sg_rundb *d, uint64_t from, uint64_t to, sg_bodies_fn *fn, void *ud) {
+    int rc = count_bodies(d, COUNT_CALL_BODIES, from, to, fn, ud);
+    return rc == 0 ? count_bodies(d, COUNT_STEP_BODIES, from, to, fn, ud) : rc;
 }
 
 int sg_rundb_causes(struct sg_rundb *d, sg_cause_fn *fn, void *ud) {

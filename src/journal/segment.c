@@ -310,6 +310,13 @@ int sg_segments_need(struct sg_segments *s, struct sg_place place, struct sg_err
     return 0;
 }
 
+int sg_segments_need_frames(struct sg_segments *s, uint32_t segment, uint64_t frames, struct sg_err *err) {
+    bool there = segment >= 1 && segment <= s->n && s->list[segment - 1].size;
+    if (!there) return fail_at(s, (struct sg_place){.segment = segment}, SG_E_SYNTAX, "the file is gone", err);
+    s->list[segment - 1].live += frames;
+    return 0;
+}
+
 void sg_segments_begin(struct sg_segments *s, bool all) {
     for (uint32_t i = 1; i <= s->n; i++) {
         struct segment *g = &s->list[i - 1];
@@ -334,15 +341,20 @@ void sg_segments_free(struct sg_segments *s, struct sg_place place) {
 
 void sg_segments_release(struct sg_segments *s, struct sg_place place) {
     SG_ASSERT(place_exists(s, place));
-    if (s->n_queue > s->captured && s->queue[s->n_queue - 1].segment == place.segment) {
-        s->queue[s->n_queue - 1].frames++;
+    sg_segments_release_frames(s, place.segment, 1);
+}
+
+void sg_segments_release_frames(struct sg_segments *s, uint32_t segment, uint64_t frames) {
+    SG_ASSERT(segment >= 1 && segment <= s->n);
+    if (s->n_queue > s->captured && s->queue[s->n_queue - 1].segment == segment) {
+        s->queue[s->n_queue - 1].frames += frames;
         return;
     }
     if (s->n_queue == s->cap_queue) {
         s->cap_queue = s->cap_queue ? 2 * s->cap_queue : 16;
         s->queue = sg_xrealloc(s->queue, s->cap_queue * sizeof *s->queue);
     }
-    s->queue[s->n_queue++] = (struct released){place.segment, 1};
+    s->queue[s->n_queue++] = (struct released){segment, frames};
 }
 
 void sg_segments_capture(struct sg_segments *s) {

@@ -109,9 +109,8 @@ struct sg_str sg_look_call_state_name(int state) {
 /* --- bodies --------------------------------------------------------------------------------------------------------- */
 
 /* What a segment holds is known as of its opening: a place behind that calls for another look. */
-int sg_look_body(struct sg_look *k, struct sg_place place, struct sg_buf *out, struct sg_err *err) {
+int sg_look_body(struct sg_look *k, struct sg_place place, uint32_t *kind, struct sg_buf *out, struct sg_err *err) {
     struct sg_err why = {0};
-    uint32_t kind;
     int rc = SG_E_MISSING;
     for (int attempt = 0; attempt < 2 && rc == SG_E_MISSING; attempt++) {
         if (attempt && k->segments) {
@@ -119,9 +118,26 @@ int sg_look_body(struct sg_look *k, struct sg_place place, struct sg_buf *out, s
             k->segments = NULL;
         }
         rc = k->segments ? 0 : sg_segments_view(k->segments_folder.p, &k->segments, &why);
-        if (rc == 0) rc = sg_segments_read(k->segments, place, &kind, out, &why);
+        if (rc == 0) rc = sg_segments_read(k->segments, place, kind, out, &why);
         if (!k->facts.holder) break;
     }
+    if (rc != 0 && err) *err = why;
+    return rc;
+}
+
+int sg_look_answer(struct sg_look *k, struct sg_arena *a, const struct sg_call_row *row, struct sg_look_answer *out,
+                   struct sg_err *err) {
+    struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
+    struct sg_err why = {0};
+    uint32_t kind = 0;
+    *out = (struct sg_look_answer){0};
+    int rc = row->has_body ? sg_look_body(k, row->body, &kind, &body, &why) : SG_E_MISSING;
+    struct sg_str text = rc == 0 ? sg_str_dup(a, sg_buf_view(&body)) : SG_STR_NONE;
+    sg_buf_fini(&body);
+    if (rc == SG_E_MISSING) return 0;
+    if (rc == 0 && kind == SG_BODY_FAILURE) rc = sg_failure_read(a, kind, text, &out->failure, &why);
+    else if (rc == 0) rc = sg_reply_read(a, kind, text, &out->reply, &why);
+    out->has_reply = rc == 0 && kind != SG_BODY_FAILURE;
     if (rc != 0 && err) *err = why;
     return rc;
 }

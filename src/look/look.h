@@ -13,6 +13,7 @@
 #define SG_LOOK_LOOK_H
 
 #include "data/data.h"
+#include "journal/body.h"
 
 /* --- a run -------------------------------------------------------------------------------------------------------- */
 
@@ -39,8 +40,18 @@ struct sg_str sg_look_node(const struct sg_look *k, uint32_t node);
 struct sg_str sg_look_outcome_name(int outcome);
 struct sg_str sg_look_call_state_name(int state);
 
-/* A body of run.db's rows. SG_E_MISSING: it was freed. Appends to `out`. */
-int sg_look_body(struct sg_look *k, struct sg_place place, struct sg_buf *out, struct sg_err *err);
+/* A body of run.db's rows, and its kind (docs/formats/run-folder.md). SG_E_MISSING: it was freed. Appends to `out`. */
+int sg_look_body(struct sg_look *k, struct sg_place place, uint32_t *kind, struct sg_buf *out, struct sg_err *err);
+
+/* What became of a call. */
+struct sg_look_answer {
+    bool has_reply; /* else `failure`, if its code is not 0 */
+    struct sg_reply reply;
+    struct sg_err failure;
+};
+/* In the arena. What the run has not kept is no error: then there is neither. */
+int sg_look_answer(struct sg_look *k, struct sg_arena *a, const struct sg_call_row *row, struct sg_look_answer *out,
+                   struct sg_err *err);
 
 /* --- records ------------------------------------------------------------------------------------------------------ */
 

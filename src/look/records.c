@@ -80,7 +80,8 @@ static int ranks_at(struct sg_look *k, uint64_t position, struct sg_look_ranks *
 static int waiting_line(struct sg_look *k, struct sg_look_record *r, struct sg_err *err) {
     sg_buf_reset(&k->line, 1 << 20);
     if (!r->row.has_body) return 0;
-    int rc = sg_look_body(k, r->row.body, &k->line, err);
+    uint32_t kind;
+    int rc = sg_look_body(k, r->row.body, &kind, &k->line, err);
     if (rc == SG_E_MISSING && k->facts.holder) return 0;
     r->has_json = rc == 0;
     r->json = sg_buf_view(&k->line);

@@ -20,30 +20,54 @@ struct sg_query {
 
 /* --- what is added -------------------------------------------------------------------------------------------------- */
 
+static bool place_of(sqlite3_value **v, struct sg_place *out) {
+    *out = (struct sg_place){.segment = (uint32_t)sqlite3_value_int64(v[0]),
+                             .offset = (uint64_t)sqlite3_value_int64(v[1]),
+                             .length = (uint32_t)sqlite3_value_int64(v[2])};
+    return sqlite3_value_type(v[0]) != SQLITE_NULL;
+}
+
+static void put_text(sqlite3_context *c, struct sg_str text) {
+    sqlite3_result_text64(c, text.n ? text.p : "", text.n, SQLITE_TRANSIENT, SQLITE_UTF8);
+}
+
+/* A result is null unless one is set. */
 static void body(sqlite3_context *c, int n, sqlite3_value **v) {
-    struct sg_look *k = sqlite3_user_data(c);
     struct sg_buf out = SG_BUF_INIT((size_t)1 << 31);
+    struct sg_place place;
+    struct sg_err err = {0};
+    uint32_t kind;
+    (void)n;
+    if (!place_of(v, &place)) return;
+    int rc = sg_look_body(sqlite3_user_data(c), place, &kind, &out, &err);
+    if (rc == 0) put_text(c, sg_buf_view(&out));
+    else if (rc != SG_E_MISSING) sqlite3_result_error(c, err.text, -1);
+    sg_buf_fini(&out);
+}
+
+/* answer(segment, offset, length, 0): the text of a call's reply; 1: why it failed. */
+static void answer(sqlite3_context *c, int n, sqlite3_value **v) {
+    struct sg_look_answer answer;
+    struct sg_call_row row = {.has_body = true};
+    struct sg_arena a;
     struct sg_err err = {0};
     (void)n;
-    if (sqlite3_value_type(v[0]) == SQLITE_NULL) {
-        sqlite3_result_null(c);
-        return;
-    }
-    const struct sg_place place = {.segment = (uint32_t)sqlite3_value_int64(v[0]),
-                                   .offset = (uint64_t)sqlite3_value_int64(v[1]),
-                                   .length = (uint32_t)sqlite3_value_int64(v[2])};
-    int rc = sg_look_body(k, place, &out, &err);
-    if (rc == 0) sqlite3_result_text64(c, out.n ? out.p : "", out.n, SQLITE_TRANSIENT, SQLITE_UTF8);
-    else if (rc == SG_E_MISSING) sqlite3_result_null(c);
-    else sqlite3_result_error(c, err.text, -1);
-    sg_buf_fini(&out);
+    if (!place_of(v, &row.body)) return;
+    sg_arena_init(&a, 0);
+    int rc = sg_look_answer(sqlite3_user_data(c), &a, &row, &answer, &err);
+    bool failure = sqlite3_value_int(v[3]);
+    if (rc < 0) sqlite3_result_error(c, err.text, -1);
+    else if (!failure && answer.has_reply) put_text(c, answer.reply.text);
+    else if (failure && answer.failure.code) put_text(c, sg_str(answer.failure.text));
+    sg_arena_fini(&a);
 }
 
 static const char views[] =
     "CREATE TEMP VIEW replies(position,node,kind,visit,ordinal,sub,state,attempts,status,started,latency,prompt_tokens,"
-    "completion_tokens,reply) AS SELECT c.position,n.name,n.kind,c.visit,c.ordinal,c.sub,"
+    "completion_tokens,reply,error) AS SELECT c.position,n.name,n.kind,c.visit,c.ordinal,c.sub,"
     "CASE c.state WHEN 0 THEN 'intent' WHEN 1 THEN 'answered' WHEN 2 THEN 'failed' WHEN 3 THEN 'again' END,"
-    "c.attempts,c.status,c.started,c.latency,c.prompt_tokens,c.completion_tokens,body(c.segment,c.offset,c.length) "
+    "c.attempts,c.status,c.started,c.latency,c.prompt_tokens,c.completion_tokens,answer(c.segment,c.offset,c.length,0),"
+    "answer(c.segment,c.offset,c.length,1) "
     "FROM main.calls c LEFT JOIN main.nodes n ON n.id=c.node";
 
 /* The table connects on its first use, which has to be before the authorizer, who would see it being declared. */
@@ -54,6 +78,8 @@ static int add_ours(struct sg_look *k, sqlite3 *db) {
     if (k->has_sql) return SQLITE_OK;
     int rc = sqlite3_exec(db, "PRAGMA temp_store=FILE", NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_create_function_v2(db, "body", 3, SQLITE_UTF8 | SQLITE_INNOCUOUS, k, body, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db, "answer", 4, SQLITE_UTF8 | SQLITE_INNOCUOUS, k, answer, NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_create_module_v2(db, "outputs", &sg_outputs_module, k, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_exec(db, views, NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_exec(db, first_use, NULL, NULL, NULL);
@@ -84,7 +110,7 @@ struct table {
 static const struct table tables[] = {
     {"records", NULL},   {"outputs", "position, outcome, json"},
     {"calls", NULL},     {"replies", "position, node, kind, visit, ordinal, sub, state, attempts, status, started, latency, "
-                                     "prompt_tokens, completion_tokens, reply"},
+                                     "prompt_tokens, completion_tokens, reply, error"},
     {"nodes", NULL},     {"steps", NULL},
     {"writers", NULL},   {"keys", NULL},
     {"causes", NULL},    {"meta", NULL},

@@ -11,7 +11,7 @@
 /* Sees every request that asks a model. For the simulator, whose endpoints outlive the process that they run in. */
 struct sg_mock_watch {
     /* Returns the number of this attempt of the request, from 1, on which faults depend. */
-    uint32_t (*on_request)(void *ud, struct sg_stream *from, uint64_t hash, struct sg_str last_user);
+    uint32_t (*on_request)(void *ud, struct sg_stream *from, uint64_t hash, struct sg_str last_user, struct sg_str body);
     /* Once for each. answered: its reply is given to the stream next. */
     void (*on_end)(void *ud, struct sg_stream *from, uint64_t hash, bool answered);
     void *ud;

@@ -359,7 +359,7 @@ static bool ask(struct conn *c, const struct sg_mock_http *r, enum sg_mock_path 
     }
     struct work *w = new_work(c, &q);
     w->attempt = sg_mock_count_arrival(&m->counters, q.hash, r->with_auth);
-    if (m->o.watch) w->attempt = m->o.watch->on_request(m->o.watch->ud, c->stream, q.hash, q.last_user);
+    if (m->o.watch) w->attempt = m->o.watch->on_request(m->o.watch->ud, c->stream, q.hash, q.last_user, r->body);
     if (w->fault == NO_FAULT) draw_fault(m, w);
     return begin(w);
 }

@@ -145,7 +145,8 @@ static int resume_output(struct run *r, const struct sg_output_options *oo, stru
     sg_output_meta(r->output, SG_STR("lives"), sg_str_printf(&r->task.arena, "%u", r->life));
     if (r->resumed->lost) SG_LOG(resume_lost, SG_F_INT("records", r->resumed->lost));
     SG_LOG(run_resumed, SG_F_STR("run", r->stem), SG_F_INT("in_order", r->resumed->position - r->first),
-           SG_F_INT("again", r->resumed->n_again));
+           SG_F_INT("half_done", r->resumed->n_half_done), SG_F_INT("steps", r->resumed->n_steps),
+           SG_F_INT("answers", r->resumed->n_answers), SG_F_INT("again", r->resumed->n_again));
     return 0;
 }
 
@@ -241,10 +242,7 @@ static int open_exec(struct run *r) {
                                  .in_flight = r->o->in_flight,
                                  .on_end = sg_run_on_exec_end,
                                  .ud = r};
-    if (r->resumed) {
-        eo.again = r->resumed->again;
-        eo.n_again = r->resumed->n_again;
-    }
+    if (r->resumed) eo.pasts = sg_output_pasts(r->output);
     return sg_exec_open(&eo, &r->exec);
 }
 

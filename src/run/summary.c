@@ -38,11 +38,14 @@ static void add_outcomes(const struct run *r, const struct sg_figures *f, const 
 static void add_resumed(const struct run *r, const struct sg_figures *f, const struct sg_panel_style *s,
                         struct sg_buf *b) {
     if (!r->resumed) return;
+    struct sg_exec_figures e;
+    sg_exec_figures(r->exec, &e);
     struct sg_panel_line l = sg_panel_begin_labeled(s, b, "resumed");
     sg_panel_item(&l, SG_PLAIN, "%llu of these records", U(f->records_here));
     sg_panel_item(&l, SG_PLAIN, "in this life of the run (%u)", r->life);
-    if (r->resumed->repeated)
-        sg_panel_item(&l, SG_PLAIN, "%llu calls were asked again", U(r->resumed->repeated));
+    sg_panel_item(&l, SG_PLAIN, "%llu steps", U(e.steps_kept));
+    sg_panel_item(&l, SG_PLAIN, "and %llu answers were there already", U(e.calls_kept));
+    if (e.calls_repeated) sg_panel_item(&l, SG_PLAIN, "%llu calls were asked again", U(e.calls_repeated));
     sg_panel_end(&l);
 }
 
@@ -164,9 +167,11 @@ static void json_outcomes(const struct run *r, const struct sg_figures *f, struc
     sg_buf_printf(b, "\"state\":\"%s\",\"ok\":%llu,\"failed\":%llu,\"invalid\":%llu,\"dropped\":%llu,", end_of(r),
                   U(f->outcomes[0]), U(f->outcomes[1]), U(f->outcomes[2]), U(f->outcomes[3]));
     sg_buf_printf(b, "\"wall_s\":%.6f,\"seed\":%llu", f->elapsed_s, U(r->seed));
-    if (r->resumed)
-        sg_buf_printf(b, ",\"records_here\":%llu,\"calls_repeated\":%llu", U(f->records_here),
-                      U(r->resumed->repeated));
+    if (!r->resumed) return;
+    struct sg_exec_figures e;
+    sg_exec_figures(r->exec, &e);
+    sg_buf_printf(b, ",\"records_here\":%llu,\"steps_kept\":%llu,\"calls_kept\":%llu,\"calls_repeated\":%llu",
+                  U(f->records_here), U(e.steps_kept), U(e.calls_kept), U(e.calls_repeated));
 }
 
 static void json_calls(const struct run *r, const struct sg_figures *f, struct sg_buf *b) {

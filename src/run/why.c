@@ -84,23 +84,10 @@ static const struct sg_call_row *row_of(const struct sg_why *w, const struct sg_
     return NULL;
 }
 
-static int no_answer(const struct sg_why *w, const struct sg_call *c, const struct sg_call_row *row, struct sg_err *err) {
+static int no_answer(const struct sg_why *w, const struct sg_call *c, struct sg_err *err) {
     bool outputs = sg_look_facts(w->look)->id.keep == SG_KEEP_OUTPUTS;
-    if (row && row->state == SG_CALL_FAILED) {
-        sg_fail(err, SG_E_STATUS, "the call failed");
-        err->status = row->status;
-        return SG_E_STATUS;
-    }
     return sg_fail(err, SG_E_MISSING, "the run has not kept the answer to this call of `%.*s`%s", SG_ARG(c->node),
                    outputs ? " (--keep outputs)" : "");
-}
-
-static int read_reply(struct sg_why *w, const struct sg_call_row *row, struct sg_str *out, struct sg_err *err) {
-    struct sg_buf b = SG_BUF_INIT(SIZE_MAX);
-    int rc = row->has_body ? sg_look_body(w->look, row->body, &b, err) : SG_E_MISSING;
-    if (rc == 0) *out = sg_str_dup(&w->arena, sg_buf_view(&b));
-    sg_buf_fini(&b);
-    return rc;
 }
 
 static int answer(void *ud, struct sg_call *c, struct sg_completion *out, struct sg_err *err) {
@@ -110,16 +97,21 @@ static int answer(void *ud, struct sg_call *c, struct sg_completion *out, struct
     const struct sg_call_row *row = row_of(w, c);
     struct sg_why_call *call = SG_PUSH(&w->arena, n->calls, n->n_calls, n->cap_calls);
     *call = (struct sg_why_call){.model = w->model, .ordinal = c->ordinal, .messages = w->messages, .hash = c->request_hash};
-    if (row) call->row = *row, call->has_row = true;
-    if (!row || row->state != SG_CALL_ANSWERED) return no_answer(w, c, row, err);
-    int rc = read_reply(w, row, &call->reply, err);
-    if (rc == SG_E_MISSING) return no_answer(w, c, row, err);
+    if (!row) return no_answer(w, c, err);
+    call->row = *row;
+    call->has_row = true;
+    int rc = sg_look_answer(w->look, &w->arena, row, &call->answer, err);
+    const struct sg_look_answer *a = &call->answer;
+    if (rc == 0 && a->failure.code) {
+        *err = a->failure;
+        return a->failure.code;
+    }
+    if (rc == 0 && !a->has_reply) rc = no_answer(w, c, err);
     if (rc != 0) return rc;
-    call->has_reply = true;
     c->attempts = row->attempts;
     c->latency_ns = (uint64_t)row->latency_us * 1000;
-    *out = (struct sg_completion){.text = call->reply, .finish_reason = SG_STR("stop")};
-    out->usage = (struct sg_usage){row->prompt_tokens, row->completion_tokens, true};
+    *out = (struct sg_completion){.text = a->reply.text, .tool_calls = a->reply.tool_calls, .finish_reason = a->reply.finish_reason};
+    out->usage = (struct sg_usage){row->prompt_tokens, row->completion_tokens, a->reply.usage_known};
     return 0;
 }
 

@@ -14,9 +14,9 @@ struct sg_why_call {
     uint32_t ordinal;
     struct sg_json messages; /* as they are rendered now ... */
     uint64_t hash;           /* ... and the hash of the request with them */
-    bool has_row, has_reply;
+    bool has_row;
     struct sg_call_row row;
-    struct sg_str reply;
+    struct sg_look_answer answer;
 };
 
 /* One execution of a node. */

@@ -104,7 +104,9 @@ static void put_call(struct sg_why *w, struct sg_buf *b, const struct sg_why_cal
         number(b, "prompt_tokens", c->row.prompt_tokens);
         number(b, "completion_tokens", c->row.completion_tokens);
     }
-    if (c->has_reply) text(b, "reply", c->reply);
+    if (c->answer.failure.code) text(b, "error", sg_str(c->answer.failure.text));
+    if (c->answer.has_reply) text(b, "reply", c->answer.reply.text);
+    if (c->answer.reply.tool_calls.type == SG_JSON_ARRAY) value(b, "tool_calls", &c->answer.reply.tool_calls);
     sg_buf_ch(b, '}');
 }
 

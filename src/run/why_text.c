@@ -101,9 +101,12 @@ static void put_call(struct sg_why *w, struct sg_buf *b, const struct sg_why_cal
                       (unsigned long long)c->row.prompt_tokens, (unsigned long long)c->row.completion_tokens);
     else if (c->row.status) sg_buf_printf(b, ", status %d", c->row.status);
     sg_buf_ch(b, '\n');
-    if (!c->has_reply) return;
+    if (c->answer.failure.code) put_text(b, "      ", sg_str(c->answer.failure.text));
+    if (!c->answer.has_reply) return;
     SG_BUF_LIT(b, "  reply\n");
-    put_text(b, "      ", c->reply);
+    put_text(b, "      ", c->answer.reply.text);
+    if (c->answer.reply.tool_calls.type == SG_JSON_ARRAY)
+        put_line(b, "  tools      ", sg_json_dump(&w->arena, &c->answer.reply.tool_calls));
 }
 
 static void put_program(struct sg_why *w, struct sg_buf *b, const char *name, int hook) {

@@ -72,7 +72,7 @@ static void count_records(struct sg_sim_endpoints *e) {
     if (n > e->peak_records) e->peak_records = n;
 }
 
-static uint32_t on_request(void *ud, struct sg_stream *from, uint64_t hash, struct sg_str last_user) {
+static uint32_t on_request(void *ud, struct sg_stream *from, uint64_t hash, struct sg_str last_user, struct sg_str body) {
     struct sg_sim *s = ud;
     struct sg_sim_endpoints *e = s->endpoints;
     struct sg_sim_asked *a = find(e, hash);
@@ -81,6 +81,7 @@ static uint32_t on_request(void *ud, struct sg_stream *from, uint64_t hash, stru
     e->under_way[e->n_under_way++] = (struct under_way){hash, sg_hash64(record, 0), from};
     count_records(e);
     name_record(a, record);
+    a->body = sg_hash64(body, 0);
     a->again += a->answered > 0;
     sg_sim_note(s, "asked", "", hash, a->requests + 1);
     return ++a->requests;

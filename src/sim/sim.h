@@ -135,7 +135,7 @@ uint64_t sg_sim_synced_bytes(struct sg_sim *s, const char *path);
 
 /* What endpoints were asked, over all lives. */
 struct sg_sim_asked {
-    uint64_t hash;
+    uint64_t hash, body; /* of what the mock reads of it; of its bytes, as in a run folder's rows of calls */
     char record[16];             /* the text up to the first blank of its last message */
     uint32_t requests, answered; /* answered: the reply was handed to the network whole */
     uint32_t again;              /* requests that came after that */

@@ -15,8 +15,8 @@
  *   killed  the process dies at some event, perhaps with the machine: the same
  *   signal  SIGINT at some event: the same
  *
- * What was stopped is resumed, and must then end as undisturbed; what the run folder calls finished at a death is not asked
- * for again. At the end fsck finds the folder sound.
+ * What was stopped is resumed, and must then end as undisturbed. What the run folder has of finished records, answers and steps
+ * at a death is not asked for, or made, again. At the end fsck finds the folder sound.
  *
  * At any time: what is written to .part continues the undisturbed output; no more than -b records are at the endpoints; the
  * loop thread touches no file; memory is bounded; the run ends within HOURS of virtual time. */
@@ -53,6 +53,7 @@ struct scenario {
     /* graph */
     bool sampler, check, loop, transform, post_process;
     enum { NO_BRANCH, FAN_OUT, ROUTED } branch;
+    bool inner, deep; /* a subgraph behind the draft; the left branch is a node longer, so that a join waits over steps */
     enum { ONE_MODEL, ENSEMBLE, BALANCE, FALLBACK } several; /* models, in a node behind the draft */
     bool combine, picky;                                     /* it has a program that combines, or refuses replies */
     double bad_rows, broken_rows;
@@ -123,6 +124,12 @@ static void draw_form(struct scenario *c) {
     struct sg_rng r = {c->seed ^ 0x666F726D};
     double drawn = sg_rng_unit(&r);
     c->form = drawn < 0.15 ? PACKED : drawn < 0.3 && c->lines ? CSV : PLAIN;
+}
+
+static void draw_shape(struct scenario *c) {
+    struct sg_rng r = {c->seed ^ 0x7368617065};
+    c->inner = chance(&r, 0.3);
+    c->deep = chance(&r, 0.4);
 }
 
 /* A broken row has a value too many, or a quote that is not closed. */
@@ -216,6 +223,14 @@ static void write_several(const struct scenario *c, struct sg_buf *b) {
     if (c->picky) SG_BUF_LIT(b, "      post_process: {jq: \"" PICKED "\"}\n");
 }
 
+static void write_inner(const struct scenario *c, struct sg_buf *b) {
+    (void)c;
+    SG_BUF_LIT(b, "graph_config:\n  nodes:\n");
+    write_llm(b, "first", "first of {draft}", "first");
+    write_llm(b, "second", "second of {first}", "inner");
+    SG_BUF_LIT(b, "  edges:\n    - {from: START, to: first}\n    - {from: first, to: second}\n    - {from: second, to: END}\n");
+}
+
 static void write_nodes(const struct scenario *c, struct sg_buf *b) {
     SG_BUF_LIT(b, "  nodes:\n");
     if (c->sampler)
@@ -227,11 +242,13 @@ static void write_nodes(const struct scenario *c, struct sg_buf *b) {
     write_llm(b, "draft", prompt, c->post_process ? NULL : "draft");
     if (c->post_process)
         SG_BUF_LIT(b, "      output_keys: [draft, size]\n      post_process: {jq: \"" DRAFTED "\"}\n");
+    if (c->inner) SG_BUF_LIT(b, "    within: {node_type: subgraph, subgraph: inner}\n");
     if (c->several) write_several(c, b);
     if (c->loop) write_lambda(b, "count", COUNT, "round");
     if (c->branch == NO_BRANCH) return;
     write_llm(b, "left", "left of {draft}", "left");
     write_llm(b, "right", "right of {draft}", "right");
+    if (c->deep) write_llm(b, "deeper", "deeper than {left}", "left");
     write_lambda(b, "meet", JOINED, "joined");
 }
 
@@ -245,8 +262,10 @@ static void write_ends(const struct scenario *c, const char *from, struct sg_buf
         sg_buf_printf(b, "    - {from: %s, condition: {jq: \"" ROUTE "\"}, path_map: {left: left, right: right}}\n",
                       from);
     else sg_buf_printf(b, "    - {from: %s, to: %s}\n", from, after_draft(c));
-    if (c->branch == FAN_OUT) SG_BUF_LIT(b, "    - {from: [left, right], to: meet}\n");
-    if (c->branch == ROUTED) SG_BUF_LIT(b, "    - {from: left, to: meet}\n    - {from: right, to: meet}\n");
+    const char *left = c->deep ? "deeper" : "left";
+    if (c->deep && c->branch) SG_BUF_LIT(b, "    - {from: left, to: deeper}\n");
+    if (c->branch == FAN_OUT) sg_buf_printf(b, "    - {from: [%s, right], to: meet}\n", left);
+    if (c->branch == ROUTED) sg_buf_printf(b, "    - {from: %s, to: meet}\n    - {from: right, to: meet}\n", left);
 }
 
 static void write_edges(const struct scenario *c, struct sg_buf *b) {
@@ -262,8 +281,12 @@ static void write_edges(const struct scenario *c, struct sg_buf *b) {
     }
     sg_buf_printf(b, "    - {from: %s, to: draft}\n", from);
     from = "draft";
+    if (c->inner) {
+        sg_buf_printf(b, "    - {from: %s, to: within}\n", from);
+        from = "within";
+    }
     if (c->several) {
-        SG_BUF_LIT(b, "    - {from: draft, to: many}\n");
+        sg_buf_printf(b, "    - {from: %s, to: many}\n", from);
         from = "many";
     }
     if (c->loop) { /* a node of its own behind the loop, so that the branch's condition is another edge's */
@@ -282,6 +305,7 @@ static void write_output(const struct scenario *c, struct sg_buf *b) {
     if (c->loop) SG_BUF_LIT(b, "    round: {from: round}\n");
     if (c->post_process) SG_BUF_LIT(b, "    size: {from: size}\n");
     if (c->several) SG_BUF_LIT(b, "    many: {from: many}\n");
+    if (c->inner) SG_BUF_LIT(b, "    inner: {from: inner}\n");
     if (c->branch != NO_BRANCH) SG_BUF_LIT(b, "    joined: {from: joined}\n");
     if (c->transform) SG_BUF_LIT(b, "    letters: {from: draft, transform: {jq: \"" LENGTH "\"}}\n");
 }
@@ -313,6 +337,7 @@ static void put_file(struct sg_sim *s, const char *path, void (*write)(const str
 static void put_task(struct sg_sim *s) {
     put_file(s, "/task/graph_config.yaml", write_task);
     put_file(s, "/task/models.yaml", write_models);
+    if (now.scenario.inner) put_file(s, "/task/inner/graph_config.yaml", write_inner);
     char path[40];
     snprintf(path, sizeof path, "/task/%s", data_name(&now.scenario));
     put_file(s, path, write_rows);
@@ -513,6 +538,7 @@ static void draw_scenario(struct scenario *c, uint64_t seed) {
     *c = (struct scenario){.seed = seed, .kind = draw_kind(&r)};
     draw_task(c, &r);
     draw_form(c);
+    draw_shape(c);
     draw_endpoints(c, &r);
     c->world = (struct sg_sim_options){
         .seed = seed, .programs = programs, .n_programs = sizeof programs / sizeof *programs, .latency_ms = 1};
@@ -534,9 +560,13 @@ static void add_disturbance(struct scenario *c) {
 /* What processes that die, and those that look at what is left, tell the driver: shared memory. */
 static struct probe {
     bool found, finished[MAX_ROWS];
+    bool ended[MAX_ROWS]; /* finished, or perhaps so after a loss of power */
     char finding[512];
     uint32_t requests[MAX_REQUESTS];
     size_t n_requests;
+    uint64_t answered[MAX_REQUESTS]; /* requests whose answers are in the folder, of records that are not finished */
+    size_t n_answered;
+    uint64_t steps; /* of such records, too */
     bool at_sync;   /* the last event of a life: a sync, which has not been done if it died there */
     bool of_synced; /* a loss of power comes next: only what is known to be on the disk counts */
 } * probe;
@@ -808,9 +838,62 @@ static bool check_leftovers(void) {
 /* --- the run folder, seen by another process ---------------------------------------------------------------------- */
 
 static bool on_record_row(void *ud, const struct sg_record_row *r) {
-    (void)ud;
-    if (r->position < MAX_ROWS) probe->finished[r->position] = true;
+    bool *ends = ud;
+    if (r->position < MAX_ROWS) ends[r->position] = true;
     return true;
+}
+
+/* What is sure to be on the disk after a loss of power; everything else is, in any case, after a mere death. */
+struct sure {
+    bool all;
+    uint32_t segment;
+    uint64_t bytes;
+};
+
+static bool is_sure(const struct sure *s, bool has_body, struct sg_place body) {
+    bool before = body.segment < s->segment || (body.segment == s->segment && body.offset < s->bytes);
+    return has_body && (s->all || before);
+}
+
+static bool is_unfinished(uint64_t position) {
+    return position < MAX_ROWS && !probe->finished[position];
+}
+
+static bool on_call_row(void *ud, const struct sg_call_row *c) {
+    bool counts = is_unfinished(c->position) && c->state == SG_CALL_ANSWERED && is_sure(ud, c->has_body, c->body);
+    if (counts && probe->n_answered < MAX_REQUESTS) probe->answered[probe->n_answered++] = c->request;
+    return true;
+}
+
+/* Rows come in order: the last step of a record counts for those before it. */
+static bool on_step_row(void *ud, const struct sg_step_row *s) {
+    static uint64_t position;
+    static uint32_t before;
+    if (s->position != position) before = 0;
+    position = s->position;
+    if (!is_unfinished(position) || probe->ended[position] || !is_sure(ud, s->has_body, s->body)) return true;
+    probe->steps += s->step - before;
+    before = s->step;
+    return true;
+}
+
+static int by_number(const void *a, const void *b) {
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void look_at_half_done(struct sg_rundb *db, const struct sg_progress *p, bool of_synced) {
+    struct sure sure = {!of_synced, p->segment, p->segment_bytes};
+    sg_rundb_calls(db, 0, INT64_MAX, on_call_row, &sure);
+    sg_rundb_steps(db, 0, INT64_MAX, on_step_row, &sure);
+    if (probe->n_answered) qsort(probe->answered, probe->n_answered, sizeof *probe->answered, by_number);
+}
+
+static void look_at_ends(struct sg_rundb *db) {
+    struct sg_progress last = {0};
+    sg_rundb_progress(db, false, &last);
+    for (uint64_t i = 0; i < last.position && i < MAX_ROWS; i++) probe->ended[i] = true;
+    sg_rundb_records(db, 0, -1, on_record_row, probe->ended);
 }
 
 static int look_at_records(void *ud) {
@@ -825,7 +908,9 @@ static int look_at_records(void *ud) {
         bool of_synced = probe->of_synced || sg_rundb_restarted(db);
         probe->found = sg_rundb_progress(db, of_synced, &p) == 0;
         for (uint64_t i = 0; probe->found && i < p.position && i < MAX_ROWS; i++) probe->finished[i] = true;
-        if (probe->found && !of_synced) sg_rundb_records(db, p.position, -1, on_record_row, NULL);
+        if (probe->found && !of_synced) sg_rundb_records(db, p.position, -1, on_record_row, probe->finished);
+        if (probe->found) look_at_ends(db);
+        if (probe->found) look_at_half_done(db, &p, of_synced);
         sg_rundb_close(db);
     }
     sg_arena_fini(&a);
@@ -847,7 +932,19 @@ static void take_probe(bool of_synced) {
     for (size_t i = 0; i < probe->n_requests; i++) probe->requests[i] = asked[i].requests;
 }
 
-/* What was finished then was not asked for in this life. */
+static bool was_answered(uint64_t request) {
+    return probe->n_answered && bsearch(&request, probe->answered, probe->n_answered, sizeof request, by_number);
+}
+
+/* A life that came to its end went on with all that were half done. */
+static bool check_steps(const struct outcome *o) {
+    if (!probe->found || !o->resumed || o->death.killed || o->summary.type != SG_JSON_OBJECT) return true;
+    if (figure(o, "records_here") < 0 || figure(o, "steps_kept") >= (int64_t)probe->steps) return true;
+    return fail("%llu steps were in the journal, and %lld were not made again", (unsigned long long)probe->steps,
+                (long long)figure(o, "steps_kept"));
+}
+
+/* What was finished then, or answered, was not asked for in this life. */
 static bool check_probe(void) {
     const struct sg_sim_asked *asked;
     size_t n = sg_sim_asked(now.sim, &asked);
@@ -856,6 +953,8 @@ static bool check_probe(void) {
         uint32_t before = i < probe->n_requests ? probe->requests[i] : 0;
         if (position < MAX_ROWS && probe->finished[position] && asked[i].requests != before)
             return fail("record %lu was finished, and is asked for again", position);
+        if (was_answered(asked[i].body) && asked[i].requests != before)
+            return fail("an answer for record %lu was in the journal, and is asked for again", position);
     }
     probe->found = false;
     return true;
@@ -935,7 +1034,7 @@ static void close_world(void) {
 static bool finish_life(bool resume) {
     struct outcome o;
     live_once((struct sg_sim_life){0}, resume, &o);
-    bool fine = check_death(&o) && check_finished(&o) && check_probe();
+    bool fine = check_death(&o) && check_finished(&o) && check_steps(&o) && check_probe();
     forget(&o);
     return fine;
 }
@@ -971,7 +1070,7 @@ static bool die_once(struct sg_sim_life how, bool resume, bool cut, bool *over) 
     struct outcome o;
     live_once(how, resume, &o);
     *over = !o.death.killed;
-    bool fine = check_death(&o) && (!*over || check_finished(&o)) && check_probe();
+    bool fine = check_death(&o) && (!*over || (check_finished(&o) && check_steps(&o))) && check_probe();
     if (fine && !*over) {
         if (cut) now.sure_bytes = least(now.sure_bytes, sg_sim_synced_bytes(now.sim, "/out/output.part"));
         take_probe(cut);

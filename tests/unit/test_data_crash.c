@@ -29,7 +29,7 @@ static int die_at_each_change(struct plan p, enum fault fault, int step) {
 
 static void test_dying_at_any_change_loses_nothing(void **state) {
     (void)state;
-    struct plan p = {.n = 14 * length(), .text_bytes = 40, .lines_above = 10, .calls = true, .sync_ms = 2, .burst = 4};
+    struct plan p = {.n = 14 * length(), .text_bytes = 40, .lines_above = 10, .calls = true, .steps = true, .sync_ms = 2, .burst = 4};
     assert_true(die_at_each_change(p, DIE, 1) > 50);
     p.keep = SG_KEEP_OUTPUTS;
     p.durability = SG_DURABILITY_COMMIT;
@@ -41,7 +41,7 @@ static void test_a_storm_of_kills_loses_nothing(void **state) {
     struct sg_rng rng = {7 * length()};
     int kills = 0;
     for (int i = 0; i < 6; i++) {
-        struct plan p = {.n = 90 * length(), .text_bytes = 100, .calls = true, .sync_ms = 2, .burst = 3};
+        struct plan p = {.n = 90 * length(), .text_bytes = 100, .calls = true, .steps = true, .sync_ms = 2, .burst = 3};
         p.lines_above = i % 2 ? 40 : 1000;
         p.durability = (enum sg_durability)(i % 3);
         p.keep = (enum sg_keep)(i / 2);
@@ -91,7 +91,7 @@ static void fail_each_call(struct plan p, enum fault fault, int code, int step) 
 
 static void test_each_failing_call_is_a_clean_stop(void **state) {
     (void)state;
-    struct plan p = {.n = 24, .text_bytes = 40, .lines_above = 20, .calls = true, .sync_ms = 2, .burst = 6};
+    struct plan p = {.n = 24, .text_bytes = 40, .lines_above = 20, .calls = true, .steps = true, .sync_ms = 2, .burst = 6};
     fail_each_call(p, FAIL_CALL, EIO, 1);
     p.durability = SG_DURABILITY_COMMIT;
     p.keep = SG_KEEP_OUTPUTS;
@@ -101,7 +101,7 @@ static void test_each_failing_call_is_a_clean_stop(void **state) {
 /* The same while an earlier process's part is opened. */
 static void test_each_failing_call_of_a_resume_is_a_clean_stop(void **state) {
     (void)state;
-    struct plan p = {.n = 24, .text_bytes = 40, .lines_above = 20, .calls = true, .sync_ms = 2, .burst = 6};
+    struct plan p = {.n = 24, .text_bytes = 40, .lines_above = 20, .calls = true, .steps = true, .sync_ms = 2, .burst = 6};
     struct plan part = p;
     part.stop_after = 17;
     expect_of(p);
@@ -120,7 +120,7 @@ static void test_each_failing_call_of_a_resume_is_a_clean_stop(void **state) {
 
 static void test_a_full_disk_is_a_clean_stop_at_any_size(void **state) {
     (void)state;
-    struct plan p = {.n = 60, .text_bytes = 900, .lines_above = 20, .calls = true, .sync_ms = 2, .burst = 5};
+    struct plan p = {.n = 60, .text_bytes = 900, .lines_above = 20, .calls = true, .steps = true, .sync_ms = 2, .burst = 5};
     expect_of(p);
     int status = -1;
     for (long long room = 0; status < 0; room += room < 20000 ? 1500 : 41000) {

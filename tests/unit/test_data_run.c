@@ -7,7 +7,7 @@
 static void test_a_journal_does_not_change_the_output(void **state) {
     (void)state;
     for (int i = 0; i < 18; i++) {
-        struct plan p = {.n = 300, .seed = 3, .text_bytes = 100, .burst = 20, .calls = true, .sync_ms = 3};
+        struct plan p = {.n = 300, .seed = 3, .text_bytes = 100, .burst = 20, .calls = true, .steps = true, .sync_ms = 3};
         p.lines_above = i % 2 ? 100 : 1000;
         p.durability = (enum sg_durability)(i / 2 % 3);
         p.keep = (enum sg_keep)(i / 6);
@@ -26,6 +26,7 @@ static void test_a_journal_does_not_change_the_output(void **state) {
         assert_int_equal(query("SELECT count FROM causes"), 30);
         assert_int_equal(query("SELECT count(*) FROM records"), p.keep == SG_KEEP_OUTPUTS ? 45 : 300);
         assert_int_equal(query("SELECT count(*) FROM calls"), p.keep == SG_KEEP_OUTPUTS ? 0 : 300);
+        assert_int_equal(query("SELECT count(*) FROM steps"), p.keep == SG_KEEP_ALL ? 450 : 0);
         assert_int_equal(file_exists("out/output.run/segments"), p.keep != SG_KEEP_OUTPUTS);
     }
 }
@@ -35,7 +36,7 @@ static void test_a_journal_does_not_change_the_output(void **state) {
 static void test_a_run_goes_on_where_it_was_stopped(void **state) {
     (void)state;
     for (int i = 0; i < 9; i++) {
-        struct plan p = {.n = 200, .text_bytes = 60, .calls = true, .sync_ms = 3, .stop_after = 37, .burst = 10};
+        struct plan p = {.n = 200, .text_bytes = 60, .calls = true, .steps = true, .sync_ms = 3, .stop_after = 37, .burst = 10};
         p.lines_above = i % 2 ? 100 : 1000;
         p.durability = (enum sg_durability)(i % 3);
         p.keep = (enum sg_keep)(i / 3);
@@ -60,7 +61,7 @@ static void test_a_run_goes_on_where_it_was_stopped(void **state) {
 static void test_a_finished_run_may_grow(void **state) {
     (void)state;
     for (int lines = 0; lines < 2; lines++) {
-        struct plan p = {.n = 50, .text_bytes = 30, .calls = true, .keep = (enum sg_keep)(2 * lines)};
+        struct plan p = {.n = 50, .text_bytes = 30, .calls = true, .steps = true, .keep = (enum sg_keep)(2 * lines)};
         p.lines_above = lines ? 1 : 1000;
         struct plan more = p;
         more.n = 80;
@@ -82,10 +83,45 @@ static uint64_t retry(void) {
     return n;
 }
 
+static void test_what_reached_the_journal_of_a_record_half_done_is_there_again(void **state) {
+    (void)state;
+    for (int i = 0; i < 9; i++) {
+        struct plan p = {.n = 60, .text_bytes = 30, .calls = true, .steps = true, .lines_above = 1000};
+        p.keep = (enum sg_keep)(i % 3);
+        p.durability = (enum sg_durability)(i / 3);
+        p.stop_after = 31;
+        expect_of(p);
+        expect_run(&p, false);
+        expect_sound();
+        p.stop_after = 0;
+        expect_run(&p, true);
+        assert_int_equal(e.half_done, LEAD);
+        assert_true(e.steps_found > 6 && e.replies_found > 5);
+        expect_outputs();
+        expect_sound();
+        assert_int_equal(file_exists("out/output.run/segments"), p.keep != SG_KEEP_OUTPUTS);
+    }
+}
+
+/* Bodies are freed, and with them segments, while the run goes on. */
+static void test_with_keep_outputs_the_folder_does_not_grow_with_the_run(void **state) {
+    (void)state;
+    struct plan p = {.n = 400, .text_bytes = 30, .calls = true, .steps = true, .keep = SG_KEEP_OUTPUTS, .lines_above = 1000};
+    p.durability = SG_DURABILITY_COMMIT;
+    p.stop_after = 300;
+    clear_out();
+    expect_run(&p, false);
+    assert_true(query("SELECT count(*) FROM calls") <= 5 * LEAD);
+    assert_true(query("SELECT count(*) FROM steps") <= 10 * LEAD);
+    p.stop_after = 0;
+    expect_run(&p, true);
+    assert_int_equal(query("SELECT count(*) FROM calls") + query("SELECT count(*) FROM steps"), 0);
+}
+
 static void test_failed_records_can_be_tried_again(void **state) {
     (void)state;
     for (int i = 0; i < 12; i++) {
-        struct plan p = {.n = 200, .text_bytes = 60, .calls = true, .lines_above = i % 2 ? 100 : 1000, .seed = 9};
+        struct plan p = {.n = 200, .text_bytes = 60, .calls = true, .steps = true, .lines_above = i % 2 ? 100 : 1000, .seed = 9};
         p.keep = i % 3 == 2 ? SG_KEEP_OUTPUTS : SG_KEEP_CALLS;
         p.stop_after = i % 4 ? 77 : 0; /* so that some failed ones wait */
         p.healed = true;
@@ -305,6 +341,8 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_journal_does_not_change_the_output),
         cmocka_unit_test(test_a_run_goes_on_where_it_was_stopped),
         cmocka_unit_test(test_a_finished_run_may_grow),
+        cmocka_unit_test(test_what_reached_the_journal_of_a_record_half_done_is_there_again),
+        cmocka_unit_test(test_with_keep_outputs_the_folder_does_not_grow_with_the_run),
         cmocka_unit_test(test_failed_records_can_be_tried_again),
         cmocka_unit_test(test_a_folder_in_use_is_refused),
         cmocka_unit_test(test_where_there_is_nothing_to_resume_that_is_said),

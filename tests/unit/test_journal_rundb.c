@@ -223,15 +223,72 @@ static void test_calls_are_kept_by_key(void **state) {
         if (i == 4) want.attempts = 6;
         expect_call(&seen.calls[i], &want);
     }
-    assert_int_equal(sg_rundb_forget_calls(d, 8, 9, true), 0);
-    assert_int_equal(sg_rundb_forget_calls(d, 9, 10, false), 0);
+    assert_int_equal(sg_rundb_forget_calls(d, 8, 9), 0);
+    assert_int_equal(sg_rundb_forget_calls(d, 9, 10), 0);
     commit(d, 11);
     assert_int_equal(calls_of(d, 7, 8).n, 3);
-    assert_int_equal(calls_of(d, 8, 9).n, 1);
+    assert_int_equal(calls_of(d, 8, 9).n, 0);
     assert_int_equal(calls_of(d, 9, 99).n, 0);
     seen = (struct seen){.stop = 2};
     assert_int_equal(sg_rundb_calls(d, 0, 99, see_call, &seen), 0);
     assert_int_equal(seen.n, 2);
+    sg_rundb_close(d);
+}
+
+struct seen_steps {
+    struct sg_step_row rows[9];
+    uint32_t n, stop;
+};
+
+static bool see_step(void *ud, const struct sg_step_row *s) {
+    struct seen_steps *seen = ud;
+    seen->rows[seen->n++] = *s;
+    return seen->n != seen->stop;
+}
+
+static void test_steps_are_kept_by_record_and_number(void **state) {
+    (void)state;
+    struct sg_rundb *d = create("steps.run");
+    for (uint64_t p = 9; p-- > 7;)
+        for (uint32_t step = 3; step > 0; step--) {
+            struct sg_step_row row = {p, step, 100 + step, {2, 30, 1000 * step}, step != 2};
+            assert_int_equal(sg_rundb_step(d, &row), 0);
+        }
+    commit(d, 10);
+    struct seen_steps seen = {.n = 0};
+    assert_int_equal(sg_rundb_steps(d, 7, 9, see_step, &seen), 0);
+    assert_int_equal(seen.n, 6);
+    for (uint32_t i = 0; i < 6; i++) {
+        const struct sg_step_row *s = &seen.rows[i];
+        assert_true(s->position == 7 + i / 3 && s->step == 1 + i % 3 && s->ended == 101 + i % 3);
+        assert_true(s->has_body == (s->step != 2) && (!s->has_body || s->body.offset == 1000 * s->step));
+    }
+    assert_int_equal(sg_rundb_forget_steps(d, 7, 8), 0);
+    commit(d, 11);
+    seen = (struct seen_steps){.stop = 1};
+    assert_int_equal(sg_rundb_steps(d, 0, 99, see_step, &seen), 0);
+    assert_true(seen.n == 1 && seen.rows[0].position == 8);
+    sg_rundb_close(d);
+}
+
+static void count_bodies(void *ud, uint32_t segment, uint64_t bodies) {
+    uint64_t *counts = ud;
+    counts[segment] += bodies;
+}
+
+static void test_bodies_are_counted_by_segment(void **state) {
+    (void)state;
+    struct sg_rundb *d = create("bodies.run");
+    for (uint32_t i = 0; i < 12; i++) {
+        struct sg_call_row c = {.position = i / 2, .node = i, .has_body = i != 5, .body = {1 + i % 3, 10, 20}};
+        struct sg_step_row s = {i / 2, 1 + i, 0, {1, 10, 20}, i == 4};
+        put_call(d, &c);
+        assert_int_equal(sg_rundb_step(d, &s), 0);
+    }
+    commit(d, 10);
+    uint64_t counts[4] = {0};
+    assert_int_equal(sg_rundb_bodies(d, 1, 4, count_bodies, counts), 0);
+    assert_true(counts[1] == 3 && counts[2] == 2 && counts[3] == 1); /* calls 2 to 7 but for 5, and a step */
     sg_rundb_close(d);
 }
 
@@ -606,6 +663,8 @@ int main(void) {
         cmocka_unit_test(test_the_identity_comes_back),
         cmocka_unit_test(test_what_was_committed_survives_and_nothing_else),
         cmocka_unit_test(test_calls_are_kept_by_key),
+        cmocka_unit_test(test_steps_are_kept_by_record_and_number),
+        cmocka_unit_test(test_bodies_are_counted_by_segment),
         cmocka_unit_test(test_causes_are_counted_and_keep_the_first_text),
         cmocka_unit_test(test_records_and_bodies_can_be_forgotten),
         cmocka_unit_test(test_a_reader_beside_the_writer_sees_commits),

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #define FIRST 5
+#define REPLY "{\"reply\":\"text of some length\"}"
 
 /* --- a small engine: puts what is not finished, in a shuffled order, some every millisecond ----------------------- */
 
@@ -23,7 +24,7 @@ struct plan {
     size_t text_bytes, memory_bytes;
     enum sg_durability durability;
     enum sg_keep keep;
-    bool no_journal, calls, healed; /* healed: nothing fails */
+    bool no_journal, calls, steps, healed; /* healed: nothing fails; steps: and records are under way for a while */
     uint32_t burst;                 /* records every millisecond */
     uint64_t stop_after;            /* records put by this process; 0: all */
     uint32_t sync_ms;
@@ -36,7 +37,9 @@ static struct engine {
     struct sg_output *output;
     struct sg_timer timer;
     uint64_t *todo;
-    size_t n_todo, next;
+    size_t n_todo, next, begun;
+    struct sg_past_request *requests;
+    uint64_t steps_found, replies_found, half_done;
     int errors, status;
     bool finishing, done;
     struct sg_err err;
@@ -45,6 +48,8 @@ static struct engine {
     struct sg_run_totals totals;
     struct sg_output_figures figures;
 } e;
+
+static struct sg_arena arena;
 
 static inline enum sg_outcome outcome_of(uint64_t position) {
     return position % 10 == 3 && !e.p.healed ? SG_RECORD_FAILED
@@ -63,18 +68,40 @@ static inline void put_calls(uint64_t position) {
     struct sg_call_row row = {.position = position, .node = 3, .ordinal = 1, .started = 17, .attempts = 1};
     row.state = SG_CALL_AGAIN;
     row.not_before = (int64_t)position + 1000000;
-    if (position % 3 == 0) sg_output_call(e.output, &row, SG_STR_NONE);
+    if (position % 3 == 0) sg_output_call(e.output, &row, 0, SG_STR_NONE);
     if (position % 9 == 0) return; /* died while it waited: no answer yet */
     row.state = SG_CALL_ANSWERED;
     row.status = 200;
     row.completion_tokens = 2;
-    sg_output_call(e.output, &row, SG_STR("{\"reply\":\"text of some length\"}"));
+    sg_output_call(e.output, &row, SG_BODY_REPLY, SG_STR(REPLY));
+}
+
+#define LEAD 8 /* records under way */
+
+static inline struct sg_str step_text(uint64_t position, uint32_t step) {
+    static char text[80];
+    int n = snprintf(text, sizeof text, "{\"next\":[],\"set\":{\"s\":\"%llu.%u\"}}", (unsigned long long)position, step);
+    return (struct sg_str){text, (size_t)n};
+}
+
+static inline void put_steps(uint64_t position) {
+    for (uint32_t step = 1; step <= position % 4; step++) {
+        struct sg_step_row row = {.position = position, .step = step, .ended = 3};
+        sg_output_step(e.output, &row, step_text(position, step));
+    }
+}
+
+static inline void begin_records(size_t to) {
+    for (; e.begun < to && e.begun < e.n_todo; e.begun++) {
+        if (e.p.calls) put_calls(e.todo[e.begun]);
+        if (e.p.steps) put_steps(e.todo[e.begun]);
+    }
 }
 
 static inline void put_one(uint64_t position) {
     struct sg_err why = {.code = SG_E_HOOK, .text = "it did not work"};
     bool failed = outcome_of(position) == SG_RECORD_FAILED;
-    if (e.p.calls) put_calls(position);
+    begin_records(e.next + (e.p.steps ? LEAD : 0));
     struct sg_output_record r = {.position = position,
                                  .outcome = outcome_of(position),
                                  .json = text_of(position),
@@ -134,7 +161,7 @@ static inline void shuffle(void) {
 
 static inline void begin(const struct sg_range *finished, size_t n) {
     e.todo = sg_xmalloc(e.p.n * sizeof *e.todo);
-    e.n_todo = e.next = 0;
+    e.n_todo = e.next = e.begun = 0;
     for (uint64_t p = FIRST; p < FIRST + e.p.n; p++) {
         while (n && finished->to <= p) finished++, n--;
         if (n == 0 || p < finished->from) e.todo[e.n_todo++] = p;
@@ -142,6 +169,42 @@ static inline void begin(const struct sg_range *finished, size_t n) {
     shuffle();
     sg_output_pulled(e.output, e.n_todo);
     sg_timer_start(e.loop, &e.timer, 0);
+}
+
+/* What was told of a record before the death is there, but for what a loss of power took. */
+static inline void on_past(struct sg_past_request *q, int status, struct sg_past *p, const struct sg_err *err) {
+    if (status < 0) {
+        on_error(NULL, err);
+        return;
+    }
+    for (size_t i = 0; i < p->n_calls; i++) {
+        const struct sg_past_call *c = &p->calls[i];
+        assert_true(c->row.state == SG_CALL_AGAIN || c->row.state == SG_CALL_ANSWERED);
+        if (c->row.state == SG_CALL_AGAIN) assert_int_equal(c->row.not_before, q->position + 1000000);
+        else assert_true(c->row.has_body || e.restarted);
+        if (!c->row.has_body) continue;
+        assert_text(c->reply.text, SG_STR(REPLY));
+        e.replies_found++;
+    }
+    for (uint32_t i = 0; i < p->n_steps; i++) {
+        assert_int_equal(p->steps[i].step, i + 1);
+        sg_arena_reset(&arena);
+        assert_text(sg_json_dump(&arena, &p->steps[i].changes), step_text(q->position, i + 1));
+        e.steps_found++;
+    }
+    sg_past_free(p);
+}
+
+static inline void look_at_pasts(const struct sg_output_resumed *r) {
+    const struct sg_past_source *s = sg_output_pasts(e.output);
+    e.half_done += r->n_half_done;
+    e.requests = sg_xcalloc(r->n_half_done, sizeof *e.requests);
+    for (size_t i = 0; i < r->n_half_done; i++) {
+        struct sg_past_request *q = &e.requests[i];
+        *q = (struct sg_past_request){.position = r->half_done[i], .on_past = on_past};
+        assert_true(s->has(s->ud, q->position));
+        s->load(s->ud, q);
+    }
 }
 
 static inline void on_resumed(void *ud, int status, const struct sg_output_resumed *r, const struct sg_err *err) {
@@ -157,10 +220,7 @@ static inline void on_resumed(void *ud, int status, const struct sg_output_resum
     e.restarted = r->restarted;
     e.position = r->position;
     e.totals = r->totals;
-    for (size_t i = 0; i < r->n_again; i++) {
-        assert_int_equal(r->again[i].not_before, r->again[i].position + 1000000);
-        assert_int_equal(r->again[i].position % 3, 0);
-    }
+    look_at_pasts(r);
     begin(r->from.finished, r->from.n_finished);
 }
 
@@ -209,6 +269,7 @@ static inline int run(const struct plan *p, bool again) {
     sg_output_close(e.output);
     sg_loop_close(e.loop);
     free(e.todo);
+    free(e.requests);
     return rc;
 }
 
@@ -221,7 +282,7 @@ static inline void expect_run(const struct plan *p, bool again) {
 
 static const char *const out_names[] = {"output.json", "output.jsonl", "output_failed.jsonl", "output_dropped.jsonl"};
 enum { OUTS = 4 };
-static struct sg_arena expected_arena, arena;
+static struct sg_arena expected_arena;
 static struct sg_str expected[OUTS];
 
 static inline int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
