@@ -14,11 +14,11 @@ static const struct sg_option options[] = {
     {0},
 };
 
-static struct sg_query *running; /* for Ctrl-C */
+static volatile int interrupted;
 
 static void on_interrupt(int signal) {
     (void)signal;
-    if (running) sg_query_interrupt(running);
+    interrupted = 1;
 }
 
 /* --- rows ----------------------------------------------------------------------------------------------------------- */
@@ -146,13 +146,11 @@ static int ask(struct sg_look *k, struct sg_str sql, const struct sg_args *a) {
     struct sg_query_advice advice;
     struct sg_query *q = NULL;
     struct sg_err err = {0};
-    int rc = sg_query_open(k, sql, &q, &advice, &err);
+    int rc = sg_query_open(k, sql, &interrupted, &q, &advice, &err);
     if (rc == 0) {
-        running = q;
         signal(SIGINT, on_interrupt);
         rc = a->values[JSON] || a->values[CSV] ? print_lines(q, a->values[JSON] != NULL, &err) : print_grid(q, &err);
         signal(SIGINT, SIG_DFL);
-        running = NULL;
     }
     int status = rc < 0 ? show_mistake(sql, &err, &advice) : SG_EXIT_OK;
     sg_query_close(q);

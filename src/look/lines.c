@@ -72,7 +72,7 @@ static void move_block(struct sg_lines *l) {
 
 /* The line at `at`, which moves behind it. A last line without its end does not count yet. */
 static enum got next_line(struct sg_lines *l, struct sg_str *out, struct sg_err *err) {
-    size_t from, looked, got;
+    size_t from, looked, got = 0;
     move_block(l);
     from = looked = (size_t)(l->at - l->block_at);
     for (;;) {

@@ -100,15 +100,14 @@ struct sg_query_advice {
     struct sg_buf tables; /* lines; the caller frees it */
 };
 
-int sg_query_open(struct sg_look *k, struct sg_str sql, struct sg_query **out, struct sg_query_advice *advice,
-                  struct sg_err *err);
+/* *stop not 0, which a signal handler may set, ends the query; NULL: nothing does. */
+int sg_query_open(struct sg_look *k, struct sg_str sql, const volatile int *stop, struct sg_query **out,
+                  struct sg_query_advice *advice, struct sg_err *err);
 size_t sg_query_columns(const struct sg_query *q);
 struct sg_str sg_query_column(const struct sg_query *q, size_t i);
 /* 1: a row, 0: no more. SG_E_CANCELED: interrupted. */
 int sg_query_next(struct sg_query *q, struct sg_err *err);
 void sg_query_cell(const struct sg_query *q, size_t i, struct sg_cell *out);
-/* From a signal handler, too. */
-void sg_query_interrupt(struct sg_query *q);
 void sg_query_close(struct sg_query *q);
 /* What there is to ask for: tables and functions, a line each. */
 void sg_query_tables(struct sg_look *k, struct sg_buf *out);

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define OPERATIONS 10000 /* of SQLite's machine, between two looks at `stop` */
+
 struct sg_query {
     struct sg_look *k;
     sqlite3 *db;
@@ -205,8 +207,12 @@ static int prepare(struct sg_query *q, struct sg_str sql, struct sg_query_advice
     return sqlite3_stmt_readonly(q->statement) ? 0 : sg_fail(err, SG_E_USAGE, "a run is only looked at: one SELECT, nothing else");
 }
 
-int sg_query_open(struct sg_look *k, struct sg_str sql, struct sg_query **out, struct sg_query_advice *advice,
-                  struct sg_err *err) {
+static int is_stopped(void *stop) {
+    return *(const volatile int *)stop;
+}
+
+int sg_query_open(struct sg_look *k, struct sg_str sql, const volatile int *stop, struct sg_query **out,
+                  struct sg_query_advice *advice, struct sg_err *err) {
     struct sg_query *q = sg_xcalloc(1, sizeof *q);
     *advice = (struct sg_query_advice){.offset = -1, .tables = SG_BUF_INIT(1 << 20)};
     q->k = k;
@@ -214,6 +220,7 @@ int sg_query_open(struct sg_look *k, struct sg_str sql, struct sg_query **out, s
     int rc = sql.n > 1000000 ? sg_fail(err, SG_E_LIMIT, "a statement has 1,000,000 bytes at most") : add_ours(k, q->db);
     if (rc > 0) rc = fail(q, rc, err);
     if (rc == 0) rc = prepare(q, sql, advice, err);
+    if (rc == 0 && stop) sqlite3_progress_handler(q->db, OPERATIONS, is_stopped, (void *)stop);
     if (rc == 0) *out = q;
     else sg_query_close(q);
     return rc;
@@ -244,13 +251,10 @@ void sg_query_cell(const struct sg_query *q, size_t i, struct sg_cell *out) {
     if (type != SQLITE_NULL) out->text = (struct sg_str){text ? text : "", (size_t)sqlite3_column_bytes(q->statement, at)};
 }
 
-void sg_query_interrupt(struct sg_query *q) {
-    sqlite3_interrupt(q->db);
-}
-
 void sg_query_close(struct sg_query *q) {
     if (!q) return;
     sqlite3_finalize(q->statement);
     sqlite3_set_authorizer(q->db, NULL, NULL);
+    sqlite3_progress_handler(q->db, 0, NULL, NULL);
     free(q);
 }
