@@ -14,7 +14,7 @@ static const struct sg_option options[] = {
     [INVALID] = {"invalid", NULL, SG_OPTION_FLAG, NULL, "records that broke a rule"},
     [DROPPED] = {"dropped", NULL, SG_OPTION_FLAG, NULL, "records that were dropped on purpose"},
     [SLOW] = {"slow", NULL, SG_OPTION_FLAG, NULL, "those that took longest, the longest first (20 of them)"},
-    [ID] = {"id", NULL, SG_OPTION_TEXT, "ID", "the record whose line has this `id`, with its calls and replies"},
+    [ID] = {"id", NULL, SG_OPTION_TEXT, "ID", "the record with this `id`, in its line or in the input, with its calls and replies"},
     [POSITION] = {"position", NULL, SG_OPTION_NUMBER, "N", "the record at this place in the source (from 0), with its calls and replies"},
     [MOST] = {"num_records", "n", SG_OPTION_NUMBER, "N", "show at most so many"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "one JSON object a record, with its line and calls"},
@@ -274,14 +274,19 @@ static int list_slowest(struct listing *l, struct sg_err *err) {
     return rc;
 }
 
+/* Lines need not have an id; the input's rows do. */
+static int list_by_input(struct listing *l, struct sg_err *err) {
+    uint64_t position;
+    const struct sg_run_identity *id = &sg_look_facts(l->k)->id;
+    int rc = sg_run_position_of(id, sg_str(l->args->values[ID]), sg_exe_dir(), &position, err);
+    return rc == 0 ? list_one(l, position, err) : rc;
+}
+
 static int list(struct listing *l, struct sg_err *err) {
     if (l->args->values[POSITION]) return list_one(l, sg_arg_number(l->args, POSITION, 0), err);
     if (l->args->values[SLOW]) return list_slowest(l, err);
     int rc = list_scan(l, err);
-    if (rc == 0 && l->args->values[ID] && l->shown == 0)
-        return sg_fail(err, SG_E_MISSING, "no line of this run has the id %s; --position N finds a record by its place in the source",
-                       l->args->values[ID]);
-    return rc;
+    return rc == 0 && l->args->values[ID] && l->shown == 0 ? list_by_input(l, err) : rc;
 }
 
 /* --- the verb ------------------------------------------------------------------------------------------------------- */

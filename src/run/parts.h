@@ -71,6 +71,10 @@ int sg_run_same_columns(struct run *r, struct sg_err *err);
 int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
                           struct sg_err *err);
 
+/* --- stored.c: the task that a run names, loaded in the folder in which the run was started, where the process then is. */
+int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o, struct sg_task *t,
+                       struct sg_err *err);
+
 /* --- find.c --- */
 /* Its output has its name. A run that died before the renaming has a .part still. */
 bool sg_run_is_finished(struct sg_arena *a, struct sg_rundb *db, struct sg_str folder);

@@ -7,7 +7,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 /* --- FILE:ROW[.field] ------------------------------------------------------------------------------------------------- */
 
@@ -202,18 +201,11 @@ static int run_again(struct sg_why *w, struct sg_err *err) {
 }
 
 static int load_task(struct sg_why *w, struct sg_run_options *ro, struct sg_err *err) {
-    struct sg_str cwd;
-    struct sg_run_options stored = {0};
-    int rc = sg_run_stored_options(&w->arena, sg_look_facts(w->look)->id.options, &stored, &cwd, err);
-    if (rc != 0) return rc;
-    ro->config.task = stored.config.task;
-    ro->config.models_file = stored.config.models_file;
-    if (cwd.n && chdir(cwd.p) != 0)
-        return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));
-    rc = sg_task_load(&w->run.task, &ro->config, NULL);
+    const struct sg_run_identity *id = &sg_look_facts(w->look)->id;
+    int rc = sg_run_load_stored(&w->arena, id, &ro->config, &w->run.task, err);
     if (rc == 0) return 0;
-    sg_task_report(&w->run.task, false);
-    return sg_fail(err, rc, "the run's task cannot be loaded any more; `sygra records --position %llu` shows the calls and replies",
+    struct sg_err why = *err;
+    return sg_fail(err, rc, "%s; `sygra records --position %llu` shows the calls and replies", why.text,
                    (unsigned long long)w->record.row.position);
 }
 

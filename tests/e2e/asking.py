@@ -110,8 +110,20 @@ def test_one_record_is_found_by_id_and_by_position_in_every_keep(folder):
             assert ("call of ask: answered" in shown) == (keep != "outputs"), shown
         assert "record 15" in sygra("records", place / "output.run", "--id", 15).expect(0).out
         assert [r["position"] for r in objects(sygra("records", place / "output.run", "--ok", "--json"))] == good
-        says(sygra("records", place / "output.run", "--id", 99).expect(1), "--position")
+        says(sygra("records", place / "output.run", "--id", 99).expect(1), "no record of this run has the id 99")
         says(sygra("records", place / "output.run", "--position", 99).expect(1), "has not ended")
+
+
+def test_ids_that_the_output_lacks_are_found_in_the_input(folder):
+    with Mock() as mock:
+        graph = line("echo").replace("id: {from: id}", "q: {from: q}")
+        task = Task(folder, graph, mock.url, [{"id": f"r{i}", "q": f"question {i}"} for i in range(300)])
+        task.run("-n", 0, "-si", 2, cwd=folder.parent).expect(0)
+        (place,) = objects(sygra("records", f"{folder.name}/output.run", "--id", "r270", "--json", cwd=folder.parent))
+        assert (place["position"], place["output"]["q"]) == (270, "question 270")
+        says(sygra("records", folder / "output.run", "--id", "r1").expect(1), "no record of this run has the id r1")
+        (folder / "data.jsonl").unlink()
+        says(sygra("records", folder / "output.run", "--id", "r270").expect(1), "data.jsonl")
 
 
 def test_the_slowest_come_first_and_a_run_without_times_says_so(folder):
