@@ -160,6 +160,8 @@ struct sg_output_record {
     uint64_t line, offset;  /* of its row */
     int64_t started, ended; /* sg_output_ms */
     uint32_t steps, attempts;
+    const struct sg_writer_row *writers; /* of its state, where that is not plain; NULL: none */
+    size_t n_writers;
     struct sg_str node;       /* failed: where (empty: its row) ... */
     const struct sg_err *err; /* ... and why; NULL: not told */
 };

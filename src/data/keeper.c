@@ -36,6 +36,7 @@ void sg_keeper_fini(struct sg_keeper *k) {
     free(k->records);
     free(k->calls);
     free(k->steps);
+    free(k->writers);
     free(k->causes);
     free(k->released);
     sg_buf_fini(&k->bodies);
@@ -72,6 +73,10 @@ void sg_keeper_record(struct sg_keeper *k, const struct sg_ended *e) {
     GROW(k->records, k->n_records, k->cap_records);
     k->records[k->n_records++] = (struct sg_kept_record){e->row, e->put_ns};
     k->now.totals.outcomes[e->row.outcome]++;
+    for (size_t i = 0; i < e->n_writers; i++) {
+        GROW(k->writers, k->n_writers, k->cap_writers);
+        k->writers[k->n_writers++] = e->writers[i];
+    }
     if (e->code.n) add_cause(k, e);
     k->dirty = true;
 }
@@ -161,6 +166,13 @@ static int by_step(const void *a, const void *b) {
     return 0;
 }
 
+static int by_written_key(const void *a, const void *b) {
+    const struct sg_writer_row *x = a, *y = b;
+    ORDER(x, y, position);
+    ORDER(x, y, key);
+    return 0;
+}
+
 static bool ends_in_group(const struct sg_keeper *k, uint64_t position) {
     const struct sg_kept_record key = {.row = {.position = position}};
     return k->n_records && bsearch(&key, k->records, k->n_records, sizeof *k->records, by_position);
@@ -240,6 +252,13 @@ static int put_steps(struct sg_keeper *k) {
     return rc;
 }
 
+static int put_writers(struct sg_keeper *k) {
+    int rc = 0;
+    if (k->n_writers > 1) qsort(k->writers, k->n_writers, sizeof *k->writers, by_written_key);
+    for (size_t i = 0; i < k->n_writers && rc == 0; i++) rc = sg_rundb_writer(k->db, &k->writers[i]);
+    return rc;
+}
+
 static int put_causes(struct sg_keeper *k) {
     int rc = 0;
     for (size_t i = 0; i < k->n_causes && rc == 0; i++) {
@@ -285,6 +304,7 @@ static int put_rows(struct sg_keeper *k, struct sg_err *err) {
     int rc = put_records(k);
     if (rc == 0) rc = put_calls(k);
     if (rc == 0) rc = put_steps(k);
+    if (rc == 0) rc = put_writers(k);
     if (rc == 0) rc = put_causes(k);
     if (rc == 0) rc = forget_rows(k);
     if (rc == 0) rc = sg_rundb_commit(k->db, &k->now, k->synced_is_new ? &k->synced : NULL);
@@ -299,7 +319,7 @@ static void end_group(struct sg_keeper *k) {
         uint64_t put = k->records[i].put_ns;
         sg_lag_add(&k->lag, now > put ? (now - put) / 1000 : 0);
     }
-    k->n_records = k->n_calls = k->n_steps = k->n_causes = 0;
+    k->n_records = k->n_calls = k->n_steps = k->n_writers = k->n_causes = 0;
     sg_buf_reset(&k->bodies, (size_t)1 << 20);
     sg_arena_reset(&k->cause_texts);
     k->commits++;

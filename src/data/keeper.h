@@ -22,6 +22,8 @@ struct sg_ended {
     uint64_t put_ns;
     struct sg_str json;
     struct sg_str node, code, text; /* why it failed; code empty: not told */
+    const struct sg_writer_row *writers;
+    size_t n_writers;
 };
 
 struct sg_kept_record {
@@ -68,10 +70,12 @@ struct sg_keeper {
     struct sg_kept_record *records;
     struct sg_kept_call *calls;
     struct sg_kept_step *steps;
+    struct sg_writer_row *writers;
     struct sg_kept_cause *causes;
     struct sg_arena cause_texts;
     struct sg_buf bodies;
-    size_t n_records, cap_records, n_calls, cap_calls, n_steps, cap_steps, n_causes, cap_causes;
+    size_t n_records, cap_records, n_calls, cap_calls, n_steps, cap_steps, n_writers, cap_writers, n_causes,
+        cap_causes;
     struct sg_kept_frames *released; /* by this commit */
     size_t n_released, cap_released;
     /* Syncing: the state whose sync is under way, and the last one that is on disk. */

@@ -32,6 +32,7 @@ struct record_head {
     struct sg_record_row row;
     uint64_t offset, put_ns;
     uint32_t json, node, code, text; /* lengths */
+    uint32_t writers;                /* rows in front of the texts */
 };
 
 struct call_head {
@@ -119,6 +120,9 @@ static void write_record(struct sg_writer *w, const char *p) {
     const struct record_head *h = (const void *)p;
     p += sizeof *h;
     struct sg_ended e = {.row = h->row, .offset = h->offset, .put_ns = h->put_ns};
+    e.writers = (const void *)p;
+    e.n_writers = h->writers;
+    p += h->writers * sizeof *e.writers;
     e.json = cut_text(&p, h->json);
     e.node = cut_text(&p, h->node);
     e.code = cut_text(&p, h->code);
@@ -302,9 +306,13 @@ static void put_record(struct sg_output *o, const struct sg_output_record *r, st
                             .node = code.n ? (uint32_t)r->node.n : 0,
                             .code = (uint32_t)code.n,
                             .text = (uint32_t)text.n};
+    bool keeps_writers = o->writer.keeper && o->writer.keeper->id.keep != SG_KEEP_OUTPUTS;
+    h.writers = keeps_writers ? (uint32_t)r->n_writers : 0;
+    size_t writers_bytes = h.writers * sizeof *r->writers;
     SG_ASSERT(r->json.n < UINT32_MAX);
-    char *to = add_frame(o, RECORD, sizeof h + h.json + h.node + h.code + h.text);
+    char *to = add_frame(o, RECORD, sizeof h + writers_bytes + h.json + h.node + h.code + h.text);
     to = put_bytes(to, &h, sizeof h);
+    to = put_bytes(to, r->writers, writers_bytes);
     to = put_bytes(to, r->json.p, h.json);
     to = put_bytes(to, r->node.p, h.node);
     to = put_bytes(to, code.p, h.code);

@@ -103,6 +103,7 @@ static int forget(struct retry *r, uint64_t position) {
     int rc = sg_rundb_forget_records(r->k->db, position, position + 1, false);
     if (rc == 0) rc = sg_rundb_forget_calls(r->k->db, position, position + 1);
     if (rc == 0) rc = sg_rundb_forget_steps(r->k->db, position, position + 1);
+    if (rc == 0) rc = sg_rundb_forget_writers(r->k->db, position, position + 1);
     return db_error(r, rc);
 }
 

@@ -32,6 +32,7 @@ int sg_exec_open(const struct sg_exec_options *o, struct sg_exec **out) {
     x->o = *o;
     x->plan = o->plan;
     x->text = SG_BUF_INIT(0);
+    x->writers = sg_xcalloc(x->plan->n_keys, sizeof *x->writers);
     x->admit = (struct sg_later){.run = on_admit, .ud = x};
     x->window = (struct sg_timer){.on_fire = on_window, .ud = x};
     x->figures.causes = x->causes;
@@ -61,6 +62,7 @@ static struct record *take_record(struct sg_exec *x) {
         r->exec = x;
         r->state = sg_xcalloc(x->n_slots, sizeof *r->state);
         r->written = sg_xcalloc(x->n_slots, sizeof *r->written);
+        r->writers = sg_xcalloc(x->n_slots, sizeof *r->writers);
         r->visits = sg_xcalloc(p->n_nodes, sizeof *r->visits);
         r->is_fired = sg_xcalloc(p->n_nodes, sizeof *r->is_fired);
         r->arrived = sg_xcalloc(p->n_joins * x->join_words, sizeof *r->arrived);
@@ -93,6 +95,7 @@ static void clear_record(struct record *r) {
 static void free_record(struct record *r) {
     free(r->state);
     free(r->written);
+    free(r->writers);
     free(r->visits);
     free(r->is_fired);
     free(r->arrived);
@@ -153,6 +156,19 @@ static void count_end(struct sg_exec *x, enum sg_outcome outcome, uint64_t posit
     sg_later(x->o.loop, &x->admit);
 }
 
+/* Who wrote a key need not be told where the plan says it: the only node that names it, in its only execution. */
+static size_t list_writers(const struct record *r) {
+    const struct sg_exec *x = r->exec;
+    size_t n = 0;
+    for (size_t i = 0; r->written && i < x->plan->n_keys; i++) {
+        if (!r->written[i]) continue;
+        bool plain = r->writers[i] == x->plan->keys[i].writer && r->visits[r->writers[i]] == 1;
+        if (plain) continue;
+        x->writers[n++] = (struct sg_writer_row){r->position, (uint32_t)i, (uint32_t)r->writers[i], r->written[i]};
+    }
+    return n;
+}
+
 static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str json) {
     struct sg_exec *x = r->exec;
     bool failed = outcome == SG_RECORD_FAILED;
@@ -168,6 +184,8 @@ static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str 
         .ended = now_ms(x),
         .steps = r->steps,
         .attempts = r->attempts,
+        .writers = x->writers,
+        .n_writers = list_writers(r),
         .node = r->err_node,
         .err = failed ? &r->err : NULL,
     };
@@ -355,6 +373,7 @@ void sg_exec_close(struct sg_exec *x) {
     free(x->column_slots);
     free(x->is_column);
     free(x->rows);
+    free(x->writers);
     sg_buf_fini(&x->text);
     free(x);
 }

@@ -95,7 +95,8 @@ struct record {
     size_t compact_at;
     struct sg_json row;
     const struct sg_json **state;
-    uint32_t *written; /* per slot: step of the last write */
+    uint32_t *written; /* per slot: step of the last write; 0: none */
+    int *writers;      /* per slot: the node of that */
     uint32_t *visits;  /* per node */
     uint64_t *arrived; /* per join: sources that have finished, as bits, in words */
     struct task *tasks;
@@ -141,6 +142,7 @@ struct sg_exec {
     struct sg_timer window; /* looks again when admission waits for the front */
     uint64_t window_end;    /* positions below may be admitted */
     struct sg_buf text;     /* of the output or prompt in hand */
+    struct sg_writer_row *writers; /* room for the row of each key */
     size_t join_words;
     struct sg_exec_figures figures;
     struct sg_exec_cause causes[32];

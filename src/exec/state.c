@@ -55,6 +55,11 @@ const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *
     return boxed(a, sg_json_array(items, old->n + more));
 }
 
+static void note_writer(struct record *r, int slot, const struct task *t) {
+    r->written[slot] = r->steps + 1;
+    r->writers[slot] = (int)(t->node - r->exec->plan->nodes);
+}
+
 bool sg_state_merge(struct record *r, const struct task *t) {
     const struct sg_plan *p = r->exec->plan;
     for (size_t i = 0; i < t->n_updates; i++) {
@@ -68,6 +73,7 @@ bool sg_state_merge(struct record *r, const struct task *t) {
                 return false;
             }
             r->state[slot] = sg_state_append(&r->arena, r->state[slot], r->before[slot], v);
+            note_writer(r, slot, t);
             continue;
         }
         if (r->written[slot] == r->steps + 1) {
@@ -75,7 +81,7 @@ bool sg_state_merge(struct record *r, const struct task *t) {
                     SG_ARG(r->exec->slots[slot]));
             return false;
         }
-        r->written[slot] = r->steps + 1;
+        note_writer(r, slot, t);
         r->state[slot] = v;
     }
     return true;

@@ -136,6 +136,21 @@ static void write_joins(const struct record *r, struct sg_buf *out) {
     if (any) sg_buf_ch(out, ']');
 }
 
+/* Where the plan and this step's number do not say it. */
+static void write_writers(const struct record *r, struct sg_buf *out) {
+    const struct sg_plan *p = r->exec->plan;
+    struct section s = {out, "by", false};
+    for (size_t i = 0; i < p->n_keys; i++) {
+        bool plain = r->writers[i] == p->keys[i].writer && r->written[i] == r->steps;
+        if (!has_changed(r, i) || plain) continue;
+        member(&s, p->keys[i].name);
+        sg_buf_ch(out, '[');
+        sg_json_write_string(out, p->nodes[r->writers[i]].name);
+        sg_buf_printf(out, ",%u]", r->written[i]);
+    }
+    end_section(&s);
+}
+
 static void write_body(const struct record *r, struct sg_buf *out) {
     write_next(r, out);
     write_visits(r, out);
@@ -144,6 +159,7 @@ static void write_body(const struct record *r, struct sg_buf *out) {
     write_values(r, true, out);
     write_replies(r, out);
     write_joins(r, out);
+    write_writers(r, out);
     sg_buf_ch(out, '}');
 }
 
@@ -190,10 +206,15 @@ static bool number_at(const struct sg_json *list, uint32_t i, uint32_t *out) {
     return fine;
 }
 
+/* By whom: see apply_writer, which comes behind. */
 static void put(struct record *r, int slot, struct sg_json v) {
+    const struct sg_plan *p = r->exec->plan;
     struct sg_json *box = sg_alloc(&r->arena, sizeof *box);
     *box = v;
     r->state[slot] = box;
+    if ((size_t)slot >= p->n_keys || p->keys[slot].writer == SG_NONE) return;
+    r->writers[slot] = p->keys[slot].writer;
+    r->written[slot] = r->steps;
 }
 
 static struct sg_json joined_texts(struct sg_arena *a, const struct sg_json *old, const struct sg_json *end) {
@@ -246,6 +267,18 @@ static int apply_visit(struct record *r, const struct sg_member *m, struct sg_er
     return number_at(&list, 0, &r->visits[node]) ? 0 : sg_fail(err, SG_E_SYNTAX, "the step's visits are no numbers");
 }
 
+static int apply_writer(struct record *r, const struct sg_member *m, struct sg_err *err) {
+    uint32_t step;
+    int slot = slot_of(r, m->key, err);
+    if (slot < 0) return slot;
+    if (!number_at(&m->value, 1, &step)) return sg_fail(err, SG_E_SYNTAX, "the step's writers have no step");
+    int node = node_of(r, &m->value.items[0], err);
+    if (node < 0) return node;
+    r->writers[slot] = node;
+    r->written[slot] = step;
+    return 0;
+}
+
 static int apply_each(struct record *r, const struct sg_json *body, const char *section,
                       int (*apply)(struct record *r, const struct sg_member *m, struct sg_err *err), struct sg_err *err) {
     const struct sg_json *s = sg_json_get(body, sg_str(section));
@@ -295,15 +328,16 @@ static int apply_joins(struct record *r, const struct sg_json *body, struct sg_e
 int sg_step_apply(struct record *r, const struct sg_past_step *s, struct sg_err *err) {
     const struct sg_json *body = &s->changes, *attempts = sg_json_get(body, SG_STR("attempts"));
     int64_t n = 0;
+    r->steps = s->step;
     int rc = apply_next(r, body, err);
     if (rc == 0) rc = apply_each(r, body, "visits", apply_visit, err);
     if (rc == 0) rc = apply_each(r, body, "set", apply_set, err);
     if (rc == 0) rc = apply_each(r, body, "add", apply_add, err);
     if (rc == 0) rc = apply_each(r, body, "reply", apply_reply, err);
+    if (rc == 0) rc = apply_each(r, body, "by", apply_writer, err);
     if (rc == 0) rc = apply_joins(r, body, err);
     if (rc < 0) return rc;
     if (attempts && sg_json_to_i64(attempts, &n) && n > 0) r->attempts = (uint32_t)n;
-    r->steps = s->step;
     note_kept(r);
     return 0;
 }

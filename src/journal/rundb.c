@@ -35,6 +35,7 @@
     "position,node,visit,ordinal,sub,state,attempts,not_before,status,started,latency,prompt_tokens,"                \
     "completion_tokens,request,segment,offset,length"
 #define STEP_COLUMNS "position,step,ended,segment,offset,length"
+#define WRITER_COLUMNS "position,key,node,step"
 
 static const char *const texts[SG_STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
@@ -42,6 +43,7 @@ static const char *const texts[SG_STATEMENTS] = {
     [PUT_RECORD] = "INSERT OR REPLACE INTO records(" RECORD_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?)",
     [PUT_CALL] = "INSERT OR REPLACE INTO calls(" CALL_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_STEP] = "INSERT OR REPLACE INTO steps(" STEP_COLUMNS ") VALUES(?,?,?,?,?,?)",
+    [PUT_WRITER] = "INSERT OR REPLACE INTO writers(" WRITER_COLUMNS ") VALUES(?,?,?,?)",
     [PUT_PROGRESS] = "INSERT OR REPLACE INTO progress(id," PROGRESS_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,"
                      "?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [PUT_META] = "INSERT OR REPLACE INTO meta(key,value) VALUES(?,?)",
@@ -51,11 +53,13 @@ static const char *const texts[SG_STATEMENTS] = {
     [FORGET_OK_RECORDS] = "DELETE FROM records WHERE position>=? AND position<? AND outcome=0",
     [FORGET_CALLS] = "DELETE FROM calls WHERE position>=? AND position<?",
     [FORGET_STEPS] = "DELETE FROM steps WHERE position>=? AND position<?",
+    [FORGET_WRITERS] = "DELETE FROM writers WHERE position>=? AND position<?",
     [GET_PROGRESS] = "SELECT " PROGRESS_COLUMNS " FROM progress WHERE id=?",
     [GET_RECORDS] = "SELECT " RECORD_COLUMNS " FROM records WHERE position>=? ORDER BY position",
     [GET_CALLS] = "SELECT " CALL_COLUMNS " FROM calls WHERE position>=? AND position<? "
                   "ORDER BY position,node,visit,ordinal,sub",
     [GET_STEPS] = "SELECT " STEP_COLUMNS " FROM steps WHERE position>=? AND position<? ORDER BY position,step",
+    [GET_WRITERS] = "SELECT " WRITER_COLUMNS " FROM writers WHERE position>=? AND position<? ORDER BY position,key",
     [COUNT_CALL_BODIES] = "SELECT segment,count(*) FROM calls WHERE position>=? AND position<? AND segment NOT NULL "
                           "GROUP BY segment",
     [COUNT_STEP_BODIES] = "SELECT segment,count(*) FROM steps WHERE position>=? AND position<? AND segment NOT NULL "

@@ -89,6 +89,12 @@ struct sg_step_row {
     bool has_body;        /* else it is lost */
 };
 
+/* Who wrote a state key last. */
+struct sg_writer_row {
+    uint64_t position;
+    uint32_t key, node, step;
+};
+
 /* What a run has done so far, over all its processes. */
 struct sg_run_totals {
     uint64_t outcomes[4];               /* records ended, by enum sg_outcome */
@@ -157,6 +163,7 @@ bool sg_rundb_restarted(const struct sg_rundb *d);
 int sg_rundb_record(struct sg_rundb *d, const struct sg_record_row *r);
 int sg_rundb_call(struct sg_rundb *d, const struct sg_call_row *c);
 int sg_rundb_step(struct sg_rundb *d, const struct sg_step_row *s);
+int sg_rundb_writer(struct sg_rundb *d, const struct sg_writer_row *w);
 /* Adds to the count of failures that look alike; the first text stays. */
 int sg_rundb_cause(struct sg_rundb *d, struct sg_str node, struct sg_str code, uint64_t count, struct sg_str text);
 int sg_rundb_meta(struct sg_rundb *d, struct sg_str key, struct sg_str value);
@@ -167,6 +174,7 @@ int sg_rundb_source(struct sg_rundb *d, const struct sg_run_source *s);
 int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool ok_only);
 int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to);
 int sg_rundb_forget_steps(struct sg_rundb *d, uint64_t from, uint64_t to);
+int sg_rundb_forget_writers(struct sg_rundb *d, uint64_t from, uint64_t to);
 int sg_rundb_forget_causes(struct sg_rundb *d);
 /* Bodies at this place or behind it are lost: their rows stay without. */
 int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset);
@@ -191,6 +199,8 @@ typedef bool sg_call_row_fn(void *ud, const struct sg_call_row *c);
 int sg_rundb_calls(struct sg_rundb *d, uint64_t from, uint64_t to, sg_call_row_fn *fn, void *ud);
 typedef bool sg_step_row_fn(void *ud, const struct sg_step_row *s);
 int sg_rundb_steps(struct sg_rundb *d, uint64_t from, uint64_t to, sg_step_row_fn *fn, void *ud);
+typedef bool sg_writer_row_fn(void *ud, const struct sg_writer_row *w);
+int sg_rundb_writers(struct sg_rundb *d, uint64_t from, uint64_t to, sg_writer_row_fn *fn, void *ud);
 /* How many bodies of calls and steps of positions from..to each segment holds; a segment may come twice. */
 typedef void sg_bodies_fn(void *ud, uint32_t segment, uint64_t bodies);
 int sg_rundb_bodies(struct sg_rundb *d, uint64_t from, uint64_t to, sg_bodies_fn *fn, void *ud);

@@ -68,6 +68,17 @@ int sg_rundb_step(struct sg_rundb *d, const struct sg_step_row *r) {
     return sg_rundb_run(d, s, "steps");
 }
 
+int sg_rundb_writer(struct sg_rundb *d, const struct sg_writer_row *w) {
+    sqlite3_stmt *s = NULL;
+    int rc = sg_rundb_begin_write(d, PUT_WRITER, &s, "writers");
+    if (rc < 0) return rc;
+    sg_bind_u64(s, 1, w->position);
+    sqlite3_bind_int64(s, 2, w->key);
+    sqlite3_bind_int64(s, 3, w->node);
+    sqlite3_bind_int64(s, 4, w->step);
+    return sg_rundb_run(d, s, "writers");
+}
+
 int sg_rundb_cause(struct sg_rundb *d, struct sg_str node, struct sg_str code, uint64_t count, struct sg_str text) {
     sqlite3_stmt *s = NULL;
     int rc = sg_rundb_begin_write(d, PUT_CAUSE, &s, "causes");
@@ -107,6 +118,10 @@ int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to) {
 
 int sg_rundb_forget_steps(struct sg_rundb *d, uint64_t from, uint64_t to) {
     return forget(d, FORGET_STEPS, from, to, "steps");
+}
+
+int sg_rundb_forget_writers(struct sg_rundb *d, uint64_t from, uint64_t to) {
+    return forget(d, FORGET_WRITERS, from, to, "writers");
 }
 
 /* For statements that are run once in a while. */
@@ -264,6 +279,19 @@ int sg_rundb_steps(struct sg_rundb *d, uint64_t from, uint64_t to, sg_step_row_f
         if (!fn(ud, &row)) break;
     }
     return sg_rundb_end_read(d, s, rc, "steps");
+}
+
+int sg_rundb_writers(struct sg_rundb *d, uint64_t from, uint64_t to, sg_writer_row_fn *fn, void *ud) {
+    sqlite3_stmt *s = NULL;
+    int rc = sg_rundb_begin_read(d, GET_WRITERS, &s, "writers");
+    if (rc < 0) return rc;
+    sg_bind_u64(s, 1, from);
+    sg_bind_u64(s, 2, to);
+    while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
+        struct sg_writer_row row = {sg_column_u64(s, 0), sg_column_u32(s, 1), sg_column_u32(s, 2), sg_column_u32(s, 3)};
+        if (!fn(ud, &row)) break;
+    }
+    return sg_rundb_end_read(d, s, rc, "writers");
 }
 
 static int count_bodies(struct sg_rundb *d, enum sg_statement which, uint64_t from, uint64_t to, sg_bodies_fn *fn,

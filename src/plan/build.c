@@ -352,6 +352,27 @@ static void build_output(struct build *b, const struct sg_output_spec *o) {
     b->plan->n_fields = o->n_fields;
 }
 
+/* --- who writes what ----------------------------------------------------------------------------------------------------------- */
+
+static void name_writer(struct build *b, bool *named, int key, int node) {
+    if (named[key] && b->keys[key].writer != node) b->keys[key].writer = SG_NONE;
+    else b->keys[key].writer = node;
+    named[key] = true;
+}
+
+static void name_writers(struct build *b) {
+    const struct sg_plan *p = b->plan;
+    bool *named = SG_NEW_N(b->a, bool, b->n_keys);
+    for (size_t i = 0; i < b->n_keys; i++) b->keys[i].writer = SG_NONE;
+    for (size_t i = 0; i < p->n_nodes; i++) {
+        const struct sg_plan_node *n = &p->nodes[i];
+        if (n->output_key != SG_NONE) name_writer(b, named, n->output_key, (int)i);
+        for (size_t k = 0; k < n->n_attributes; k++) name_writer(b, named, n->attributes[k].key, (int)i);
+        for (size_t k = 0; n->spec && k < n->spec->n_output_keys; k++)
+            name_writer(b, named, key_number(b, n->spec->output_keys[k].text), (int)i);
+    }
+}
+
 int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg_diags *diags, struct sg_plan **out) {
     struct build b = {.a = a, .d = diags, .flat = {.arena = a, .diags = diags}, .plan = SG_NEW(a, struct sg_plan)};
     add_fixed_keys(&b);
@@ -363,6 +384,7 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     p->start = build_out(&b, &b.flat.start);
     check_reach(&b, task->graph.mark);
     build_output(&b, &task->output);
+    name_writers(&b);
     p->keys = b.keys, p->n_keys = b.n_keys;
     p->hooks = b.hooks, p->n_hooks = b.n_hooks;
     p->models = b.models, p->n_models = b.n_models;

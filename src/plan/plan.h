@@ -22,6 +22,7 @@ enum { SG_KEY_MESSAGES, SG_KEY_CHAT_HISTORY, SG_KEY_FIRST };
 struct sg_plan_key {
     struct sg_str name;
     bool append; /* reducer: lists are joined; else the last value, one writer a step */
+    int writer;  /* the only node that names it as its output; SG_NONE: none or several do (hooks may write any key) */
 };
 
 struct sg_plan_path {

@@ -9,12 +9,9 @@ lines of the input are no JSON, some requests fail once. Each life of the run en
 last ones when the output is nearly whole, by SIGKILL; now and then by SIGINT or SIGTERM. After each death `sygra fsck` and `sygra status`
 look at the folder. More than 30 kills are several storms, each on a run of its own.
 
-What must hold: the output has the bytes of the undisturbed run; nothing was asked that it had not asked; a record that the
-folder of the dead calls finished is not asked about again; and what was asked again although it had been answered (the mock's
-log tells) was, when the process died, one of
-
-    lag         a call of a record that had ended less than LAG_S before: it waited for its commit
-    half done   a call of a record that was under way: it starts again from its row (issue 4 removes this)
+What must hold: the output has the bytes of the undisturbed run; nothing was asked that it had not asked; neither a record that the
+folder of the dead calls finished nor a call of which it has the answer is asked about again; and what was asked again although
+it had been answered (the mock's log tells) had been answered less than LAG_S before the death: it waited for its commit.
 
 What was in flight had no answer; it is counted apart. The last line is `N passed, N failed`.
 """
@@ -170,6 +167,8 @@ class Undisturbed:
         each = [questions_of(r, tones.get(r["id"])) for r in self.rows]
         found = iter(hashes_of(list(itertools.chain(*each)), folder / "questions"))
         self.hashes = [[next(found) for _ in q] for q in each]
+        names = [("left", 0), ("right", 0), *(("again", n) for n in range(3))]
+        self.calls = [dict(zip(of_record, names)) for of_record in self.hashes]
         self.record_of = {h: r for r, of_record in enumerate(self.hashes) for h in of_record}
         self.must_ask = {h for r, of_record in enumerate(self.hashes) if not is_bad(r) for h in of_record}
 
@@ -179,15 +178,15 @@ class Undisturbed:
 
 class Death:
     """A life's beginning, and when and how it ended: the wall clock's, as in the mock's log. `finished`: the positions of which
-    the folder said so afterwards."""
+    the folder said so afterwards; `answered`: (position, node, visit) of the calls whose answers it has."""
 
     def __init__(self, born, at, how):
         self.born, self.at, self.how = born, at, how
-        self.finished = set()
+        self.finished, self.answered = set(), set()
         self.graceful = how in ("SIGINT", "SIGTERM")
 
 
-def finished_positions(run_folder):
+def what_it_has(run_folder):
     """What a copy of run.db says, so that nothing is changed by looking (docs/formats/run-folder.md)."""
     with tempfile.TemporaryDirectory() as copy:
         for name in ("run.db", "run.db-wal"):
@@ -195,7 +194,9 @@ def finished_positions(run_folder):
                 shutil.copy(run_folder / name, copy)
         with contextlib.closing(sqlite3.connect(pathlib.Path(copy) / "run.db")) as db:
             front = db.execute("SELECT position FROM progress WHERE id = 1").fetchone() or (0,)
-            return set(range(front[0])) | {position for position, in db.execute("SELECT position FROM records")}
+            finished = set(range(front[0])) | {position for position, in db.execute("SELECT position FROM records")}
+            return finished, set(db.execute("SELECT position, name, visit FROM calls JOIN nodes ON id = node "
+                                            "WHERE state = 1 AND segment NOT NULL"))
 
 
 class Storm:
@@ -251,7 +252,7 @@ class Storm:
         if not (self.folder / "output.run" / "run.db").exists():
             self.nothing_yet += 1
             return
-        self.deaths[-1].finished = finished_positions(self.folder / "output.run")
+        self.deaths[-1].finished, self.deaths[-1].answered = what_it_has(self.folder / "output.run")
         fsck = subprocess.run([BIN, "fsck", str(self.folder / "output.run")], capture_output=True, text=True, env=ENV, timeout=60)
         if fsck.returncode != 0:
             self.say(f"fsck: status {fsck.returncode}: {fsck.stdout}{fsck.stderr}")
@@ -301,7 +302,6 @@ class Accounts:
 
     def __init__(self, still, deaths, last_birth, log):
         self.still, self.deaths, self.problems = still, deaths, []
-        self.calls = collections.Counter()
         self.half_done = collections.Counter()  # records, by death
         self.in_flight = collections.Counter()
         self.lags = []
@@ -338,37 +338,38 @@ class Accounts:
 
     def record(self, record, requests):
         lives = [(life, list(group)) for life, group in itertools.groupby(requests, lambda r: r[0])]
-        for life, _ in lives:
-            if life and position_of(self.still.rows[record]["id"]) in self.deaths[life - 1].finished:
+        position = position_of(self.still.rows[record]["id"])
+        for life, group in lives:
+            if life and position in self.deaths[life - 1].finished:
                 self.problems.append(f"record {record} was finished at death {life - 1}, and is asked about again")
+            for h in {h for _, h, _, _ in group} if life else ():
+                if (position, *self.still.calls[record][h]) in self.deaths[life - 1].answered:
+                    self.problems.append(f"record {record}: {self.still.calls[record][h]} was answered at death {life - 1}, and is asked again")
         for _, group in lives:
             answered = collections.Counter(h for _, h, _, ok in group if ok)
             if twice := [h for h, n in answered.items() if n > 1]:
                 self.problems.append(f"record {record} asked {len(twice)} answered questions again within one life")
-        for (life, group), (_, _) in itertools.pairwise(lives):
-            self.lost(record, life, group)
+        for i, (life, group) in enumerate(lives[:-1]):
+            self.lost(record, life, group, {h for _, later in lives[i + 1:] for _, h, _, _ in later})
 
-    def lost(self, record, life, group):
-        """A record was asked about again after this life."""
-        death, end = self.deaths[life], self.ended(record, group)
-        answered = sum(ok for _, _, _, ok in group)
+    def lost(self, record, life, group, asked_later):
+        """A record was asked about in this life, and in later ones."""
+        death = self.deaths[life]
         if death.graceful:
             self.problems.append(f"record {record} was not ended by the {death.how} that stopped the run gracefully")
-        elif end is None:
-            self.half_done[life] += 1
-            self.calls["half done"] += answered
-        else:
+        self.half_done[life] += self.ended(record, group) is None
+        for _, h, end, answered in group:
+            if not answered or h not in asked_later:
+                continue
             lag = death.at - end
             self.lags.append(lag)
-            self.calls["lag"] += answered
             if lag > LAG_S:
-                self.problems.append(f"record {record} had ended {lag:.3f} s before death {life}, and was asked about again")
+                self.problems.append(f"record {record} had an answer {lag:.3f} s before death {life}, and asked for it again")
 
     def __str__(self):
         lags = sorted(self.lags) or [0]
-        return (f"asked again although answered: {self.calls['half done']} calls of {sum(self.half_done.values())} records half done, "
-                f"{self.calls['lag']} calls of {len(self.lags)} records that waited for their commit "
-                f"(ended at most {max(lags) * 1000:.0f} ms before, median {lags[len(lags) // 2] * 1000:.0f}); "
+        return (f"{sum(self.half_done.values())} records half done; asked again although answered: {len(self.lags)} calls that waited for "
+                f"their commit (answered at most {max(lags) * 1000:.0f} ms before, median {lags[len(lags) // 2] * 1000:.0f}); "
                 f"in flight: {sum(self.in_flight.values())}")
 
 
