@@ -35,7 +35,7 @@ void sg_grid_init(struct sg_grid *g, const struct sg_str *names, size_t n, const
     }
 }
 
-/* --- widths --------------------------------------------------------------------------------------------------------- */
+/* --- widths ----------------------------------------------------------------------------------------------------- */
 
 static void widen(struct sg_grid_column *c, struct sg_str text) {
     size_t n = sg_screen_columns(text);
@@ -66,7 +66,7 @@ static void fit(struct sg_grid *g) {
         if (g->columns[i].width > PADDED) g->columns[i].width = PADDED;
 }
 
-/* --- lines ---------------------------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------------------------ */
 
 static void pad(struct sg_buf *b, size_t n) {
     while (n-- > 0) sg_buf_ch(b, ' ');

@@ -27,8 +27,8 @@ static void print_json(const struct sg_look *k, const struct sg_export *x) {
     struct sg_buf b = SG_BUF_INIT(SIZE_MAX);
     SG_BUF_LIT(&b, "{\"file\":");
     sg_json_write_text(&b, sg_str(x->to));
-    sg_buf_printf(&b, ",\"records\":%llu,\"state\":\"%s\",\"position\":%llu,\"json_columns\":", (unsigned long long)x->records,
-                  sg_look_state(k), (unsigned long long)x->position);
+    sg_buf_printf(&b, ",\"records\":%llu,\"state\":\"%s\",\"position\":%llu,\"json_columns\":",
+                  (unsigned long long)x->records, sg_look_state(k), (unsigned long long)x->position);
     sg_json_write_text(&b, sg_buf_view(&x->texts));
     SG_BUF_LIT(&b, "}\n");
     fwrite(b.p, 1, b.n, stdout);
@@ -43,8 +43,7 @@ static void print_text(const struct sg_look *k, const struct sg_export *x) {
     if (strcmp(state, "finished") != 0)
         printf("the run is %s: these are of its first %llu records, those behind have not all ended\n", state,
                (unsigned long long)(x->position - f->id.first));
-    if (x->texts.n)
-        printf("as JSON texts, since a column has one type: %.*s\n", (int)x->texts.n, x->texts.p);
+    if (x->texts.n) printf("as JSON texts, since a column has one type: %.*s\n", (int)x->texts.n, x->texts.p);
 }
 
 static int export_to(struct sg_look *k, const struct sg_args *a) {
@@ -63,7 +62,10 @@ static int export_to(struct sg_look *k, const struct sg_args *a) {
     else if (a->values[JSON]) print_json(k, &x);
     else print_text(k, &x);
     sg_buf_fini(&x.texts);
-    return rc == 0 ? SG_EXIT_OK : rc == SG_E_USAGE ? SG_EXIT_USAGE : rc == SG_E_CANCELED ? SG_EXIT_INTERRUPTED : SG_EXIT_ERROR;
+    return rc == 0               ? SG_EXIT_OK
+           : rc == SG_E_USAGE    ? SG_EXIT_USAGE
+           : rc == SG_E_CANCELED ? SG_EXIT_INTERRUPTED
+                                 : SG_EXIT_ERROR;
 }
 
 static int run(const struct sg_args *a) {
@@ -89,8 +91,10 @@ const struct sg_verb sg_verb_export = {
     .name = "export",
     .words = "[RUN] --to FILE [options]",
     .summary = "write a run's records as JSON, CSV or Parquet, at any time",
-    .details = "Of a run that lives, or died, those records are written that have ended before the first that has not. The file\n"
-               "is there whole or not at all. In tables, numbers, booleans and texts are columns of their types; lists, objects,\n"
+    .details = "Of a run that lives, or died, those records are written that have ended before the first that has "
+               "not. The file\n"
+               "is there whole or not at all. In tables, numbers, booleans and texts are columns of their types; "
+               "lists, objects,\n"
                "long numbers and mixtures are JSON texts.\n",
     .options = options,
     .run = run,

@@ -10,12 +10,15 @@ enum { OK, FAILED, INVALID, DROPPED, SLOW, ID, POSITION, MOST, JSON };
 
 static const struct sg_option options[] = {
     [OK] = {"ok", NULL, SG_OPTION_FLAG, NULL, "records whose line is in the output"},
-    [FAILED] = {"failed", NULL, SG_OPTION_FLAG, NULL, "records that failed (what is shown if nothing else is asked for)"},
+    [FAILED] = {"failed", NULL, SG_OPTION_FLAG, NULL,
+                "records that failed (what is shown if nothing else is asked for)"},
     [INVALID] = {"invalid", NULL, SG_OPTION_FLAG, NULL, "records that broke a rule"},
     [DROPPED] = {"dropped", NULL, SG_OPTION_FLAG, NULL, "records that were dropped on purpose"},
     [SLOW] = {"slow", NULL, SG_OPTION_FLAG, NULL, "those that took longest, the longest first (20 of them)"},
-    [ID] = {"id", NULL, SG_OPTION_TEXT, "ID", "the record with this `id`, in its line or in the input, with its calls and replies"},
-    [POSITION] = {"position", NULL, SG_OPTION_NUMBER, "N", "the record at this place in the source (from 0), with its calls and replies"},
+    [ID] = {"id", NULL, SG_OPTION_TEXT, "ID",
+            "the record with this `id`, in its line or in the input, with its calls and replies"},
+    [POSITION] = {"position", NULL, SG_OPTION_NUMBER, "N",
+                  "the record at this place in the source (from 0), with its calls and replies"},
     [MOST] = {"num_records", "n", SG_OPTION_NUMBER, "N", "show at most so many"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "one JSON object a record, with its line and calls"},
     {0},
@@ -26,14 +29,14 @@ struct listing {
     const struct sg_args *args;
     unsigned outcomes;
     uint64_t most, shown;
-    bool whole; /* a record with its calls, as text */
-    bool causes; /* the table of failures, else that of all */
+    bool whole;            /* a record with its calls, as text */
+    bool causes;           /* the table of failures, else that of all */
     struct sg_arena arena; /* of one record */
     struct sg_grid grid;
     struct sg_buf out;
 };
 
-/* --- calls ---------------------------------------------------------------------------------------------------------- */
+/* --- calls ------------------------------------------------------------------------------------------------------ */
 
 struct calls {
     struct listing *l;
@@ -121,7 +124,7 @@ static int put_calls(struct listing *l, uint64_t position, bool json, struct sg_
     return rc;
 }
 
-/* --- a record ------------------------------------------------------------------------------------------------------- */
+/* --- a record --------------------------------------------------------------------------------------------------- */
 
 static double seconds_of(const struct sg_record_row *row) {
     return (double)(row->ended - row->started) / 1000;
@@ -157,8 +160,8 @@ static int print_whole(struct listing *l, const struct sg_look_record *r, struct
     if (r->has_row && r->row.line) sg_buf_printf(b, ", line %llu", (unsigned long long)r->row.line);
     sg_buf_printf(b, ": %s", sg_look_outcome_name(r->row.outcome).p);
     if (r->has_row)
-        sg_buf_printf(b, ", %.3f s, %u step%s, %u attempt%s", seconds_of(&r->row), r->row.steps, r->row.steps == 1 ? "" : "s",
-                      r->row.attempts, r->row.attempts == 1 ? "" : "s");
+        sg_buf_printf(b, ", %.3f s, %u step%s, %u attempt%s", seconds_of(&r->row), r->row.steps,
+                      r->row.steps == 1 ? "" : "s", r->row.attempts, r->row.attempts == 1 ? "" : "s");
     sg_buf_ch(b, '\n');
     if (r->has_json) {
         struct sg_buf text = SG_BUF_INIT(SIZE_MAX);
@@ -206,8 +209,10 @@ static bool print_row(struct listing *l, const struct sg_look_record *r) {
 }
 
 static void begin_grid(struct listing *l) {
-    static const struct sg_str causes[] = {{"position", 8}, {"id", 2}, {"node", 4}, {"error", 5}, {"try", 3}, {"message", 7}};
-    static const struct sg_str rows[] = {{"position", 8}, {"outcome", 7}, {"seconds", 7}, {"steps", 5}, {"tries", 5}, {"output", 6}};
+    static const struct sg_str causes[] = {{"position", 8}, {"id", 2},  {"node", 4},
+                                           {"error", 5},    {"try", 3}, {"message", 7}};
+    static const struct sg_str rows[] = {{"position", 8}, {"outcome", 7}, {"seconds", 7},
+                                         {"steps", 5},    {"tries", 5},   {"output", 6}};
     sg_grid_init(&l->grid, l->causes ? causes : rows, 6, "position seconds steps try tries");
 }
 
@@ -226,7 +231,7 @@ static int show(struct listing *l, const struct sg_look_record *r, bool *more, s
     return rc;
 }
 
-/* --- which ---------------------------------------------------------------------------------------------------------- */
+/* --- which ------------------------------------------------------------------------------------------------------ */
 
 static bool has_id(struct listing *l, const struct sg_look_record *r, struct sg_str id, struct sg_str needle) {
     struct sg_json line;
@@ -266,7 +271,8 @@ static int list_one(struct listing *l, uint64_t position, struct sg_err *err) {
 
 static int list_slowest(struct listing *l, struct sg_err *err) {
     if (sg_look_facts(l->k)->id.keep == SG_KEEP_OUTPUTS)
-        return sg_fail(err, SG_E_UNSUPPORTED, "--slow: this run has been told to keep no times of records (--keep outputs)");
+        return sg_fail(err, SG_E_UNSUPPORTED,
+                       "--slow: this run has been told to keep no times of records (--keep outputs)");
     uint64_t *positions = sg_xcalloc(l->most, sizeof *positions);
     int n = sg_look_slowest(l->k, l->outcomes, positions, l->most, err), rc = n < 0 ? n : 0;
     for (int i = 0; i < n && rc == 0; i++) rc = list_one(l, positions[i], err);
@@ -289,12 +295,15 @@ static int list(struct listing *l, struct sg_err *err) {
     return rc == 0 && l->args->values[ID] && l->shown == 0 ? list_by_input(l, err) : rc;
 }
 
-/* --- the verb ------------------------------------------------------------------------------------------------------- */
+/* --- the verb --------------------------------------------------------------------------------------------------- */
 
 static void say_none(const struct listing *l) {
     for (int i = 0; i < 4; i++)
         if (l->outcomes == SG_LOOK_ONLY(i)) {
-            printf("no record of this run %s%s\n", i == SG_RECORD_OK ? "is " : i == SG_RECORD_FAILED ? "" : "was ",
+            printf("no record of this run %s%s\n",
+                   i == SG_RECORD_OK       ? "is "
+                   : i == SG_RECORD_FAILED ? ""
+                                           : "was ",
                    sg_look_outcome_name(i).p);
             return;
         }
@@ -348,7 +357,8 @@ const struct sg_verb sg_verb_records = {
     .name = "records",
     .words = "[RUN] [options]",
     .summary = "the records of a run: those that failed, were slow, or one with its calls",
-    .details = "Several of --ok, --failed, --invalid and --dropped add up. A run with --keep outputs has no times of finished\n"
+    .details = "Several of --ok, --failed, --invalid and --dropped add up. A run with --keep outputs has no times of "
+               "finished\n"
                "records (--slow is refused) and no replies.\n",
     .options = options,
     .run = run,

@@ -21,7 +21,7 @@ static void on_interrupt(int signal) {
     interrupted = 1;
 }
 
-/* --- rows ----------------------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------------------------- */
 
 static void put_json_cell(struct sg_buf *b, const struct sg_cell *c) {
     bool number = c->kind == SG_CELL_INTEGER || c->kind == SG_CELL_REAL;
@@ -112,7 +112,7 @@ static int print_grid(struct sg_query *q, struct sg_err *err) {
     return rc;
 }
 
-/* --- mistakes ------------------------------------------------------------------------------------------------------- */
+/* --- mistakes --------------------------------------------------------------------------------------------------- */
 
 /* The line of the statement that holds the mistake, with a caret below it. */
 static void show_place(struct sg_str sql, int offset) {
@@ -135,12 +135,10 @@ static int show_mistake(struct sg_str sql, const struct sg_err *err, const struc
         fprintf(stderr, "  %.*s\n", (int)(end - at), all.p + at);
         at = end + 1;
     }
-    return err->code == SG_E_CANCELED ? SG_EXIT_INTERRUPTED
-           : err->code == SG_E_IO     ? SG_EXIT_ERROR
-                                      : SG_EXIT_USAGE;
+    return err->code == SG_E_CANCELED ? SG_EXIT_INTERRUPTED : err->code == SG_E_IO ? SG_EXIT_ERROR : SG_EXIT_USAGE;
 }
 
-/* --- the verb ------------------------------------------------------------------------------------------------------- */
+/* --- the verb --------------------------------------------------------------------------------------------------- */
 
 static int ask(struct sg_look *k, struct sg_str sql, const struct sg_args *a) {
     struct sg_query_advice advice;
@@ -193,9 +191,12 @@ const struct sg_verb sg_verb_sql = {
     .name = "sql",
     .words = "[RUN] [\"SELECT ...\"] [options]",
     .summary = "ask the rows and bodies of a run by SQL",
-    .details = "Tables: outputs (every record that has ended, with its line as JSON), replies (calls with names and texts), and\n"
-               "those of run.db; body(segment, offset, length) is the text of any row's body. SQLite's JSON functions work on\n"
-               "all texts. Without a statement the tables and their columns are listed. Only reading is allowed; Ctrl-C ends\n"
+    .details = "Tables: outputs (every record that has ended, with its line as JSON), replies (calls with names and "
+               "texts), and\n"
+               "those of run.db; body(segment, offset, length) is the text of any row's body. SQLite's JSON "
+               "functions work on\n"
+               "all texts. Without a statement the tables and their columns are listed. Only reading is allowed; "
+               "Ctrl-C ends\n"
                "a query. A run with --keep outputs has calls only of records that are not finished, and no replies.\n"
                "\n"
                "  sygra sql out/output.run \"select json ->> '$.answer' from outputs where outcome = 'ok' limit 5\"\n"

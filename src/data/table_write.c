@@ -5,7 +5,8 @@
 
 #include <fcntl.h>
 
-#define GROUP_BYTES ((uint64_t)32 << 20) /* of a row group: it is put together in memory, of which DuckDB has 256 MB */
+#define GROUP_BYTES                                                                                                  \
+    ((uint64_t)32 << 20) /* of a row group: it is put together in memory, of which DuckDB has 256 MB */
 
 static const char *type_of(enum sg_table_kind kind) {
     static const char *const names[] = {"BOOLEAN", "BIGINT", "DOUBLE", "VARCHAR"};
@@ -42,7 +43,8 @@ static void put_statement(struct sg_buf *b, const struct sg_table_lines *from, c
     put_columns(b, from);
     sg_buf_printf(b, ", maximum_object_size = %llu)) TO ", (unsigned long long)longest);
     sg_duckdb_put_path(b, to, false);
-    sg_buf_printf(b, " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %llu)", (unsigned long long)rows_a_group(from));
+    sg_buf_printf(b, " (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE %llu)",
+                  (unsigned long long)rows_a_group(from));
     sg_buf_ch(b, '\0');
 }
 

@@ -12,7 +12,7 @@
 
 enum { BOOLEAN = 1, SHORT_INT = 2, LONG_INT = 4, REAL = 8, STRING = 16, OTHER = 32 };
 
-/* --- types ---------------------------------------------------------------------------------------------------------- */
+/* --- types ------------------------------------------------------------------------------------------------------ */
 
 /* Digits between the first and the last that are not 0. */
 static size_t digits_of(struct sg_str number) {
@@ -71,7 +71,7 @@ bool sg_columns_is_json(const struct sg_export_column *c) {
     return sg_columns_kind(c) == SG_TABLE_TEXT && (c->seen & ~(unsigned)STRING);
 }
 
-/* --- collecting ----------------------------------------------------------------------------------------------------- */
+/* --- collecting ------------------------------------------------------------------------------------------------- */
 
 /* Records mostly have their columns in the same order. */
 static struct sg_export_column *find(struct sg_export_columns *c, struct sg_str name, size_t near) {
@@ -87,7 +87,8 @@ int sg_columns_note(struct sg_export_columns *c, const struct sg_json *record, s
         const struct sg_member *m = &record->members[i];
         struct sg_export_column *column = find(c, m->key, i);
         if (!column) {
-            if (c->n == MOST) return sg_fail(err, SG_E_LIMIT, "the records have over %d columns; export them as .jsonl", MOST);
+            if (c->n == MOST)
+                return sg_fail(err, SG_E_LIMIT, "the records have over %d columns; export them as .jsonl", MOST);
             column = SG_PUSH(c->arena, c->items, c->n, c->cap);
             *column = (struct sg_export_column){.name = sg_str_dup(c->arena, m->key)};
         }
@@ -96,7 +97,7 @@ int sg_columns_note(struct sg_export_columns *c, const struct sg_json *record, s
     return 0;
 }
 
-/* --- rows ----------------------------------------------------------------------------------------------------------- */
+/* --- rows ------------------------------------------------------------------------------------------------------- */
 
 static const struct sg_json *value_of(const struct sg_json *record, const struct sg_export_columns *c, size_t i) {
     if (i < record->n && sg_str_eq(record->members[i].key, c->items[i].name)) return &record->members[i].value;

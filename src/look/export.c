@@ -19,8 +19,8 @@ struct export {
     struct sg_arena arena, scratch; /* scratch: of one record */
     struct sg_export_columns columns;
     struct sg_outfile file;
-    const char *fresh; /* the other name */
-    uint64_t end;      /* records before it are taken */
+    const char *fresh;       /* the other name */
+    uint64_t end;            /* records before it are taken */
     uint64_t longest, bytes; /* lines for DuckDB */
     struct sg_buf row;
 };
@@ -32,7 +32,7 @@ static bool form_of(struct sg_str name, enum form *out) {
     return false;
 }
 
-/* --- the run's own files --------------------------------------------------------------------------------------------- */
+/* --- the run's own files ---------------------------------------------------------------------------------------- */
 
 static struct sg_str folder_and_name(struct sg_arena *a, struct sg_str path, struct sg_str *name) {
     size_t slash = path.n;
@@ -43,7 +43,8 @@ static struct sg_str folder_and_name(struct sg_arena *a, struct sg_str path, str
 
 /* Whatever way leads there: a name in the same folder. */
 static bool is_own_file(const struct export *e, struct sg_arena *a) {
-    static const char *const ends[] = {".json", ".jsonl", ".part", "_failed.jsonl", "_invalid.jsonl", "_dropped.jsonl"};
+    static const char *const ends[] = {".json",         ".jsonl",         ".part",
+                                       "_failed.jsonl", "_invalid.jsonl", "_dropped.jsonl"};
     struct sg_str name, stem;
     struct sg_str folder = folder_and_name(a, sg_str(e->x->to), &name);
     struct sg_str own = folder_and_name(a, e->k->facts.base, &stem);
@@ -56,7 +57,7 @@ static bool is_own_file(const struct export *e, struct sg_arena *a) {
     return false;
 }
 
-/* --- passes over the records ------------------------------------------------------------------------------------------ */
+/* --- passes over the records ------------------------------------------------------------------------------------ */
 
 typedef int take_fn(struct export *e, struct sg_str json, struct sg_err *err);
 
@@ -79,7 +80,8 @@ static int each_record(struct export *e, take_fn *take, struct sg_err *err) {
 static int parse(struct export *e, struct sg_str json, struct sg_json *out, struct sg_err *err) {
     sg_arena_reset(&e->scratch);
     int rc = sg_json_parse(&e->scratch, json, out, NULL, err);
-    return rc < 0 ? sg_err_wrap(err, SG_E_SYNTAX, "record %llu of the file is no JSON", (unsigned long long)e->x->records + 1)
+    return rc < 0 ? sg_err_wrap(err, SG_E_SYNTAX, "record %llu of the file is no JSON",
+                                (unsigned long long)e->x->records + 1)
                   : 0;
 }
 
@@ -105,7 +107,7 @@ static int put_row(struct export *e, struct sg_str json, struct sg_err *err) {
     return sg_outfile_add(&e->file, sg_buf_view(&e->row), err);
 }
 
-/* --- writing --------------------------------------------------------------------------------------------------------- */
+/* --- writing ---------------------------------------------------------------------------------------------------- */
 
 static int put_head(struct export *e, struct sg_err *err) {
     sg_buf_reset(&e->row, 1 << 20);
@@ -128,8 +130,12 @@ static int to_parquet(struct export *e, const char *lines, struct sg_err *err) {
         fields[i] = (struct sg_table_field){c->name, sg_columns_kind(c)};
         if (sg_columns_is_json(c)) sg_buf_printf(&e->x->texts, "%s%.*s", e->x->texts.n ? ", " : "", SG_ARG(c->name));
     }
-    struct sg_table_lines from = {
-        .path = lines, .fields = fields, .n_fields = e->columns.n, .records = e->x->records, .bytes = e->bytes, .longest = e->longest};
+    struct sg_table_lines from = {.path = lines,
+                                  .fields = fields,
+                                  .n_fields = e->columns.n,
+                                  .records = e->x->records,
+                                  .bytes = e->bytes,
+                                  .longest = e->longest};
     return sg_table_write(&from, e->fresh, e->x->exe_dir, err);
 }
 

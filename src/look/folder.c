@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-/* --- opening -------------------------------------------------------------------------------------------------------- */
+/* --- opening ---------------------------------------------------------------------------------------------------- */
 
 static struct sg_str base_of(struct sg_str folder) {
     while (folder.n > 1 && folder.p[folder.n - 1] == '/') folder.n--;
@@ -79,7 +79,7 @@ const struct sg_look_facts *sg_look_facts(const struct sg_look *k) {
     return &k->facts;
 }
 
-/* --- names ---------------------------------------------------------------------------------------------------------- */
+/* --- names ------------------------------------------------------------------------------------------------------ */
 
 /* A run that says that it runs and that nobody holds, is dead. */
 const char *sg_look_state(const struct sg_look *k) {
@@ -106,7 +106,7 @@ struct sg_str sg_look_call_state_name(int state) {
     return name_in(names, state);
 }
 
-/* --- bodies --------------------------------------------------------------------------------------------------------- */
+/* --- bodies ----------------------------------------------------------------------------------------------------- */
 
 /* What a segment holds is known as of its opening: a place behind that calls for another look. */
 int sg_look_body(struct sg_look *k, struct sg_place place, uint32_t *kind, struct sg_buf *out, struct sg_err *err) {

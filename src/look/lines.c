@@ -15,9 +15,11 @@
 enum got { GOT, ENDED, BROKEN };
 
 void sg_lines_init(struct sg_lines *l, const char *path, const char *otherwise) {
-    *l = (struct sg_lines){
-        .paths = {path, otherwise}, .fd = -1, .block = SG_BUF_INIT(SIZE_MAX),
-        .record = SG_BUF_INIT(SIZE_MAX), .flat = SG_BUF_INIT(SIZE_MAX)};
+    *l = (struct sg_lines){.paths = {path, otherwise},
+                           .fd = -1,
+                           .block = SG_BUF_INIT(SIZE_MAX),
+                           .record = SG_BUF_INIT(SIZE_MAX),
+                           .flat = SG_BUF_INIT(SIZE_MAX)};
 }
 
 static void forget(struct sg_lines *l) {
@@ -36,7 +38,7 @@ void sg_lines_fini(struct sg_lines *l) {
     sg_buf_fini(&l->flat);
 }
 
-/* --- the file ------------------------------------------------------------------------------------------------------- */
+/* --- the file --------------------------------------------------------------------------------------------------- */
 
 static int open_file(struct sg_lines *l, struct sg_err *err) {
     char first = 0;
@@ -89,7 +91,7 @@ static enum got next_line(struct sg_lines *l, struct sg_str *out, struct sg_err 
     }
 }
 
-/* --- records -------------------------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------------------------- */
 
 static bool begins(struct sg_str line) {
     return line.n > 4 && memcmp(line.p, "    ", 4) == 0 && !strchr(" }]", line.p[4]);
@@ -143,7 +145,8 @@ static enum got step(struct sg_lines *l, struct sg_str *out, struct sg_err *err)
     uint64_t at = l->at;
     if (l->next % SG_LINES_STRIDE == 0 && l->n_marks == l->next / SG_LINES_STRIDE) {
         if (l->n_marks == l->cap_marks)
-            l->marks = sg_xrealloc(l->marks, (l->cap_marks = l->cap_marks ? 2 * l->cap_marks : 64) * sizeof *l->marks);
+            l->marks =
+                sg_xrealloc(l->marks, (l->cap_marks = l->cap_marks ? 2 * l->cap_marks : 64) * sizeof *l->marks);
         l->marks[l->n_marks++] = at;
     }
     enum got got = l->array ? next_element(l, out != NULL, err) : next_line(l, &line, err);
@@ -179,10 +182,10 @@ int sg_lines_get(struct sg_lines *l, uint64_t number, struct sg_str *out, struct
         if (rc == 0) {
             enum got got = seek_and_read(l, number, out, &why);
             if (got == GOT) return 0;
-            rc = got == BROKEN
-                     ? SG_E_IO
-                     : sg_fail(&why, SG_E_SYNTAX, "%s: ends before its record %llu; `sygra fsck` looks at the whole folder",
-                               l->path, (unsigned long long)number + 1);
+            rc = got == BROKEN ? SG_E_IO
+                               : sg_fail(&why, SG_E_SYNTAX,
+                                         "%s: ends before its record %llu; `sygra fsck` looks at the whole folder",
+                                         l->path, (unsigned long long)number + 1);
         }
         forget(l);
         why.code = rc;

@@ -19,8 +19,8 @@ struct sg_lines {
     bool array;
     uint64_t *marks; /* offset of record i * SG_LINES_STRIDE */
     size_t n_marks, cap_marks;
-    uint64_t next;   /* number of the record that comes next ... */
-    uint64_t at;     /* ... and where its line, or an array's punctuation before it, begins */
+    uint64_t next;       /* number of the record that comes next ... */
+    uint64_t at;         /* ... and where its line, or an array's punctuation before it, begins */
     struct sg_buf block; /* of the file, from block_at on */
     uint64_t block_at;
     struct sg_buf record, flat; /* of an array: its lines, and they as one */

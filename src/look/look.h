@@ -15,7 +15,7 @@
 #include "data/data.h"
 #include "journal/body.h"
 
-/* --- a run -------------------------------------------------------------------------------------------------------- */
+/* --- a run ------------------------------------------------------------------------------------------------------ */
 
 struct sg_look;
 
@@ -53,7 +53,7 @@ struct sg_look_answer {
 int sg_look_answer(struct sg_look *k, struct sg_arena *a, const struct sg_call_row *row, struct sg_look_answer *out,
                    struct sg_err *err);
 
-/* --- records ------------------------------------------------------------------------------------------------------ */
+/* --- records ---------------------------------------------------------------------------------------------------- */
 
 #define SG_LOOK_ALL 0xfu
 #define SG_LOOK_ONLY(outcome) (1u << (outcome))
@@ -83,7 +83,7 @@ int sg_look_slowest(struct sg_look *k, unsigned outcomes, uint64_t *positions, s
 /* The calls of a record, in order of node, visit, ordinal. */
 int sg_look_calls(struct sg_look *k, uint64_t position, sg_call_row_fn *fn, void *ud, struct sg_err *err);
 
-/* --- SQL ---------------------------------------------------------------------------------------------------------- */
+/* --- SQL -------------------------------------------------------------------------------------------------------- */
 
 /* One SELECT over run.db and what we add to it (docs/looking.md): outputs, replies, body(). Anything that could write or
  * reach another file is refused. */
@@ -96,7 +96,7 @@ struct sg_cell {
 
 /* What a query can ask for, for a person who asked for something else. */
 struct sg_query_advice {
-    int offset;        /* of the mistake in the statement; -1: not known */
+    int offset;           /* of the mistake in the statement; -1: not known */
     struct sg_buf tables; /* lines; the caller frees it */
 };
 
@@ -112,17 +112,18 @@ void sg_query_close(struct sg_query *q);
 /* What there is to ask for: tables and functions, a line each. */
 void sg_query_tables(struct sg_look *k, struct sg_buf *out);
 
-/* --- export ------------------------------------------------------------------------------------------------------- */
+/* --- export ----------------------------------------------------------------------------------------------------- */
 
 struct sg_export {
-    const char *to;       /* its suffix says the form: .jsonl, .json, .csv, .parquet */
+    const char *to; /* its suffix says the form: .jsonl, .json, .csv, .parquet */
     enum sg_outcome outcome;
-    const char *exe_dir;  /* for DuckDB, which writes Parquet */
+    const char *exe_dir;      /* for DuckDB, which writes Parquet */
     const volatile int *stop; /* not 0: give up; may be NULL */
     /* Out: */
     uint64_t records;
-    uint64_t position;    /* all records before it were looked at */
-    struct sg_buf texts;  /* names of columns that became text because a table has no type for their values, by commas */
+    uint64_t position; /* all records before it were looked at */
+    struct sg_buf
+        texts; /* names of columns that became text because a table has no type for their values, by commas */
 };
 
 /* What has ended, up to the first record that has not, in order; under another name until it is whole. What was there

@@ -23,7 +23,7 @@ static int row_error(const struct sg_look *k, struct sg_err *err) {
     return why->code;
 }
 
-/* --- counting ------------------------------------------------------------------------------------------------------- */
+/* --- counting --------------------------------------------------------------------------------------------------- */
 
 struct counting {
     struct sg_look_ranks ranks;
@@ -58,7 +58,8 @@ static int mark_to(struct sg_look *k, uint64_t position, struct sg_look_ranks *o
         int rc = count_to(k, &r, first_of(k) + k->n_marks * SG_LOOK_STRIDE, err);
         if (rc < 0) return rc;
         if (k->n_marks == k->cap_marks)
-            k->marks = sg_xrealloc(k->marks, (k->cap_marks = k->cap_marks ? 2 * k->cap_marks : 64) * sizeof *k->marks);
+            k->marks =
+                sg_xrealloc(k->marks, (k->cap_marks = k->cap_marks ? 2 * k->cap_marks : 64) * sizeof *k->marks);
         k->marks[k->n_marks++] = r;
     }
     *out = k->marks[wanted];
@@ -75,7 +76,7 @@ static int ranks_at(struct sg_look *k, uint64_t position, struct sg_look_ranks *
     return rc;
 }
 
-/* --- lines ---------------------------------------------------------------------------------------------------------- */
+/* --- lines ------------------------------------------------------------------------------------------------------ */
 
 static int waiting_line(struct sg_look *k, struct sg_look_record *r, struct sg_err *err) {
     sg_buf_reset(&k->line, 1 << 20);
@@ -92,8 +93,8 @@ int sg_look_line(struct sg_look *k, struct sg_look_record *r, struct sg_err *err
     struct sg_look_ranks ranks;
     int outcome = r->row.outcome;
     if (outcome < 0 || outcome > 3)
-        return sg_fail(err, SG_E_SYNTAX, "%.*s/run.db: record %llu has ended as %d, which is nothing", SG_ARG(k->facts.folder),
-                       (unsigned long long)r->row.position, outcome);
+        return sg_fail(err, SG_E_SYNTAX, "%.*s/run.db: record %llu has ended as %d, which is nothing",
+                       SG_ARG(k->facts.folder), (unsigned long long)r->row.position, outcome);
     if (r->row.position >= k->facts.progress.position) return waiting_line(k, r, err);
     int rc = ranks_at(k, r->row.position, &ranks, err);
     if (rc == 0) rc = sg_lines_get(&k->files[outcome], ranks.n[outcome], &r->json, err);
@@ -104,7 +105,7 @@ int sg_look_line(struct sg_look *k, struct sg_look_record *r, struct sg_err *err
     return 0;
 }
 
-/* --- scanning ------------------------------------------------------------------------------------------------------- */
+/* --- scanning --------------------------------------------------------------------------------------------------- */
 
 struct sg_look_scan {
     struct sg_look *k;
@@ -192,13 +193,15 @@ int sg_look_record(struct sg_look *k, uint64_t position, bool line, struct sg_lo
     if (sg_rundb_records(k->db, position, -1, take_one, out) < 0) return row_error(k, err);
     bool there = out->has_row || (position >= first_of(k) && position < k->facts.progress.position);
     if (!there)
-        return sg_fail(err, SG_E_MISSING, "record %llu of this run has not ended: positions count from %llu, and %llu of them are in order so far",
-                       (unsigned long long)position, (unsigned long long)first_of(k),
-                       (unsigned long long)(k->facts.progress.position - first_of(k)));
+        return sg_fail(
+            err, SG_E_MISSING,
+            "record %llu of this run has not ended: positions count from %llu, and %llu of them are in order so far",
+            (unsigned long long)position, (unsigned long long)first_of(k),
+            (unsigned long long)(k->facts.progress.position - first_of(k)));
     return line ? sg_look_line(k, out, err) : 0;
 }
 
-/* --- other questions ------------------------------------------------------------------------------------------------ */
+/* --- other questions -------------------------------------------------------------------------------------------- */
 
 struct finding {
     int outcome;
@@ -230,9 +233,11 @@ int sg_look_position(struct sg_look *k, int outcome, uint64_t number, uint64_t *
     int rc = sg_look_refresh(k, err);
     if (rc < 0) return rc;
     if (number >= p->files[outcome].records)
-        return sg_fail(err, SG_E_MISSING, "there is no record %llu: %llu %s in this run so far", (unsigned long long)number + 1,
-                       (unsigned long long)p->files[outcome].records, outcome ? "have ended so" : "are in the output");
-    if (sg_rundb_records(k->db, first_of(k), ok ? -1 : outcome, ok ? pass_ok : pass_other, &f) < 0) return row_error(k, err);
+        return sg_fail(err, SG_E_MISSING, "there is no record %llu: %llu %s in this run so far",
+                       (unsigned long long)number + 1, (unsigned long long)p->files[outcome].records,
+                       outcome ? "have ended so" : "are in the output");
+    if (sg_rundb_records(k->db, first_of(k), ok ? -1 : outcome, ok ? pass_ok : pass_other, &f) < 0)
+        return row_error(k, err);
     if (!ok && !f.found)
         return sg_fail(err, SG_E_SYNTAX, "%.*s/run.db: has no row of that record", SG_ARG(k->facts.folder));
     *position = f.position;

@@ -20,7 +20,7 @@ struct sg_query {
     sqlite3_stmt *statement;
 };
 
-/* --- what is added -------------------------------------------------------------------------------------------------- */
+/* --- what is added ---------------------------------------------------------------------------------------------- */
 
 static bool place_of(sqlite3_value **v, struct sg_place *out) {
     *out = (struct sg_place){.segment = (uint32_t)sqlite3_value_int64(v[0]),
@@ -65,10 +65,12 @@ static void answer(sqlite3_context *c, int n, sqlite3_value **v) {
 }
 
 static const char views[] =
-    "CREATE TEMP VIEW replies(position,node,kind,visit,ordinal,sub,state,attempts,status,started,latency,prompt_tokens,"
+    "CREATE TEMP VIEW "
+    "replies(position,node,kind,visit,ordinal,sub,state,attempts,status,started,latency,prompt_tokens,"
     "completion_tokens,reply,error) AS SELECT c.position,n.name,n.kind,c.visit,c.ordinal,c.sub,"
     "CASE c.state WHEN 0 THEN 'intent' WHEN 1 THEN 'answered' WHEN 2 THEN 'failed' WHEN 3 THEN 'again' END,"
-    "c.attempts,c.status,c.started,c.latency,c.prompt_tokens,c.completion_tokens,answer(c.segment,c.offset,c.length,0),"
+    "c.attempts,c.status,c.started,c.latency,c.prompt_tokens,c.completion_tokens,answer(c.segment,c.offset,c.length,"
+    "0),"
     "answer(c.segment,c.offset,c.length,1) "
     "FROM main.calls c LEFT JOIN main.nodes n ON n.id=c.node";
 
@@ -79,7 +81,8 @@ static const char first_use[] = "SELECT position FROM outputs LIMIT 0";
 static int add_ours(struct sg_look *k, sqlite3 *db) {
     if (k->has_sql) return SQLITE_OK;
     int rc = sqlite3_exec(db, "PRAGMA temp_store=FILE", NULL, NULL, NULL);
-    if (rc == SQLITE_OK) rc = sqlite3_create_function_v2(db, "body", 3, SQLITE_UTF8 | SQLITE_INNOCUOUS, k, body, NULL, NULL, NULL);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_create_function_v2(db, "body", 3, SQLITE_UTF8 | SQLITE_INNOCUOUS, k, body, NULL, NULL, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_create_function_v2(db, "answer", 4, SQLITE_UTF8 | SQLITE_INNOCUOUS, k, answer, NULL, NULL, NULL);
     if (rc == SQLITE_OK) rc = sqlite3_create_module_v2(db, "outputs", &sg_outputs_module, k, NULL);
@@ -103,19 +106,24 @@ static int allow(void *ud, int action, const char *one, const char *two, const c
     }
 }
 
-/* --- advice --------------------------------------------------------------------------------------------------------- */
+/* --- advice ----------------------------------------------------------------------------------------------------- */
 
 struct table {
     const char *name, *columns; /* columns NULL: asked of SQLite */
 };
 
 static const struct table tables[] = {
-    {"records", NULL},   {"outputs", "position, outcome, json"},
-    {"calls", NULL},     {"replies", "position, node, kind, visit, ordinal, sub, state, attempts, status, started, latency, "
-                                     "prompt_tokens, completion_tokens, reply, error"},
-    {"nodes", NULL},     {"steps", NULL},
-    {"writers", NULL},   {"keys", NULL},
-    {"causes", NULL},    {"meta", NULL},
+    {"records", NULL},
+    {"outputs", "position, outcome, json"},
+    {"calls", NULL},
+    {"replies", "position, node, kind, visit, ordinal, sub, state, attempts, status, started, latency, "
+                "prompt_tokens, completion_tokens, reply, error"},
+    {"nodes", NULL},
+    {"steps", NULL},
+    {"writers", NULL},
+    {"keys", NULL},
+    {"causes", NULL},
+    {"meta", NULL},
     {"progress", NULL},
 };
 #define N_TABLES (sizeof tables / sizeof *tables)
@@ -174,12 +182,13 @@ static void advise(struct sg_query *q, struct sg_str sql, const char *why, struc
     if (n == 0) sg_query_tables(q->k, out);
 }
 
-/* --- running -------------------------------------------------------------------------------------------------------- */
+/* --- running ---------------------------------------------------------------------------------------------------- */
 
 static int fail(const struct sg_query *q, int rc, struct sg_err *err) {
     if ((rc & 0xff) == SQLITE_INTERRUPT) return sg_fail(err, SG_E_CANCELED, "interrupted");
     if ((rc & 0xff) == SQLITE_AUTH)
-        return sg_fail(err, SG_E_USAGE, "%s: a run is only looked at: one SELECT, nothing else", sqlite3_errmsg(q->db));
+        return sg_fail(err, SG_E_USAGE, "%s: a run is only looked at: one SELECT, nothing else",
+                       sqlite3_errmsg(q->db));
     return sg_fail(err, (rc & 0xff) == SQLITE_ERROR ? SG_E_SYNTAX : SG_E_IO, "%s", sqlite3_errmsg(q->db));
 }
 
@@ -204,7 +213,9 @@ static int prepare(struct sg_query *q, struct sg_str sql, struct sg_query_advice
     if (!is_blank(tail, sql.p + sql.n))
         return sg_fail(err, SG_E_USAGE, "one statement at a time; a second one begins with: %.*s",
                        (int)(sql.p + sql.n - tail < 40 ? sql.p + sql.n - tail : 40), tail);
-    return sqlite3_stmt_readonly(q->statement) ? 0 : sg_fail(err, SG_E_USAGE, "a run is only looked at: one SELECT, nothing else");
+    return sqlite3_stmt_readonly(q->statement)
+               ? 0
+               : sg_fail(err, SG_E_USAGE, "a run is only looked at: one SELECT, nothing else");
 }
 
 static int is_stopped(void *stop) {
@@ -217,7 +228,8 @@ int sg_query_open(struct sg_look *k, struct sg_str sql, const volatile int *stop
     *advice = (struct sg_query_advice){.offset = -1, .tables = SG_BUF_INIT(1 << 20)};
     q->k = k;
     q->db = sg_rundb_sqlite(k->db);
-    int rc = sql.n > 1000000 ? sg_fail(err, SG_E_LIMIT, "a statement has 1,000,000 bytes at most") : add_ours(k, q->db);
+    int rc =
+        sql.n > 1000000 ? sg_fail(err, SG_E_LIMIT, "a statement has 1,000,000 bytes at most") : add_ours(k, q->db);
     if (rc > 0) rc = fail(q, rc, err);
     if (rc == 0) rc = prepare(q, sql, advice, err);
     if (rc == 0 && stop) sqlite3_progress_handler(q->db, OPERATIONS, is_stopped, (void *)stop);
@@ -248,7 +260,8 @@ void sg_query_cell(const struct sg_query *q, size_t i, struct sg_cell *out) {
                                     : type == SQLITE_BLOB    ? SG_CELL_BLOB
                                                              : SG_CELL_TEXT};
     const char *text = (const char *)sqlite3_column_text(q->statement, at);
-    if (type != SQLITE_NULL) out->text = (struct sg_str){text ? text : "", (size_t)sqlite3_column_bytes(q->statement, at)};
+    if (type != SQLITE_NULL)
+        out->text = (struct sg_str){text ? text : "", (size_t)sqlite3_column_bytes(q->statement, at)};
 }
 
 void sg_query_close(struct sg_query *q) {

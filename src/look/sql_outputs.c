@@ -69,8 +69,7 @@ static int on_best_index(sqlite3_vtab *table, sqlite3_index_info *info) {
     info->idxNum = plan;
     info->estimatedRows = plan & ONE ? 1 : (sqlite3_int64)(plan ? all / 2 : all);
     info->estimatedCost = plan & ONE ? 100 : plan ? all * 5 : all * 10;
-    info->orderByConsumed =
-        info->nOrderBy == 1 && info->aOrderBy[0].iColumn == POSITION && !info->aOrderBy[0].desc;
+    info->orderByConsumed = info->nOrderBy == 1 && info->aOrderBy[0].iColumn == POSITION && !info->aOrderBy[0].desc;
     return SQLITE_OK;
 }
 

@@ -5,8 +5,8 @@
 #include <limits.h>
 #include <unistd.h>
 
-int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o, struct sg_task *t,
-                       struct sg_err *err) {
+int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o,
+                       struct sg_task *t, struct sg_err *err) {
     struct sg_str cwd;
     struct sg_run_options stored = {0};
     int rc = sg_run_stored_options(a, id->options, &stored, &cwd, err);
@@ -21,7 +21,7 @@ int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, str
     return sg_fail(err, rc, "the run's task cannot be loaded any more");
 }
 
-/* --- a record's id -------------------------------------------------------------------------------------------------- */
+/* --- a record's id ---------------------------------------------------------------------------------------------- */
 
 #define ROWS 256
 
@@ -52,8 +52,8 @@ static void on_rows(void *ud, struct sg_row *rows, size_t n, bool ended, int sta
     else sg_source_pull(s->source, ROWS, on_rows, s);
 }
 
-static int search_source(struct search *s, const struct sg_task *t, const struct sg_run_identity *id, const char *exe_dir,
-                         struct sg_err *err) {
+static int search_source(struct search *s, const struct sg_task *t, const struct sg_run_identity *id,
+                         const char *exe_dir, struct sg_err *err) {
     struct sg_source_options so = {.spec = t->spec.data.source,
                                    .exe_dir = exe_dir,
                                    .id_column = t->spec.data.id_column,
@@ -74,21 +74,21 @@ static int search_source(struct search *s, const struct sg_task *t, const struct
     return rc;
 }
 
-static int find_id(struct sg_arena *a, const struct sg_run_identity *id, struct search *s, const char *exe_dir, struct sg_err *err) {
+static int find_id(struct sg_arena *a, const struct sg_run_identity *id, struct search *s, const char *exe_dir,
+                   struct sg_err *err) {
     struct sg_config_options o = {.exe_dir = exe_dir};
     struct sg_task t = {0};
     int rc = sg_run_load_stored(a, id, &o, &t, err);
     bool endless = rc == 0 && !t.spec.data.source && !id->count;
     if (rc == 0 && !endless) rc = search_source(s, &t, id, exe_dir, err);
     sg_task_fini(&t);
-    if (rc == 0 && !s->found)
-        rc = sg_fail(err, SG_E_MISSING, "no record of this run has the id %.*s", SG_ARG(s->id));
+    if (rc == 0 && !s->found) rc = sg_fail(err, SG_E_MISSING, "no record of this run has the id %.*s", SG_ARG(s->id));
     return rc;
 }
 
 /* The task's paths count from where the run was started. */
-int sg_run_position_of(const struct sg_run_identity *id, struct sg_str record_id, const char *exe_dir, uint64_t *position,
-                       struct sg_err *err) {
+int sg_run_position_of(const struct sg_run_identity *id, struct sg_str record_id, const char *exe_dir,
+                       uint64_t *position, struct sg_err *err) {
     char cwd[PATH_MAX];
     struct sg_arena a;
     struct search s = {.id = record_id};

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* --- FILE:ROW[.field] ------------------------------------------------------------------------------------------------- */
+/* --- FILE:ROW[.field] ------------------------------------------------------------------------------------------- */
 
 static bool is_digit(char c) {
     return c >= '0' && c <= '9';
@@ -23,7 +23,8 @@ static int take_apart(struct sg_why *w, struct sg_str word, struct sg_err *err) 
         number = number * 10 + (uint64_t)(word.p[end] - '0');
     bool fine = at > 1 && number > 0 && (end == word.n || (word.p[end] == '.' && end + 1 < word.n));
     if (!fine)
-        return sg_fail(err, SG_E_USAGE, "`%.*s` does not name a record: FILE:ROW or FILE:ROW.field, the first record of a file is 1",
+        return sg_fail(err, SG_E_USAGE,
+                       "`%.*s` does not name a record: FILE:ROW or FILE:ROW.field, the first record of a file is 1",
                        (int)(word.n < 200 ? word.n : 200), word.p);
     w->file = sg_str_dup(&w->arena, (struct sg_str){word.p, at - 1});
     w->number = number;
@@ -51,7 +52,8 @@ static int find_record(struct sg_why *w, struct sg_err *err) {
     char full[PATH_MAX];
     uint64_t position;
     int rc = sg_run_find(&w->arena, run_of(&w->arena, w->file, &outcome), false, &folder, err);
-    if (rc == 0 && realpath(folder.p, full)) folder = sg_str_dup(&w->arena, sg_str(full)); /* the working directory will change */
+    if (rc == 0 && realpath(folder.p, full))
+        folder = sg_str_dup(&w->arena, sg_str(full)); /* the working directory will change */
     if (rc == 0) rc = sg_look_open(folder.p, &w->look, err);
     if (rc == 0) rc = sg_look_position(w->look, outcome, w->number - 1, &position, err);
     if (rc == 0) rc = sg_look_record(w->look, position, true, &w->record, err);
@@ -60,7 +62,7 @@ static int find_record(struct sg_why *w, struct sg_err *err) {
     return sg_json_parse(&w->arena, w->record.json, &w->stored, NULL, err);
 }
 
-/* --- answers ----------------------------------------------------------------------------------------------------------- */
+/* --- answers ---------------------------------------------------------------------------------------------------- */
 
 static bool keep_call(void *ud, const struct sg_call_row *row) {
     struct sg_why *w = ud;
@@ -77,7 +79,8 @@ static struct sg_why_node *node_of(struct sg_why *w, struct sg_str name, uint32_
 static const struct sg_call_row *row_of(const struct sg_why *w, const struct sg_call *c) {
     for (size_t i = 0; i < w->n_calls; i++) {
         const struct sg_call_row *row = &w->calls[i];
-        bool same = row->visit == c->visit && row->ordinal == c->ordinal && sg_str_eq(sg_look_node(w->look, row->node), c->node);
+        bool same = row->visit == c->visit && row->ordinal == c->ordinal &&
+                    sg_str_eq(sg_look_node(w->look, row->node), c->node);
         if (same) return row;
     }
     return NULL;
@@ -95,7 +98,8 @@ static int answer(void *ud, struct sg_call *c, struct sg_completion *out, struct
     if (!n) return sg_fail(err, SG_E_CANCELED, "another record");
     const struct sg_call_row *row = row_of(w, c);
     struct sg_why_call *call = SG_PUSH(&w->arena, n->calls, n->n_calls, n->cap_calls);
-    *call = (struct sg_why_call){.model = w->model, .ordinal = c->ordinal, .messages = w->messages, .hash = c->request_hash};
+    *call = (struct sg_why_call){
+        .model = w->model, .ordinal = c->ordinal, .messages = w->messages, .hash = c->request_hash};
     if (!row) return no_answer(w, c, err);
     call->row = *row;
     call->has_row = true;
@@ -109,12 +113,13 @@ static int answer(void *ud, struct sg_call *c, struct sg_completion *out, struct
     if (rc != 0) return rc;
     c->attempts = row->attempts;
     c->latency_ns = (uint64_t)row->latency_us * 1000;
-    *out = (struct sg_completion){.text = a->reply.text, .tool_calls = a->reply.tool_calls, .finish_reason = a->reply.finish_reason};
+    *out = (struct sg_completion){
+        .text = a->reply.text, .tool_calls = a->reply.tool_calls, .finish_reason = a->reply.finish_reason};
     out->usage = (struct sg_usage){row->prompt_tokens, row->completion_tokens, a->reply.usage_known};
     return 0;
 }
 
-/* --- watching ---------------------------------------------------------------------------------------------------------- */
+/* --- watching --------------------------------------------------------------------------------------------------- */
 
 static void begin_node(struct sg_why *w, const struct sg_exec_event *e) {
     struct sg_why_node *n = SG_NEW(&w->arena, struct sg_why_node);
@@ -133,8 +138,9 @@ static void end_record(struct sg_why *w, const struct sg_exec_event *e) {
     w->output = sg_str_dup(&w->arena, e->output);
     bool ok = e->outcome == SG_RECORD_OK && w->record.row.outcome == SG_RECORD_OK;
     w->exact = ok && sg_json_parse(&w->arena, w->output, &now, NULL, NULL) == 0 && sg_json_equal(&now, &w->stored);
-    if (e->err) w->failure = sg_str_printf(&w->arena, "%s%.*s%s%s", e->node.n ? "at `" : "", SG_ARG(e->node),
-                                           e->node.n ? "`: " : "", e->err->text);
+    if (e->err)
+        w->failure = sg_str_printf(&w->arena, "%s%.*s%s%s", e->node.n ? "at `" : "", SG_ARG(e->node),
+                                   e->node.n ? "`: " : "", e->err->text);
 }
 
 static void on_event(void *ud, const struct sg_exec_event *e) {
@@ -147,7 +153,7 @@ static void on_event(void *ud, const struct sg_exec_event *e) {
     if (e->kind == SG_EXEC_RECORD_END) end_record(w, e);
 }
 
-/* --- the record, once more ------------------------------------------------------------------------------------------------ */
+/* --- the record, once more -------------------------------------------------------------------------------------- */
 
 static void on_signal(void *ud, int signal) {
     struct run *r = ud;
@@ -165,7 +171,8 @@ static void note_changes(struct sg_why *w) {
     for (size_t i = 0; i < is->n_nodes; i++) {
         bool same = false;
         for (size_t k = 0; k < was->n_nodes; k++)
-            same |= sg_str_eq(is->nodes[i].name, was->nodes[k].name) && sg_str_eq(is->nodes[i].hash, was->nodes[k].hash);
+            same |=
+                sg_str_eq(is->nodes[i].name, was->nodes[k].name) && sg_str_eq(is->nodes[i].hash, was->nodes[k].hash);
         if (!same) sg_buf_printf(&b, "%s`%.*s`", b.n ? ", " : "", SG_ARG(is->nodes[i].name));
     }
     w->changed = sg_str_dup(&w->arena, sg_buf_view(&b));
@@ -176,7 +183,8 @@ static int run_again(struct sg_why *w, struct sg_err *err) {
     struct run *r = &w->run;
     const struct sg_run_identity *id = &sg_look_facts(w->look)->id;
     uint64_t position = w->record.row.position;
-    struct sg_run_again again = {.position = position, .answer = answer, .ud = w, .passed = {id->first + 1, position}};
+    struct sg_run_again again = {
+        .position = position, .answer = answer, .ud = w, .passed = {id->first + 1, position}};
     struct sg_exec_observer observer = {.on_event = on_event, .ud = w};
     r->again = &again;
     r->observer = &observer;
@@ -209,7 +217,7 @@ static int load_task(struct sg_why *w, struct sg_run_options *ro, struct sg_err 
                    (unsigned long long)w->record.row.position);
 }
 
-/* --- showing -------------------------------------------------------------------------------------------------------------- */
+/* --- showing ---------------------------------------------------------------------------------------------------- */
 
 static void print(struct sg_why *w, bool json) {
     struct sg_buf out = SG_BUF_INIT(SIZE_MAX), clean = SG_BUF_INIT(SIZE_MAX);
@@ -240,15 +248,20 @@ static int explain(struct sg_why *w, struct sg_run_options *ro, const struct sg_
 }
 
 int sg_run_why(const struct sg_why_options *o) {
-    struct sg_run_options ro = {.exe = o->exe, .in_flight = 1, .max_hosts = 1, .no_journal = true, .resume = SG_RUN_FRESH};
+    struct sg_run_options ro = {
+        .exe = o->exe, .in_flight = 1, .max_hosts = 1, .no_journal = true, .resume = SG_RUN_FRESH};
     struct sg_why w = {.run = {.o = &ro}};
     struct sg_err err = {0};
     ro.config.exe_dir = o->exe_dir;
+    sg_log_setup(SG_FAILURE, 2, false); /* what the run has warned of, it has */
     sg_arena_init(&w.arena, 0);
     int rc = explain(&w, &ro, o, &err);
     if (rc != 0) print_error(&err);
     sg_look_close(w.look);
     sg_task_fini(&w.run.task);
     sg_arena_fini(&w.arena);
-    return rc == 0 ? SG_EXIT_OK : rc == SG_E_USAGE ? SG_EXIT_USAGE : rc == SG_E_CANCELED ? SG_EXIT_INTERRUPTED : SG_EXIT_ERROR;
+    return rc == 0               ? SG_EXIT_OK
+           : rc == SG_E_USAGE    ? SG_EXIT_USAGE
+           : rc == SG_E_CANCELED ? SG_EXIT_INTERRUPTED
+                                 : SG_EXIT_ERROR;
 }

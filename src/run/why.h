@@ -22,7 +22,7 @@ struct sg_why_call {
 /* One execution of a node. */
 struct sg_why_node {
     const struct sg_plan_node *node;
-    uint32_t step, visit; /* step: from 1 */
+    uint32_t step, visit;   /* step: from 1 */
     struct sg_json updates; /* null: it did not end */
     struct sg_why_call *calls;
     size_t n_calls, cap_calls;
@@ -40,9 +40,9 @@ struct sg_why {
     struct run run;
     struct sg_arena arena;
     struct sg_look *look;
-    struct sg_str file;    /* as it was asked for */
-    uint64_t number;       /* of the record there, from 1 */
-    struct sg_str field;   /* empty: all */
+    struct sg_str file;  /* as it was asked for */
+    uint64_t number;     /* of the record there, from 1 */
+    struct sg_str field; /* empty: all */
     struct sg_look_record record;
     struct sg_json stored; /* its line */
     /* What the second time brought: */

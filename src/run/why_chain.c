@@ -4,7 +4,7 @@
  * in their text: a program may see more, and is then said to see all. */
 #include "run/why.h"
 
-/* --- fields ----------------------------------------------------------------------------------------------------------- */
+/* --- fields ----------------------------------------------------------------------------------------------------- */
 
 bool sg_why_wants(const struct sg_why *w, struct sg_str field) {
     return !w->field.n || sg_str_eq(w->field, field);
@@ -21,7 +21,7 @@ const struct sg_plan_field *sg_why_field(const struct sg_why *w, struct sg_str f
     return NULL;
 }
 
-/* --- origins ---------------------------------------------------------------------------------------------------------- */
+/* --- origins ---------------------------------------------------------------------------------------------------- */
 
 static const struct sg_json *written(const struct sg_why_node *n, struct sg_str key) {
     return n->updates.type == SG_JSON_OBJECT ? sg_json_get(&n->updates, key) : NULL;
@@ -40,7 +40,7 @@ struct sg_why_origin sg_why_origin(const struct sg_why *w, struct sg_str key, ui
     return o;
 }
 
-/* --- what an execution reads --------------------------------------------------------------------------------------------- */
+/* --- what an execution reads ------------------------------------------------------------------------------------ */
 
 static bool is_word(char c) {
     return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
@@ -64,7 +64,8 @@ static void program_reads(const struct sg_why *w, int hook, uint32_t before, boo
     bool any = false;
     if (hook == SG_NONE) return;
     for (size_t i = 0; i < p->n_keys; i++)
-        if (mentions(p->hooks[hook].spec->text, p->keys[i].name) && is_seen(w, p->keys[i].name, before)) any = read[i] = true;
+        if (mentions(p->hooks[hook].spec->text, p->keys[i].name) && is_seen(w, p->keys[i].name, before))
+            any = read[i] = true;
     for (size_t i = 0; i < p->n_keys && !any; i++) read[i] |= sg_why_origin(w, p->keys[i].name, before).node != NULL;
 }
 
@@ -91,7 +92,8 @@ void sg_why_reads(const struct sg_why *w, const struct sg_why_node *n, sg_why_ke
         if (is_seen(w, p->keys[n->node->input_key].name, n->step)) read[n->node->input_key] = true;
         if (n->node->pre_hook != SG_NONE) program_reads(w, n->node->pre_hook, n->step, read);
         for (size_t i = 0; n->node->post_hook != SG_NONE && i < p->n_keys; i++)
-            if (mentions(p->hooks[n->node->post_hook].spec->text, p->keys[i].name) && is_seen(w, p->keys[i].name, n->step))
+            if (mentions(p->hooks[n->node->post_hook].spec->text, p->keys[i].name) &&
+                is_seen(w, p->keys[i].name, n->step))
                 read[i] = true;
     }
     if (n->node->kind == SG_NODE_LAMBDA) program_reads(w, n->node->lambda_hook, n->step, read);
@@ -100,7 +102,7 @@ void sg_why_reads(const struct sg_why *w, const struct sg_why_node *n, sg_why_ke
     sg_arena_fini(&scratch);
 }
 
-/* --- marking ----------------------------------------------------------------------------------------------------------- */
+/* --- marking ---------------------------------------------------------------------------------------------------- */
 
 struct marking {
     struct sg_why *w;
@@ -135,7 +137,8 @@ static int no_such_field(const struct sg_why *w, struct sg_err *err) {
     struct sg_buf b = SG_BUF_INIT(300);
     for (uint32_t i = 0; i < w->stored.n; i++)
         sg_buf_printf(&b, "%s%.*s", i ? ", " : "", SG_ARG(w->stored.members[i].key));
-    int rc = sg_fail(err, SG_E_MISSING, "the record has no field `%.*s`; it has: %.*s", SG_ARG(w->field), (int)b.n, b.p ? b.p : "");
+    int rc = sg_fail(err, SG_E_MISSING, "the record has no field `%.*s`; it has: %.*s", SG_ARG(w->field), (int)b.n,
+                     b.p ? b.p : "");
     sg_buf_fini(&b);
     return rc;
 }
@@ -162,6 +165,7 @@ struct sg_str sg_why_sent(struct sg_why *w, const struct sg_why_call *c, bool *s
     if (!c->has_row) return SG_STR("not compared: the run has kept nothing of this call");
     if (!c->row.request) return SG_STR("not compared: the run has kept no hash of the request");
     if (w->changed.n)
-        return sg_str_printf(&w->arena, "NOT as sent, but as the task makes it now; changed since: %.*s", SG_ARG(w->changed));
+        return sg_str_printf(&w->arena, "NOT as sent, but as the task makes it now; changed since: %.*s",
+                             SG_ARG(w->changed));
     return SG_STR("NOT as sent: the input, or an answer before this one, is another now");
 }

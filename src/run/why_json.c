@@ -58,7 +58,7 @@ static void program(struct sg_why *w, struct sg_buf *b, const char *name, int ho
     if (hook != SG_NONE) text(b, name, w->run.task.plan->hooks[hook].spec->text);
 }
 
-/* --- fields ------------------------------------------------------------------------------------------------------------- */
+/* --- fields ----------------------------------------------------------------------------------------------------- */
 
 static void put_field(struct sg_why *w, struct sg_buf *b, struct sg_str name) {
     const struct sg_plan *p = w->run.task.plan;
@@ -76,7 +76,7 @@ static void put_field(struct sg_why *w, struct sg_buf *b, struct sg_str name) {
     sg_buf_ch(b, '}');
 }
 
-/* --- executions ---------------------------------------------------------------------------------------------------------- */
+/* --- executions ------------------------------------------------------------------------------------------------- */
 
 static void put_call(struct sg_why *w, struct sg_buf *b, const struct sg_why_call *c) {
     bool same;

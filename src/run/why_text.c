@@ -17,7 +17,8 @@ static void put_text(struct sg_buf *b, const char *indent, struct sg_str text) {
     }
 }
 
-static void put_value(struct sg_why *w, struct sg_buf *b, const char *indent, struct sg_str name, const struct sg_json *v) {
+static void put_value(struct sg_why *w, struct sg_buf *b, const char *indent, struct sg_str name,
+                      const struct sg_json *v) {
     struct sg_str text = v ? sg_json_dump(&w->arena, v) : SG_STR("(none)");
     put_line(b, indent, sg_str_printf(&w->arena, "%.*s  %.*s", SG_ARG(name), SG_ARG(text)));
 }
@@ -33,15 +34,17 @@ static struct sg_str place_of(struct sg_why *w, struct sg_why_origin o) {
     return o.data ? SG_STR("the input") : SG_STR("nowhere: nobody wrote it");
 }
 
-/* --- the record --------------------------------------------------------------------------------------------------------- */
+/* --- the record ------------------------------------------------------------------------------------------------- */
 
 static void put_head(struct sg_why *w, struct sg_buf *b) {
     const struct sg_look_record *r = &w->record;
-    sg_buf_printf(b, "%.*s, record %llu: %s; position %llu of the input", SG_ARG(w->file), (unsigned long long)w->number,
-                  sg_look_outcome_name(r->row.outcome).p, (unsigned long long)r->row.position);
+    sg_buf_printf(b, "%.*s, record %llu: %s; position %llu of the input", SG_ARG(w->file),
+                  (unsigned long long)w->number, sg_look_outcome_name(r->row.outcome).p,
+                  (unsigned long long)r->row.position);
     if (r->has_row && r->row.line) sg_buf_printf(b, ", line %llu", (unsigned long long)r->row.line);
     if (r->has_row)
-        sg_buf_printf(b, "; %u step%s, %.3f s", r->row.steps, r->row.steps == 1 ? "" : "s", (double)(r->row.ended - r->row.started) / 1000);
+        sg_buf_printf(b, "; %u step%s, %.3f s", r->row.steps, r->row.steps == 1 ? "" : "s",
+                      (double)(r->row.ended - r->row.started) / 1000);
     sg_buf_ch(b, '\n');
     if (w->exact) return;
     if (r->row.outcome != SG_RECORD_OK) return;
@@ -60,7 +63,10 @@ static void put_field(struct sg_why *w, struct sg_buf *b, struct sg_str name) {
     if (f && f->transform != SG_NONE) put_line(b, "  transform  ", p->hooks[f->transform].spec->text);
     if (f && f->key == SG_NONE) put_line(b, "  from       ", SG_STR("`value` in the output map"));
     else if (p->has_map && !f) put_line(b, "  from       ", SG_STR("an output map that has changed since"));
-    else put_line(b, "  from       ", sg_str_printf(&w->arena, "`%.*s` of %.*s", SG_ARG(key), SG_ARG(place_of(w, sg_why_origin(w, key, UINT32_MAX)))));
+    else
+        put_line(b, "  from       ",
+                 sg_str_printf(&w->arena, "`%.*s` of %.*s", SG_ARG(key),
+                               SG_ARG(place_of(w, sg_why_origin(w, key, UINT32_MAX)))));
 }
 
 static void put_failure(struct sg_why *w, struct sg_buf *b) {
@@ -69,7 +75,7 @@ static void put_failure(struct sg_why *w, struct sg_buf *b) {
             put_value(w, b, "  ", w->stored.members[i].key, &w->stored.members[i].value);
 }
 
-/* --- executions ---------------------------------------------------------------------------------------------------------- */
+/* --- executions ------------------------------------------------------------------------------------------------- */
 
 static void put_messages(struct sg_why *w, struct sg_buf *b, const struct sg_json *messages) {
     for (uint32_t i = 0; i < messages->n; i++) {

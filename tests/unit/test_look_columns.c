@@ -48,8 +48,19 @@ static void test_a_column_is_a_number_where_no_value_loses_a_digit(void **state)
     assert_int_equal(kind("1 1.5 -0.25 1e10 1.10 123456789012345"), SG_TABLE_REAL);
     assert_int_equal(kind("0.1 1.7976931348623E+270 2e-250"), SG_TABLE_REAL);
     assert_int_equal(kind("true false null"), SG_TABLE_BOOLEAN);
-    static const char *const texts[] = {"9223372036854775808", "1.5 1234567890123456", "0.1234567890123456", "1e300", "1e-300",
-                                        "1e999", "-0 1", "1 \"1\"", "true 1", "[] 1", "{}", "null", "\"a\""};
+    static const char *const texts[] = {"9223372036854775808",
+                                        "1.5 1234567890123456",
+                                        "0.1234567890123456",
+                                        "1e300",
+                                        "1e-300",
+                                        "1e999",
+                                        "-0 1",
+                                        "1 \"1\"",
+                                        "true 1",
+                                        "[] 1",
+                                        "{}",
+                                        "null",
+                                        "\"a\""};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (kind(texts[i]) != SG_TABLE_TEXT) fail_msg("%s is no text", texts[i]);
 }

@@ -11,7 +11,8 @@ static void write_records(const char *name, bool array, size_t from, size_t to) 
     struct sg_outfile f;
     sg_outfile_init(&f, sg_str_dup(&a, sg_str(in_folder(name))), array);
     for (size_t i = from; i < to; i++) {
-        struct sg_str row = sg_str_printf(&a, "{\"i\":%zu,\"t\":\"]},\\n [{\",\"l\":[{},[],[%zu.0]],\"o\":{\"x\":null}}", i, i);
+        struct sg_str row =
+            sg_str_printf(&a, "{\"i\":%zu,\"t\":\"]},\\n [{\",\"l\":[{},[],[%zu.0]],\"o\":{\"x\":null}}", i, i);
         assert_int_equal(sg_outfile_add(&f, i % 10 == 7 ? SG_STR("{}") : row, NULL), 0);
     }
     assert_int_equal(sg_outfile_end(&f, NULL), 0);
@@ -144,8 +145,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_lines_are_found_in_any_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_records_of_an_array_are_found_in_any_order, setup, teardown),
         cmocka_unit_test_setup_teardown(test_the_first_jump_needs_no_reading_before_it, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_what_is_not_there_is_an_error_and_comes_when_the_file_has_grown, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_an_array_that_became_lines_under_the_other_name_is_read_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_not_there_is_an_error_and_comes_when_the_file_has_grown, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_an_array_that_became_lines_under_the_other_name_is_read_on, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(test_a_torn_last_line_does_not_count, setup, teardown),
         cmocka_unit_test_setup_teardown(test_lines_longer_than_a_block_are_whole, setup, teardown),
     };
