@@ -130,9 +130,14 @@ static int open_target(struct sg_calls *c, struct sg_calls_model *m, size_t i, s
     return rc;
 }
 
+static const struct sg_provider *provider_of(const struct sg_model_spec *s) {
+    if (s->type == SG_MODEL_LLAMA) return NULL;
+    return s->type == SG_MODEL_AZURE_OPENAI ? &sg_provider_azure : &sg_provider_openai;
+}
+
 static int open_http(struct sg_calls *c, struct sg_calls_model *m, struct sg_err *err) {
     uint32_t n = (uint32_t)m->spec->n_urls;
-    m->provider = m->spec->type == SG_MODEL_AZURE_OPENAI ? &sg_provider_azure : &sg_provider_openai;
+    m->provider = provider_of(m->spec);
     if (c->options.offline) return 0;
     m->targets = SG_NEW_N(&c->arena, struct target, n);
     m->sites = (struct sg_sites){
@@ -169,7 +174,9 @@ int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct 
     struct sg_calls_model *m = SG_NEW(&c->arena, struct sg_calls_model);
     m->calls = c;
     m->spec = spec;
-    int rc = spec->type == SG_MODEL_LLAMA ? open_local(c, m, err) : open_http(c, m, err);
+    int rc = 0;
+    if (c->options.answer) m->provider = provider_of(spec);
+    else rc = spec->type == SG_MODEL_LLAMA ? open_local(c, m, err) : open_http(c, m, err);
     if (rc != 0) return rc;
     m->next = c->models;
     c->models = m;
@@ -485,9 +492,20 @@ static void attempt(struct sg_call *c) {
     else start_local(c);
 }
 
+static void answer_in_place(struct sg_call *c) {
+    const struct sg_calls_options *o = &c->model->calls->options;
+    struct sg_completion done = {0};
+    struct sg_err err = {0};
+    int rc = sg_call_hash(c, &c->request_hash, &err);
+    if (rc == 0) rc = o->answer(o->answer_ud, c, &done, &err);
+    finish(c, rc, rc == 0 ? &done : NULL, rc == 0 ? NULL : &err);
+}
+
 /* A timer that is due at once: the callback must not come from inside start, whatever the first attempt meets. */
 static void on_start(struct sg_timer *t) {
-    attempt(t->ud);
+    struct sg_call *c = t->ud;
+    if (c->model->calls->options.answer) answer_in_place(c);
+    else attempt(c);
 }
 
 void sg_call_start(struct sg_call *c) {
@@ -500,11 +518,12 @@ void sg_call_start(struct sg_call *c) {
     c->url_ = SG_NO_SITE;
     c->scratch_ = NULL;
     link_call(cs, c);
-    if (c->wait_before_ns) {
+    bool in_place = cs->options.answer != NULL;
+    if (c->wait_before_ns && !in_place) {
         wait_for_attempt(c, c->wait_before_ns);
         return;
     }
-    if (c->model->provider) {
+    if (c->model->provider && !in_place) {
         attempt(c); /* an exchange never calls back from inside its start */
         return;
     }

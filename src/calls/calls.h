@@ -18,8 +18,15 @@
 struct sg_calls;
 struct sg_calls_model; /* a model that can be called */
 
+struct sg_call;
+struct sg_completion;
+
 struct sg_calls_options {
     const char *exe_dir;
+    /* Answers in place of models: nothing is loaded, connected or sent. Sets what is known of the call (attempts, latency_ns)
+     * and *out, views until the next call; or returns an error with its reason. `c->request_hash` is what would be sent. */
+    int (*answer)(void *ud, struct sg_call *c, struct sg_completion *out, struct sg_err *err);
+    void *answer_ud;
     bool deterministic; /* embedded models: one sequence a batch */
     uint64_t seed;
     bool hash_requests; /* fill sg_call.request_hash, 1 us of CPU for 4 kB */
@@ -58,8 +65,9 @@ struct sg_call {
     /* An attempt failed and another follows after `wait_ns`; may be NULL. For the journal: nothing may be started in it. */
     void (*on_again)(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err);
     void *ud;
-    uint64_t record;    /* for events: whose call it is ... */
-    struct sg_str node; /* ... and which node's */
+    uint64_t record;    /* for events, and for who answers in place of models: whose call it is, ... */
+    struct sg_str node; /* ... which node's, ... */
+    uint32_t visit, ordinal; /* ... and which of its calls */
     /* A call that an earlier life of the run began: its attempts so far, and what is left of its back-off. Else 0. */
     uint32_t attempts_before;
     uint64_t wait_before_ns;

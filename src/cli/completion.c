@@ -37,6 +37,7 @@ static void add_words(struct sg_buf *b, const struct sg_verb *v) {
 
 static enum follow after_verb(const struct sg_verb *v) {
     if (strncmp(v->words, "TASK", 4) == 0 || strncmp(v->words, "[RUN]", 5) == 0) return FOLLOW_FOLDERS;
+    if (strncmp(v->words, "FILE", 4) == 0) return FOLLOW_FILES;
     if (strncmp(v->words, "[VERB]", 6) == 0 || strchr(v->words, '|')) return FOLLOW_WORDS;
     return FOLLOW_NOTHING;
 }

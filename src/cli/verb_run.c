@@ -66,7 +66,9 @@ static const struct sg_option options[] = {
     [DURABILITY] = {"durability", NULL, SG_OPTION_TEXT, "WHEN",
                     "what a loss of power may take: 1s, nothing after commit, all before exit (1s)", "1s commit exit"},
     [KEEP] = {"keep", NULL, SG_OPTION_TEXT, "WHAT",
-              "what the run folder keeps of finished records: all, calls, outputs (calls)", "all calls outputs"},
+              "what the run folder keeps of finished records: all, calls, outputs (calls); outputs leaves no replies and no "
+              "times for records, sql and why",
+              "all calls outputs"},
     [NO_JOURNAL] = {"no_journal", NULL, SG_OPTION_FLAG, NULL,
                     "no run folder: a little faster, and nothing can be resumed"},
     [ACCEPT_CHANGES] = {"accept_changes", NULL, SG_OPTION_FLAG, NULL,

@@ -223,4 +223,24 @@ struct sg_output_figures {
 };
 void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out);
 
+/* --- tables out ------------------------------------------------------------------------------------------------- */
+
+enum sg_table_kind { SG_TABLE_BOOLEAN, SG_TABLE_INTEGER, SG_TABLE_REAL, SG_TABLE_TEXT };
+
+struct sg_table_field {
+    struct sg_str name;
+    enum sg_table_kind kind;
+};
+
+/* Lines of flat objects whose values are of their fields' kinds; what is absent is null. */
+struct sg_table_lines {
+    const char *path;
+    const struct sg_table_field *fields;
+    size_t n_fields;
+    uint64_t records, bytes, longest; /* bytes: of all, of the longest line */
+};
+
+/* Makes a Parquet file of them, by DuckDB, and syncs it. Blocks. SG_E_MISSING: no DuckDB; SG_E_IO. */
+int sg_table_write(const struct sg_table_lines *from, const char *to, const char *exe_dir, struct sg_err *err);
+
 #endif

@@ -74,3 +74,38 @@ int sg_duckdb_open(const struct sg_places *at, const struct sg_duckdb **out, str
     if (rc == 0) *out = &table;
     return rc;
 }
+
+static int configure(const struct sg_duckdb *lib, duckdb_ref *out) {
+    static const char *const settings[][2] = {
+        {"threads", "1"},
+        {"memory_limit", "256MB"},
+        {"temp_directory", ""}, /* nothing is spilled into the working directory */
+        {"autoinstall_known_extensions", "false"},
+        {"autoload_known_extensions", "false"},
+        {"preserve_insertion_order", "true"},
+    };
+    int rc = lib->create_config(out);
+    for (size_t i = 0; rc == 0 && i < sizeof settings / sizeof *settings; i++)
+        rc = lib->set_config(*out, settings[i][0], settings[i][1]);
+    return rc;
+}
+
+int sg_duckdb_start(const struct sg_duckdb *lib, duckdb_ref *database, duckdb_ref *connection, char **why) {
+    duckdb_ref config = NULL;
+    int rc = configure(lib, &config);
+    if (rc == 0) rc = lib->open_ext(NULL, database, config, why);
+    if (rc == 0) rc = lib->connect(*database, connection);
+    lib->destroy_config(&config);
+    return rc;
+}
+
+/* A quote is doubled, and what would be a pattern is put in brackets; s3:, https: and the like are folders here. */
+void sg_duckdb_put_path(struct sg_buf *b, const char *path, bool pattern) {
+    sg_buf_ch(b, '\'');
+    if (*path != '/') SG_BUF_LIT(b, "./");
+    for (; *path; path++) {
+        if (pattern && strchr("*?[", *path)) sg_buf_printf(b, "[%c]", *path);
+        else sg_buf_add(b, "''", *path == '\'' ? 2 : 0), sg_buf_add(b, path, *path != '\'');
+    }
+    sg_buf_ch(b, '\'');
+}

@@ -107,6 +107,11 @@ struct sg_duckdb {
 
 /* Opens the library on the first call. */
 int sg_duckdb_open(const struct sg_places *at, const struct sg_duckdb **out, struct sg_err *err);
+/* A database in memory, and a connection to it: on the calling thread only, in 256 MB; it loads and installs no extension, and
+ * spills nothing to disk. Whatever it returns, the caller closes what is not NULL, and frees *why. */
+int sg_duckdb_start(const struct sg_duckdb *lib, duckdb_ref *database, duckdb_ref *connection, char **why);
+/* The name of one file, as a text of SQL; `pattern`: where DuckDB would take it for a pattern. */
+void sg_duckdb_put_path(struct sg_buf *b, const char *path, bool pattern);
 /* Where it is looked for. Loop thread. */
 void sg_duckdb_places(struct sg_arena *a, const char *exe_dir, struct sg_places *out);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* outfile: a file of records that can be read at any moment: JSON Lines, or an array that is closed after every
- * write. Private to data.
+ * write. For data, and for look's exports.
  *
  * Appends gather in memory up to 256 kB. An array of n records looks as Python's json.dump(..., indent=4) leaves it:
  * "[", then each record on lines of its own, then "\n]" as its last two bytes, which the next write replaces.

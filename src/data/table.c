@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table: one file, one query, whose answer is streamed: DuckDB works while a chunk is fetched, and on this thread.
  *
- * The file's name stands in the query as text, since the columns must be known before it runs. In it a quote is
- * doubled, and what DuckDB would take for a pattern is put in brackets: the name means one file. Columns in folder
- * names (hive) are none. */
+ * The file's name stands in the query as text, since the columns must be known before it runs. Columns in folder names
+ * (hive) are none. */
 #include "data/table.h"
 #include "data/table_value.h"
 
@@ -39,45 +38,21 @@ static int failed(const struct sg_table *t, const char *doing, const char *why, 
 
 /* --- opening ---------------------------------------------------------------------------------------------------- */
 
-static int configure(const struct sg_duckdb *lib, duckdb_ref *out) {
-    static const char *const settings[][2] = {
-        {"threads", "1"},
-        {"memory_limit", "256MB"},
-        {"temp_directory", ""}, /* nothing is spilled into the working directory */
-        {"autoinstall_known_extensions", "false"},
-        {"autoload_known_extensions", "false"},
-        {"preserve_insertion_order", "true"},
-    };
-    int rc = lib->create_config(out);
-    for (size_t i = 0; rc == 0 && i < sizeof settings / sizeof *settings; i++)
-        rc = lib->set_config(*out, settings[i][0], settings[i][1]);
-    return rc;
-}
-
 static int open_database(struct sg_table *t, struct sg_err *err) {
     const struct sg_duckdb *lib = t->lib;
-    duckdb_ref config = NULL;
     char *why = NULL;
-    int rc = configure(lib, &config);
-    if (rc == 0) rc = lib->open_ext(NULL, &t->database, config, &why);
-    if (rc == 0) rc = lib->connect(t->database, &t->connection);
+    int rc = sg_duckdb_start(lib, &t->database, &t->connection, &why);
     /* What is worked out ahead of us is lost when the file turns out to be damaged. */
     if (rc == 0) rc = lib->query(t->connection, "SET streaming_buffer_size = '256KB'", NULL);
     if (rc != 0) failed(t, "DuckDB does not start", why, err);
     if (why) lib->free(why);
-    lib->destroy_config(&config);
     return rc == 0 ? 0 : SG_E_UNSUPPORTED;
 }
 
 static void put_file(struct sg_buf *b, const char *path) {
-    SG_BUF_LIT(b, " FROM read_parquet('");
-    if (*path != '/') SG_BUF_LIT(b, "./"); /* s3:, https: and the like are folders here */
-    for (; *path; path++) {
-        bool pattern = *path == '*' || *path == '?' || *path == '[';
-        if (pattern) sg_buf_printf(b, "[%c]", *path);
-        else sg_buf_add(b, "''", *path == '\'' ? 2 : 0), sg_buf_add(b, path, *path != '\'');
-    }
-    SG_BUF_LIT(b, "', hive_partitioning = false)");
+    SG_BUF_LIT(b, " FROM read_parquet(");
+    sg_duckdb_put_path(b, path, true);
+    SG_BUF_LIT(b, ", hive_partitioning = false)");
 }
 
 static void put_column(struct sg_buf *b, struct sg_str name) {

@@ -371,6 +371,8 @@ enum verdict sg_step_call(struct task *t) {
     t->call.ud = t;
     t->call.record = t->record->position;
     t->call.node = t->node->name;
+    t->call.visit = t->visit;
+    t->call.ordinal = t->ordinal;
     const struct sg_past_call *answer = past_answer(t), *again = sg_past_find(t, SG_CALL_AGAIN);
     if (answer) return wait_for(t, on_past_answer, answer);
     if (x->o.pasts && x->o.pasts->is_all) return ask_recording(t);

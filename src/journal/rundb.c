@@ -510,6 +510,10 @@ int sg_rundb_view(const char *folder, struct sg_arena *a, struct sg_run_identity
     return rc == 0 ? end_opening(out, a, id, err) : rc;
 }
 
+struct sqlite3 *sg_rundb_sqlite(struct sg_rundb *d) {
+    return d->db;
+}
+
 bool sg_rundb_restarted(const struct sg_rundb *d) {
     return d->restarted;
 }

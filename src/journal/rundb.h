@@ -214,6 +214,8 @@ int sg_rundb_causes(struct sg_rundb *d, sg_cause_fn *fn, void *ud); /* most freq
 int sg_rundb_integrity(struct sg_rundb *d, void (*fn)(void *ud, struct sg_str finding), void *ud);
 /* The value of a meta key, in `a`; empty when there is none. */
 struct sg_str sg_rundb_get(struct sg_rundb *d, struct sg_arena *a, struct sg_str key);
+/* Its connection to SQLite, for questions that are not asked here; of a view, which cannot write. */
+struct sqlite3 *sg_rundb_sqlite(struct sg_rundb *d);
 
 /* --- fsck (check.c) --------------------------------------------------------------------------------------------- */
 

@@ -195,6 +195,10 @@ static int open_source(struct run *r, struct sg_err *err) {
                                    .count = r->count ? r->count : UINT64_MAX};
     if (r->resumed) so.from = r->resumed->from;
     else if (r->replaying) so.from = r->past_source;
+    if (r->again) {
+        so.count = r->again->position - r->first + 1;
+        so.from = (struct sg_source_from){.finished = &r->again->passed, .n_finished = r->again->passed.to > r->again->passed.from};
+    }
     return sg_source_open(r->loop, &so, &r->source, err);
 }
 
@@ -216,6 +220,7 @@ static int open_models(struct run *r, struct sg_err *err) {
                                   .seed = r->seed,
                                   .offline = r->o->config.offline,
                                   .hash_requests = !r->o->no_journal};
+    if (r->again) co.answer = r->again->answer, co.answer_ud = r->again->ud;
     r->models = SG_NEW_N(&r->task.arena, struct sg_calls_model *, p->n_models);
     int rc = sg_calls_open(r->loop, &co, &r->calls);
     for (size_t i = 0; rc == 0 && i < p->n_models; i++)

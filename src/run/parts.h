@@ -10,8 +10,17 @@
 #include "run/run.h"
 #include "run/terminal.h"
 
+/* One record of a run that has been, once more: its calls are answered from what the run has kept. */
+struct sg_run_again {
+    uint64_t position;
+    int (*answer)(void *ud, struct sg_call *c, struct sg_completion *out, struct sg_err *err);
+    void *ud;
+    struct sg_range passed; /* rows that are passed over: all between the first, which lays out the state, and this one */
+};
+
 struct run {
     const struct sg_run_options *o;
+    const struct sg_run_again *again; /* NULL: a run of its own */
     const struct sg_exec_observer *observer; /* a preview: it sees all, and nothing is written; else NULL */
     struct sg_task task;
     struct sg_loop *loop;
@@ -78,6 +87,10 @@ int sg_run_settle(struct run *r, struct sg_err *err);
 /* Opens what the past of a run, or a recording, is read by. */
 int sg_run_open_replay(struct run *r, struct sg_err *err);
 void sg_run_close_replay(struct run *r);
+
+/* --- stored.c: the task that a run names, loaded in the folder in which the run was started, where the process then is. */
+int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o, struct sg_task *t,
+                       struct sg_err *err);
 
 /* --- find.c --- */
 /* Its output has its name. A run that died before the renaming has a .part still. */

@@ -73,6 +73,11 @@ int sg_run_replay(const struct sg_replay_options *o);
 /* The folder of the run that `word` names; with `unfinished`, only one that can be resumed. Ends in NUL, in `a`. */
 int sg_run_find(struct sg_arena *a, struct sg_str word, bool unfinished, struct sg_str *out, struct sg_err *err);
 
+/* Where the record with this id stands in the input of a run that has been: its task is loaded, its input read until there.
+ * SG_E_MISSING: there is none. */
+int sg_run_position_of(const struct sg_run_identity *id, struct sg_str record_id, const char *exe_dir, uint64_t *position,
+                       struct sg_err *err);
+
 /* A checked task: what `check`, `graph` and `run` begin with. */
 struct sg_task {
     struct sg_arena arena;
@@ -114,5 +119,13 @@ struct sg_models_options {
     bool json;           /* a line for each model */
 };
 int sg_run_models(const struct sg_models_options *o);
+
+/* `sygra why FILE:ROW[.field]`: what made a record, or one field of it, on stdout. The working directory becomes the run's. */
+struct sg_why_options {
+    struct sg_str word; /* FILE:ROW[.field]; the first row is 1 */
+    const char *exe, *exe_dir;
+    bool json;
+};
+int sg_run_why(const struct sg_why_options *o);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* terminal: the descriptor that the panel is drawn on. Frames at the bottom, log lines above them. Private to run.
+/* terminal: the descriptor that the panel is drawn on. Frames at the bottom, log lines above them. Private to run,
+ * but for what kind of terminal it is.
  *
  * Until it is closed nothing here blocks: the terminal is written to through a description of our own that does not wait. While it takes nothing
  * (Ctrl-S), frames are dropped and log lines are kept up to a bound, then counted; when it is gone, all is dropped.

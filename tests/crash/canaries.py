@@ -224,6 +224,10 @@ class Scene:
         self.sygra("resume", third, "--json", statuses=(3,))
         for more in ([], ["--json"]):
             self.sygra("records", third, "--failed", *more, statuses=(0,))
+            self.sygra("records", third, "--slow", *more, statuses=(0,))
+            self.sygra("sql", third, "select * from replies", *more, statuses=(0,))
+            self.sygra("why", "third/output_failed.jsonl:1", *more, statuses=(0,))
+            self.sygra("export", third, "--failed", "--to", "exported.csv", *more, statuses=(0,))
             self.sygra("status", third, *more, statuses=(0,))
         self.sygra("retry", third, statuses=(3,))
         self.watch(*run, "-od", "fourth", statuses=(3,))
