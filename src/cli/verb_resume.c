@@ -2,12 +2,13 @@
 /* sygra resume: a killed, stopped or aborted run goes on. sygra retry: its failed records are run again, too. */
 #include "cli/cli.h"
 
-enum { NUM_RECORDS, BATCH_SIZE, JSON, DEBUG };
+enum { NUM_RECORDS, BATCH_SIZE, PRICES, JSON, DEBUG };
 
 static const struct sg_option options[] = {
     [NUM_RECORDS] = {"num_records", "n", SG_OPTION_NUMBER, "N",
                      "records in all; more than before, 0 takes all (as before)"},
     [BATCH_SIZE] = {"batch_size", "b", SG_OPTION_NUMBER, "N", "records in flight at a time (as before)"},
+    [PRICES] = {"prices", NULL, SG_OPTION_TEXT, "FILE", "what models cost (as before)"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "events and summary as JSON lines on stdout, no panel"},
     [DEBUG] = {"debug", "d", SG_OPTION_BOOL, "BOOL", "log more (False)"},
     {0},
@@ -28,6 +29,7 @@ static int go_on(const struct sg_args *a, bool retry) {
         .retry = retry,
         .json = sg_arg_bool(a, JSON, false),
         .debug = sg_arg_bool(a, DEBUG, false),
+        .prices_file = sg_str(sg_arg_text(a, PRICES, "")),
     };
     return sg_run_resume(&o);
 }

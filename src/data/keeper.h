@@ -11,6 +11,7 @@
 #include "data/lag.h"
 #include "data/outfile.h"
 #include "data/waiting.h"
+#include "journal/tally.h"
 
 #define SG_OUTCOMES 4
 #define SG_REPLY_FRAME 16 /* kind of a reply's frame; below it, of an output: its outcome */
@@ -22,6 +23,8 @@ struct sg_ended {
     uint64_t put_ns;
     struct sg_str json;
     struct sg_str node, code, text; /* why it failed; code empty: not told */
+    const struct sg_work *work;     /* what it did */
+    size_t n_work;
 };
 
 struct sg_kept_record {
@@ -40,6 +43,7 @@ struct sg_keeper {
     struct sg_run_identity id;
     struct sg_rundb *db;
     struct sg_segments *segments;
+    struct sg_tallies *tallies; /* the writer's; what changed in them is part of the group */
     struct sg_progress now; /* as the next commit will have it */
     /* The group. */
     bool dirty;

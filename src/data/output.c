@@ -32,6 +32,7 @@ struct record_head {
     struct sg_record_row row;
     uint64_t offset, put_ns;
     uint32_t json, node, code, text; /* lengths */
+    uint64_t work;                   /* how many; they come before the texts */
 };
 
 struct call_head {
@@ -111,7 +112,9 @@ static struct sg_str cut_text(const char **p, size_t n) {
 static void write_record(struct sg_writer *w, const char *p) {
     const struct record_head *h = (const void *)p;
     p += sizeof *h;
-    struct sg_ended e = {.row = h->row, .offset = h->offset, .put_ns = h->put_ns};
+    struct sg_ended e = {
+        .row = h->row, .offset = h->offset, .put_ns = h->put_ns, .work = (const void *)p, .n_work = h->work};
+    p += h->work * sizeof *e.work;
     e.json = cut_text(&p, h->json);
     e.node = cut_text(&p, h->node);
     e.code = cut_text(&p, h->code);
@@ -291,10 +294,13 @@ static void put_record(struct sg_output *o, const struct sg_output_record *r, st
                             .json = (uint32_t)r->json.n,
                             .node = code.n ? (uint32_t)r->node.n : 0,
                             .code = (uint32_t)code.n,
-                            .text = (uint32_t)text.n};
+                            .text = (uint32_t)text.n,
+                            .work = r->n_work};
     SG_ASSERT(r->json.n < UINT32_MAX);
-    char *to = add_frame(o, RECORD, sizeof h + h.json + h.node + h.code + h.text);
+    size_t work = r->n_work * sizeof *r->work;
+    char *to = add_frame(o, RECORD, sizeof h + work + h.json + h.node + h.code + h.text);
     to = put_bytes(to, &h, sizeof h);
+    to = put_bytes(to, r->work, work);
     to = put_bytes(to, r->json.p, h.json);
     to = put_bytes(to, r->node.p, h.node);
     to = put_bytes(to, code.p, h.code);
@@ -318,9 +324,9 @@ void sg_output_put(struct sg_output *o, uint64_t position, enum sg_outcome outco
 }
 
 void sg_output_call(struct sg_output *o, const struct sg_call_row *row, struct sg_str reply) {
-    if (o->failed || !o->writer.keeper) return;
+    if (o->failed) return;
     struct call_head h = {.row = *row};
-    bool keeps = o->writer.keeper->id.keep != SG_KEEP_OUTPUTS;
+    bool keeps = o->writer.keeper && o->writer.keeper->id.keep != SG_KEEP_OUTPUTS;
     h.reply = keeps ? reply.n : 0;
     put_bytes(put_bytes(add_frame(o, CALL, sizeof h + h.reply), &h, sizeof h), reply.p, h.reply);
 }
@@ -469,6 +475,8 @@ void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out)
     *out = o->figures;
     out->syncs = o->syncs;
     out->sync_max_us = o->sync_max_us;
+    out->read_bytes = o->read_bytes;
+    out->read_crc = o->read_crc;
     out->full_us = (o->full_ns + (o->full ? sg_loop_now_ns(o->loop) - o->full_since_ns : 0)) / 1000;
 }
 
@@ -542,6 +550,10 @@ void sg_output_finish(struct sg_output *o, bool complete,
     sg_timer_stop(o->loop, &o->timer);
     sg_timer_stop(o->loop, &o->sync_timer);
     if (!o->in_round) submit_finish(o);
+}
+
+const struct sg_tallies *sg_output_tallies(const struct sg_output *o) {
+    return &o->writer.tallies;
 }
 
 static void free_blocks(struct block *b) {

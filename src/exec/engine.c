@@ -80,6 +80,7 @@ static void clear_record(struct record *r) {
     if (x->plan->n_joins) memset(r->arrived, 0, x->plan->n_joins * x->join_words * sizeof *r->arrived);
     r->n_tasks = r->n_fired = 0;
     r->steps = r->pending = r->attempts = r->failed_attempts = 0;
+    r->n_work = 0;
     r->failing = false;
     r->err = (struct sg_err){0};
     r->err_node = SG_STR_NONE;
@@ -92,6 +93,7 @@ static void free_record(struct record *r) {
     free(r->is_fired);
     free(r->arrived);
     free(r->tasks);
+    free(r->work);
     free(r);
 }
 
@@ -162,6 +164,8 @@ static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str 
         .attempts = r->attempts,
         .node = r->err_node,
         .err = failed ? &r->err : NULL,
+        .work = r->work,
+        .n_work = r->n_work,
     };
     if (failed) count_cause(x, r);
     sg_output_record(x->o.output, &end);

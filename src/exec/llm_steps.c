@@ -171,12 +171,23 @@ static struct sg_call_row call_row(const struct task *t, enum sg_call_state stat
     };
 }
 
+/* Told at the record's end: only then it is known what kind of record took it. */
+static void note_answer(struct task *t, const struct sg_call_row *row) {
+    struct sg_work w = {.node = row->node,
+                        .ordinal = row->ordinal,
+                        .prompt_tokens = row->prompt_tokens,
+                        .completion_tokens = row->completion_tokens};
+    sg_record_work(t->record, &w);
+}
+
 static void journal_answer(struct task *t, const struct sg_completion *done) {
     if (!t->record->exec->o.output) return;
     struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
     row.status = 200;
     row.prompt_tokens = done->usage.prompt_tokens;
     row.completion_tokens = done->usage.completion_tokens;
+    row.unmetered = !done->usage.known;
+    note_answer(t, &row);
     sg_output_call(t->record->exec->o.output, &row, done->text);
 }
 
@@ -185,6 +196,7 @@ static void journal_failure(struct task *t, enum sg_call_state state, uint64_t w
     if (!x->o.output) return;
     struct sg_call_row row = call_row(t, state);
     row.status = err->status;
+    row.code = err->code;
     if (state == SG_CALL_AGAIN) row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
     sg_output_call(x->o.output, &row, SG_STR_NONE);
 }

@@ -50,6 +50,7 @@ struct task {
     uint32_t visit;
     uint16_t step;
     bool running;
+    uint64_t began_ns;
     state_view state;                /* what this execution sees */
     const struct sg_json *own_state; /* llm: what pre_process returned, or NULL */
     struct update *updates;
@@ -103,6 +104,8 @@ struct record {
     struct sg_str err_node;
     uint32_t attempts;        /* of all its calls */
     uint32_t failed_attempts; /* of the call that failed */
+    struct sg_work *work;     /* what it has done, told at its end */
+    size_t n_work, cap_work;
 };
 
 struct sg_exec {
@@ -134,6 +137,7 @@ struct sg_exec {
 /* --- record.c: the superstep machine -------------------------------------------------------------------------------------- */
 void sg_record_begin(struct record *r); /* state is set */
 void sg_record_drop(struct record *r);  /* cancels what runs */
+void sg_record_work(struct record *r, const struct sg_work *w);
 /* A waiting step is over. */
 void sg_task_go(struct task *t, enum verdict v);
 enum verdict sg_task_fail(struct task *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

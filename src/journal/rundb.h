@@ -75,9 +75,20 @@ struct sg_call_row {
     int64_t not_before, started; /* ms since started_ms */
     int64_t latency_us;
     int status;
+    int code; /* SG_E_* of a failed attempt; for tallies, not in the row, as is `unmetered` */
+    bool unmetered; /* an answer that did not say how many tokens it took */
     uint64_t prompt_tokens, completion_tokens, request;
     struct sg_place body; /* of the reply */
     bool has_body;
+};
+
+/* What a record did: an answer that it got (`ordinal`: of the call), or a node that it ran (SG_TALLY_NODE). */
+#define SG_TALLY_NODE UINT32_MAX
+struct sg_work {
+    uint32_t node, ordinal;
+    bool failed;  /* of a node */
+    uint64_t us;  /* of a node */
+    uint64_t prompt_tokens, completion_tokens; /* of an answer */
 };
 
 /* What a run has done so far, over all its processes. */

@@ -5,6 +5,7 @@
  * Steps that take time (compiling, loading a folder) run on the loop, which is run until they say that they are done. */
 #include "run/parts.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #define LINES_ABOVE 25000 /* more records than this are written as JSON Lines (spec-core 1.6) */
@@ -93,6 +94,8 @@ static int look_back(struct run *r, struct sg_str run_folder, struct sg_err *err
     int rc = sg_rundb_view(run_folder.p, &r->task.arena, &was, &db, err);
     if (rc != 0) return rc;
     r->life = lives_so_far(db, &r->task.arena) + 1;
+    struct sg_str repeated = sg_rundb_get(db, &r->task.arena, SG_STR("repeated"));
+    r->repeated_before = repeated.n ? strtoull(repeated.p, NULL, 10) : 0;
     sg_rundb_close(db);
     r->resuming = true;
     r->was_options = was.options;
@@ -203,6 +206,7 @@ static int open_data(struct run *r, struct sg_err *err) {
     int rc = r->resuming ? open_output(r, err) : open_source(r, err);
     if (rc == 0) rc = r->resuming ? open_source(r, err) : open_output(r, err);
     if (rc == 0) sg_output_source(r->output, r->source);
+    if (rc == 0) sg_run_tell_begin(r);
     return rc;
 }
 

@@ -83,6 +83,7 @@ int sg_run_resume(const struct sg_resume_options *ro) {
         rc = look(&a, ro, &o, &finished, &err);
     }
     if (ro->in_flight) o.in_flight = ro->in_flight;
+    if (ro->prices_file.n) o.config.prices_file = absolute(&a, ro->prices_file);
     uint64_t again = 0;
     if (rc == 0 && ro->retry) rc = take_back(&a, &o, &again, &err);
     if (rc != 0) {

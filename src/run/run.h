@@ -35,6 +35,7 @@ struct sg_run_options {
     bool json;          /* progress and summary as JSON lines */
     bool debug;
     bool no_journal; /* no run folder: nothing can be resumed */
+    bool no_metadata; /* no metadata file */
     enum sg_durability durability;
     enum sg_keep keep;
     /* By default as data_config.resumable says; FRESH: a new run; OR_NEW: an unfinished one of this task, if there is one. */
@@ -54,6 +55,7 @@ struct sg_resume_options {
     uint32_t in_flight; /* 0: as before */
     bool retry;         /* failed records are run again, too */
     bool json, debug;
+    struct sg_str prices_file; /* empty: as before */
 };
 int sg_run_resume(const struct sg_resume_options *o);
 
