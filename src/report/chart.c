@@ -121,10 +121,10 @@ static struct clock show_clock(double s, double step) {
 
 static double time_step(double all) {
     static const double of[] = {10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400, 172800, 604800};
-    if (all <= 40) return step_for(all, 4);
+    if (all <= 40) return step_for(all, 6);
     for (size_t i = 0; i < sizeof of / sizeof *of; i++)
-        if (of[i] * 4 >= all) return of[i];
-    return step_for(all, 4);
+        if (of[i] * 6 >= all) return of[i];
+    return step_for(all, 6);
 }
 
 static void add_times(struct sg_buf *b, const struct sg_chart *c) {

@@ -153,9 +153,12 @@ struct sg_cost sg_report_spent(const struct sg_report *r, int outcome) {
     return all;
 }
 
+/* Of small ones three digits that count. */
 struct sg_cost_text sg_cost_show(struct sg_cost c) {
     struct sg_cost_text t;
+    int decimals = c.usd >= 1 || c.usd <= 0 ? 2 : 2 - (int)floor(log10(c.usd));
+    const char *before = c.unknown ? "at least " : "";
     if (!c.any) snprintf(t.text, sizeof t.text, "%s", c.unknown ? "unknown" : "$0");
-    else snprintf(t.text, sizeof t.text, "%s$%.*f", c.unknown ? "at least " : "", c.usd < 1 ? 6 : c.usd < 100 ? 4 : 2, c.usd);
+    else snprintf(t.text, sizeof t.text, "%s$%.*f", before, decimals < 12 ? decimals : 12, c.usd);
     return t;
 }

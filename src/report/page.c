@@ -243,8 +243,8 @@ static void add_codes(struct sg_buf *b, const struct sg_report *r, size_t model)
 }
 
 static void add_models(const struct sg_report *r, struct sg_buf *b) {
-    static const char *const heads[] = {"model", "answered", "failed", "responses", "tokens in", "tokens out", "mean",
-                                        "50 % in", "95 % in", "99 % in", "longest", "cost", "price", NULL};
+    static const char *const heads[] = {"model", "answered", "failed", "cost", "tokens in", "tokens out", "mean", "50 % in",
+                                        "95 % in", "99 % in", "longest", "responses", "price", NULL};
     if (r->n_models == 0) return;
     open_table(b, "Models", heads);
     for (size_t i = 0; i < r->n_models; i++) {
@@ -253,10 +253,10 @@ static void add_models(const struct sg_report *r, struct sg_buf *b) {
         SG_BUF_LIT(b, "<tr>");
         add_text(b, "", r->models[i].alias);
         add_count(b, s.answered), add_count(b, s.failed);
-        add_codes(b, r, i);
+        sg_buf_printf(b, "<td>%s</td>", sg_cost_show(sg_report_cost(r, i, SG_ANY)).text);
         add_count(b, s.prompt_tokens), add_count(b, s.completion_tokens);
         add_stats(b, &s.stats);
-        sg_buf_printf(b, "<td>%s</td>", sg_cost_show(sg_report_cost(r, i, SG_ANY)).text);
+        add_codes(b, r, i);
         add_text(b, "", r->models[i].price.known ? r->models[i].price.from : SG_STR("unknown"));
         SG_BUF_LIT(b, "</tr>\n");
     }

@@ -53,7 +53,7 @@ static inline void sg_put_maybe(struct sg_buf *b, const char *key, struct sg_str
 /* null when a part of it is not known. */
 static inline void sg_put_cost(struct sg_buf *b, const char *key, struct sg_cost c, double share) {
     if (c.unknown) sg_put_word(b, key, "null");
-    else sg_put_real(b, key, c.usd * share, 6);
+    else sg_put_real(b, key, c.usd * share, 9);
 }
 
 void sg_put_stats(struct sg_buf *b, const char *key, const struct sg_stats *s);
