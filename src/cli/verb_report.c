@@ -20,7 +20,7 @@ static bool take_prices(struct sg_report *r, const char *file) {
     sg_diags_init(&diags);
     int rc = sg_prices_load(&r->arena, &diags, sg_str(file), &prices);
     sg_diags_print(&diags, &b, false);
-    fwrite(b.p, 1, b.n, stderr);
+    if (b.n) fwrite(b.p, 1, b.n, stderr);
     sg_buf_fini(&b);
     sg_diags_fini(&diags);
     for (size_t i = 0; rc == 0 && i < r->n_models; i++) {
