@@ -28,7 +28,7 @@ int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct
 /* Where each setting that can come from several places was taken from, one line each, for `check` (no secret in it). */
 void sg_config_origins(const struct sg_task_spec *t, struct sg_buf *out);
 
-/* A user's price table (docs/formats/prices.md). Mistakes are reported; then SG_E_SYNTAX, and *out holds the rest. */
+/* A user's price table (docs/report.md, "Prices"). Mistakes are reported; then SG_E_SYNTAX, and *out holds the rest. */
 struct sg_prices;
 int sg_prices_load(struct sg_arena *a, struct sg_diags *diags, struct sg_str path, struct sg_prices **out);
 /* `p` NULL: the built-in list prices, of `hosted` models only (openai, azure_openai). `entry`: from models.yaml, or NULL. */

@@ -162,11 +162,9 @@ static void places_json(const struct sg_figures *f, struct sg_buf *b) {
     sg_buf_ch(b, ']');
 }
 
-/* null: not known; absent: nothing has been asked yet. */
-static void cost_json(const struct sg_figures *f, struct sg_buf *b) {
+void sg_figures_cost_json(const struct sg_figures *f, struct sg_buf *b) {
     struct sg_cost all;
-    if (f->cost.unknown) SG_BUF_LIT(b, ",\"cost_usd\":null");
-    else if (f->cost.any) sg_buf_printf(b, ",\"cost_usd\":%.6f", f->cost.usd);
+    if (f->cost.any && !f->cost.unknown) sg_buf_printf(b, ",\"cost_usd\":%.6f", f->cost.usd);
     if (f->cost.unknown && f->cost.any) sg_buf_printf(b, ",\"known_cost_usd\":%.6f", f->cost.usd);
     if (sg_figures_projected(f, &all) && !all.unknown) sg_buf_printf(b, ",\"projected_cost_usd\":%.6f", all.usd);
 }
@@ -198,7 +196,7 @@ void sg_figures_json(const struct sg_figures *f, struct sg_buf *b) {
     sg_buf_printf(b, ",\"commit_lag_p50_ms\":%.1f,\"commit_lag_p99_ms\":%.1f,\"elapsed_s\":%.1f", f->lag_p50_ms,
                   f->lag_p99_ms, f->elapsed_s);
     if (f->left_s >= 0) sg_buf_printf(b, ",\"left_s\":%.1f", f->left_s);
-    cost_json(f, b);
+    sg_figures_cost_json(f, b);
     places_json(f, b);
     causes_json(f, b);
 }

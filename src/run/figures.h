@@ -53,6 +53,8 @@ size_t sg_figures_latest(const struct sg_figures *f, size_t *out, size_t max);
 /* What the whole run will cost at the price of its records so far; false when that cannot be said. */
 bool sg_figures_projected(const struct sg_figures *f, struct sg_cost *out);
 /* What a machine is told: the members of a JSON object, without its braces. */
+/* Of them those of cost, each with a comma before it; what is not known is not told. */
+void sg_figures_cost_json(const struct sg_figures *f, struct sg_buf *b);
 void sg_figures_json(const struct sg_figures *f, struct sg_buf *b);
 
 #endif

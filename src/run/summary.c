@@ -191,8 +191,7 @@ static void json_calls(const struct run *r, const struct sg_figures *f, struct s
     sg_buf_printf(
         b, ",\"completion_tokens\":%llu,\"peak_calls_in_flight\":%u,\"peak_records_in_flight\":%u,\"steps\":%llu",
         U(f->completion_tokens), c.peak_in_flight, e.peak_in_flight, U(e.steps));
-    if (f->cost.unknown) SG_BUF_LIT(b, ",\"cost_usd\":null");
-    else sg_buf_printf(b, ",\"cost_usd\":%.6f", f->cost.usd);
+    sg_figures_cost_json(f, b);
 }
 
 static void json_addresses(const struct sg_calls_address *a, struct sg_buf *b) {
