@@ -100,7 +100,8 @@ static void count(struct sg_tally *y, uint64_t us) {
 
 void sg_tallies_call(struct sg_tallies *t, const struct sg_call_row *c) {
     bool answered = c->state == SG_CALL_ANSWERED;
-    struct sg_tally *y = tally_of(t, c->node, c->ordinal, c->status, answered ? 0 : c->code);
+    int code = answered ? 0 : c->code ? c->code : SG_E_REPLY; /* 0 would be an answer */
+    struct sg_tally *y = tally_of(t, c->node, c->ordinal, c->status, code);
     uint64_t us = answered && c->latency_us > 0 ? (uint64_t)c->latency_us : 0;
     count(y, us);
     y->again += c->state == SG_CALL_AGAIN;
@@ -194,6 +195,7 @@ static int put_spent(struct sg_rundb *d, struct sg_spent *p) {
 
 int sg_tallies_put(struct sg_tallies *t, struct sg_rundb *d) {
     int rc = t->absent ? sg_rundb_make_tallies(d) : 0;
+    if (t->absent && rc == 0) rc = sg_rundb_meta(d, SG_STR("tallies"), SG_STR("late"));
     t->absent = t->absent && rc < 0;
     for (size_t i = 0; i < t->n_tallies && rc == 0; i++)
         if (t->tallies[i].dirty) rc = put_tally(d, &t->tallies[i]);
