@@ -22,6 +22,7 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
     X(run_stopping, SG_WARN, "stopping")                                                                              \
     X(run_aborted, SG_FAILURE, "run aborted")                                                                         \
     X(summary, SG_INFO, "")                                                                                           \
+    X(metadata_lost, SG_WARN, "the metadata file could not be written")                                              \
     X(log_lost, SG_WARN, "log lines are lost")                                                                          \
     X(source_opened, SG_DEBUG, "source opened")                                                                       \
     X(source_row_bad, SG_WARN, "bad row")                                                                             \

@@ -34,6 +34,7 @@ struct sg_calls_model {
     int warned; /* the last code that was told to the user: each kind of trouble once in a row */
     struct sg_local *local;
     uint32_t local_in_flight;
+    struct sg_calls_spent spent;
     struct sg_calls_model *next;
 };
 
@@ -282,11 +283,18 @@ static void fail_or_retry(struct sg_call *c, int status, int64_t retry_after_ms,
     if (c->on_again) c->on_again(c, wait, err);
 }
 
+static void spend(struct sg_calls_model *m, const struct sg_usage *u) {
+    m->spent.prompt_tokens += u->prompt_tokens;
+    m->spent.completion_tokens += u->completion_tokens;
+    m->spent.unmetered += !u->known;
+}
+
 static void succeed(struct sg_call *c, const struct sg_completion *done, uint64_t latency_ns) {
     struct sg_calls_figures *f = &c->model->calls->figures;
     f->prompt_tokens += done->usage.prompt_tokens;
     f->completion_tokens += done->usage.completion_tokens;
     f->usage_unknown += !done->usage.known;
+    spend(c->model, &done->usage);
     f->latency_ns += c->latency_ns = latency_ns;
     leave_flight(c, 0);
     finish(c, 0, done, NULL);
@@ -496,8 +504,13 @@ static void answer_in_place(struct sg_call *c) {
     const struct sg_calls_options *o = &c->model->calls->options;
     struct sg_completion done = {0};
     struct sg_err err = {0};
-    int rc = sg_call_hash(c, &c->request_hash, &err);
-    if (rc == 0) rc = o->answer(o->answer_ud, c, &done, &err);
+    struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
+    int rc = sg_call_body(c, &body, &err);
+    if (rc == 0) {
+        c->request_hash = sg_call_hash_of(sg_buf_view(&body));
+        rc = o->answer(o->answer_ud, c, &done, &err);
+    }
+    sg_buf_fini(&body);
     finish(c, rc, rc == 0 ? &done : NULL, rc == 0 ? NULL : &err);
 }
 
@@ -546,6 +559,10 @@ void sg_call_cancel(struct sg_call *c) {
 
 void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out) {
     *out = c->figures;
+}
+
+void sg_calls_spent(const struct sg_calls_model *m, struct sg_calls_spent *out) {
+    *out = m->spent;
 }
 
 const struct sg_calls_address *sg_calls_addresses(const struct sg_calls *c) {

@@ -105,6 +105,12 @@ struct sg_calls_figures {
 };
 void sg_calls_figures(const struct sg_calls *c, struct sg_calls_figures *out);
 
+/* What the answers of one model took. */
+struct sg_calls_spent {
+    uint64_t prompt_tokens, completion_tokens, unmetered; /* unmetered: answers that did not say */
+};
+void sg_calls_spent(const struct sg_calls_model *m, struct sg_calls_spent *out);
+
 /* What went to one address of a model; nodes that name the same model share it. */
 struct sg_calls_address {
     const struct sg_calls_address *next;

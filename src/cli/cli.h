@@ -47,9 +47,9 @@ struct sg_verb {
     int (*run)(const struct sg_args *args);
 };
 
-extern const struct sg_verb sg_verb_run, sg_verb_resume, sg_verb_retry, sg_verb_replay, sg_verb_status, sg_verb_records, sg_verb_sql,
-    sg_verb_why, sg_verb_export, sg_verb_fsck, sg_verb_check, sg_verb_graph, sg_verb_preview, sg_verb_models, sg_verb_completion,
-    sg_verb_man, sg_verb_mock;
+extern const struct sg_verb sg_verb_run, sg_verb_resume, sg_verb_retry, sg_verb_replay, sg_verb_status, sg_verb_report, sg_verb_records,
+    sg_verb_sql, sg_verb_why, sg_verb_export, sg_verb_fsck, sg_verb_check, sg_verb_graph, sg_verb_preview, sg_verb_models,
+    sg_verb_completion, sg_verb_man, sg_verb_mock;
 
 /* All of them, in the order of `sygra --help`. */
 extern const struct sg_verb *const sg_verbs[];

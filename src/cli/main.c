@@ -6,16 +6,15 @@
 #include <signal.h>
 
 const struct sg_verb *const sg_verbs[] = {
-    &sg_verb_run,   &sg_verb_resume,  &sg_verb_retry,  &sg_verb_replay,     &sg_verb_status,  &sg_verb_records,
-    &sg_verb_sql,   &sg_verb_why,     &sg_verb_export, &sg_verb_fsck,       &sg_verb_check,
+    &sg_verb_run,   &sg_verb_resume,  &sg_verb_retry,  &sg_verb_replay,     &sg_verb_status,  &sg_verb_report,
+    &sg_verb_records, &sg_verb_sql,   &sg_verb_why,     &sg_verb_export, &sg_verb_fsck,       &sg_verb_check,
     &sg_verb_graph, &sg_verb_preview, &sg_verb_models, &sg_verb_completion, &sg_verb_man,     &sg_verb_mock,
 };
 #define N_VERBS (sizeof sg_verbs / sizeof *sg_verbs)
 const size_t sg_n_verbs = N_VERBS;
 
 /* Verbs that the roadmap brings, so that a user who knows them is told. */
-static const char *const later[] = {"report", "merge",  "tag",     "dedup",  "push",
-                                    "submit", "studio", "convert", "select", "stats"};
+static const char *const later[] = {"merge", "tag", "dedup", "push", "submit", "studio", "convert", "select", "stats"};
 
 static int print_usage(FILE *to, int status) {
     fprintf(to,

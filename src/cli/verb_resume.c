@@ -2,12 +2,13 @@
 /* sygra resume: a killed, stopped or aborted run goes on. sygra retry: its failed and invalid records are run again, too. */
 #include "cli/cli.h"
 
-enum { NUM_RECORDS, BATCH_SIZE, ACCEPT_CHANGES, JSON, DEBUG, FAILED, INVALID };
+enum { NUM_RECORDS, BATCH_SIZE, PRICES, ACCEPT_CHANGES, JSON, DEBUG, FAILED, INVALID };
 
 #define OPTIONS_OF_BOTH                                                                                              \
     [NUM_RECORDS] = {"num_records", "n", SG_OPTION_NUMBER, "N",                                                      \
                      "records in all; more than before, 0 takes all (as before)"},                                   \
     [BATCH_SIZE] = {"batch_size", "b", SG_OPTION_NUMBER, "N", "records in flight at a time (as before)"},            \
+    [PRICES] = {"prices", NULL, SG_OPTION_TEXT, "FILE", "what models cost (as before)"},                                  \
     [ACCEPT_CHANGES] = {"accept_changes", NULL, SG_OPTION_FLAG, NULL,                                                \
                         "the task has changed: run again what that concerns"},                                       \
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "events and summary as JSON lines on stdout, no panel"},           \
@@ -43,6 +44,7 @@ static int go_on(const struct sg_args *a, bool retry) {
         .accept_changes = a->values[ACCEPT_CHANGES] != NULL,
         .json = sg_arg_bool(a, JSON, false),
         .debug = sg_arg_bool(a, DEBUG, false),
+        .prices_file = sg_str(sg_arg_text(a, PRICES, "")),
     };
     if (retry) choose(a, o.again);
     return sg_run_resume(&o);

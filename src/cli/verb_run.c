@@ -14,6 +14,7 @@ enum {
     OUTPUT_DIR,
     WITH_TS,
     MODELS,
+    PRICES,
     SEED,
     DETERMINISTIC,
     JSON,
@@ -45,6 +46,7 @@ static const struct sg_option options[] = {
                     "folder of the output, made if missing (the task's folder)"},
     [WITH_TS] = {"output_with_ts", "owt", SG_OPTION_BOOL, "BOOL", "put the time into the output's name (True)"},
     [MODELS] = {"models", NULL, SG_OPTION_TEXT, "FILE", "a models.yaml that comes before all others"},
+    [PRICES] = {"prices", NULL, SG_OPTION_TEXT, "FILE", "what models cost, in place of the built-in list prices"},
     [SEED] = {"seed", NULL, SG_OPTION_NUMBER, "N", "seed of all draws; drawn and shown when not given"},
     [DETERMINISTIC] = {"deterministic", NULL, SG_OPTION_FLAG, NULL, "embedded models decode one sequence at a time"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "events and summary as JSON lines on stdout, no panel"},
@@ -53,8 +55,8 @@ static const struct sg_option options[] = {
                              "accepted, without effect: output is written as it comes"},
     [CLEAR_LOGS] = {"clear_logs", "cl", SG_OPTION_ACCEPTED, "BOOL",
                     "accepted, without effect: each run has a log of its own"},
-    [DISABLE_METADATA] = {"disable_metadata", "dm", SG_OPTION_ACCEPTED, "BOOL",
-                          "accepted, without effect: no metadata file is written yet"},
+    [DISABLE_METADATA] = {"disable_metadata", "dm", SG_OPTION_BOOL, "BOOL",
+                          "write no metadata file beside the output (False)"},
     [RUN_ARGS] = {"run_args", "ra", SG_OPTION_ACCEPTED, "JSON", "accepted, without effect, as in the reference"},
     [RESUME] = {"resume", "r", SG_OPTION_BOOL, "BOOL",
                 "go on with the newest unfinished run of this task, if there is one (data_config.resumable)"},
@@ -134,7 +136,8 @@ static int run(const struct sg_args *a) {
         return SG_EXIT_USAGE;
     }
     struct sg_run_options o = {
-        .config = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()},
+        .config = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")),
+                   .prices_file = sg_str(sg_arg_text(a, PRICES, "")), .exe_dir = sg_exe_dir()},
         .exe = sg_exe_path(),
         .run_name = sg_str(run_name),
         .output_dir = sg_str(sg_arg_text(a, OUTPUT_DIR, "")),
@@ -149,6 +152,7 @@ static int run(const struct sg_args *a) {
         .json = sg_arg_bool(a, JSON, false),
         .debug = sg_arg_bool(a, DEBUG, false),
         .no_journal = sg_arg_bool(a, NO_JOURNAL, false),
+        .no_metadata = sg_arg_bool(a, DISABLE_METADATA, false),
         .has_count = a->values[NUM_RECORDS] != NULL,
         .accept_changes = a->values[ACCEPT_CHANGES] != NULL,
         .resume = !a->values[RESUME]              ? SG_RUN_BY_TASK

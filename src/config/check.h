@@ -21,6 +21,7 @@ struct sg_cfg {
     struct sg_str folder; /* of the task */
     struct sg_env env;
     struct sg_models *models;          /* models.c: read when the first node names one */
+    struct sg_prices *prices;          /* with them; NULL: the built-in table */
     const struct sg_task_file **tasks; /* locate.c: files read so far */
     size_t n_tasks, cap_tasks;
     size_t n_subgraphs;    /* graph.c */

@@ -16,6 +16,7 @@
 struct sg_config_options {
     struct sg_str task;        /* examples.evol_instruct, a path, or a folder */
     struct sg_str models_file; /* --models, or empty */
+    struct sg_str prices_file; /* --prices, or empty */
     const char *exe_dir;       /* where the running program lies, for shipped models */
     bool offline; /* nothing is going to be called: addresses, tokens and model files are not looked at */
 };
@@ -27,6 +28,13 @@ int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct
 
 /* Where each setting that can come from several places was taken from, one line each, for `check` (no secret in it). */
 void sg_config_origins(const struct sg_task_spec *t, struct sg_buf *out);
+
+/* A user's price table (docs/report.md, "Prices"). Mistakes are reported; then SG_E_SYNTAX, and *out holds the rest. */
+struct sg_prices;
+int sg_prices_load(struct sg_arena *a, struct sg_diags *diags, struct sg_str path, struct sg_prices **out);
+/* `p` NULL: the built-in list prices, of `hosted` models only (openai, azure_openai). `entry`: from models.yaml, or NULL. */
+struct sg_price sg_prices_find(const struct sg_prices *p, struct sg_str alias, struct sg_str wire_name, bool hosted,
+                               const struct sg_price *entry);
 
 /* The key reference as Markdown, from the table. */
 void sg_config_reference(struct sg_buf *out);

@@ -195,6 +195,7 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_MODEL, "threads", INT, "1", WORKS, "llama: threads"},
     {SG_SECTION_MODEL, "sequences", INT, "4", WORKS, "llama: replies that are written side by side"},
     {SG_SECTION_MODEL, "context", INT, "2048", WORKS, "llama: tokens of prompt and reply"},
+    {SG_SECTION_MODEL, "price", MAP, "", WORKS, "what its tokens cost; beats the built-in table, --prices beats it"},
     {SG_SECTION_MODEL, "load_balancing", TEXT, "least_requests", WORKS,
      "which of several addresses is asked: `least_requests` (the fewest calls in flight) or `round_robin` (in turn)"},
     {SG_SECTION_MODEL, "structured_output", MAP, "", NOT_YET(6, "{}|{enabled: false}"), "a schema for the reply"},
@@ -251,6 +252,13 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_PARAMETERS, "frequency_penalty", NUMBER, "", WORKS, "against repetition"},
     {SG_SECTION_PARAMETERS, "presence_penalty", NUMBER, "", WORKS, "against repetition"},
     {SG_SECTION_PARAMETERS, "extra_body", MAP, "", WORKS, "its keys are laid over the request's"},
+
+    {SG_SECTION_PRICES, "date", TEXT, "required", WORKS, "when the prices held: 2026-11-28"},
+    {SG_SECTION_PRICES, "source", TEXT, "", WORKS, "where they stand, for readers of the file"},
+    {SG_SECTION_PRICES, "models", MAP, "required", WORKS, "a model's alias, or its name at the endpoint, to its price"},
+
+    {SG_SECTION_PRICE, "input", NUMBER, "required", WORKS, "USD for 1,000,000 tokens of prompts"},
+    {SG_SECTION_PRICE, "output", NUMBER, "required", WORKS, "USD for 1,000,000 tokens of replies"},
 };
 
 /* clang-format on */

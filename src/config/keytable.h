@@ -65,6 +65,8 @@ struct sg_key_row {
 #define SG_SECTION_OASST "output_config.oasst_mapper"
 #define SG_SECTION_MODEL "models.yaml entry, and model of a node"
 #define SG_SECTION_PARAMETERS "parameters of a model"
+#define SG_SECTION_PRICES "prices.yaml (--prices)"
+#define SG_SECTION_PRICE "price of a model, and models.* of prices.yaml"
 
 extern const struct sg_key_row sg_key_rows[];
 extern const size_t sg_key_n_rows;

@@ -9,6 +9,7 @@
 
 #include "config/blot.h"
 #include "config/locate.h"
+#include "config/prices.h"
 #include "config/tree.h"
 
 #include <errno.h>
@@ -74,6 +75,7 @@ static void add_file(struct sg_cfg *c, struct sg_str path, bool wanted, bool own
 
 static void load(struct sg_cfg *c) {
     c->models = SG_NEW(c->a, struct sg_models);
+    if (c->o->prices_file.n) sg_prices_load(c->a, c->d, c->o->prices_file, &c->prices);
     if (c->o->models_file.n) add_file(c, c->o->models_file, true, false);
     const struct sg_env_var *custom = sg_env_find(&c->env, SG_STR("SYGRA_CUSTOM_MODELS_PATH"));
     if (custom && custom->value.n) add_file(c, custom->value, true, false);
@@ -602,6 +604,14 @@ static void set_places(struct model *m) {
     m->spec->token_from = place_of(m, "auth_token");
 }
 
+static void set_price(struct model *m) {
+    struct sg_model_spec *s = m->spec;
+    bool hosted = s->type == SG_MODEL_OPENAI || s->type == SG_MODEL_AZURE_OPENAI;
+    struct sg_price entry = {0};
+    sg_prices_of_entry(m->c, m->merged, m->path, place_of(m, "price"), &entry);
+    s->price = sg_prices_find(m->c->prices, m->alias, s->wire_name, hosted, &entry);
+}
+
 /* The mistakes of an entry are those of its file; only what this type uses counts. */
 static void fill(struct model *m) {
     sg_cfg_keys(m->c, m->merged, m->path, SG_SECTION_MODEL, NULL, false);
@@ -611,6 +621,7 @@ static void fill(struct model *m) {
     set_wire_name(m);
     set_places(m);
     if (m->spec->type == SG_MODEL_AZURE_OPENAI) rename_max_tokens(m->c->a, m->spec);
+    set_price(m);
     if (m->c->o->offline) return;
     if (m->spec->type == SG_MODEL_LLAMA) {
         set_llama(m);

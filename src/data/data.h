@@ -127,6 +127,8 @@ struct sg_output_resumed {
     size_t n_half_done;
     uint64_t n_again;            /* calls that are to be tried again */
     uint64_t n_answers, n_steps; /* which need not be asked for, or made, again */
+    const struct sg_tally *tallies;  /* of the calls so far */
+    size_t n_tallies;
     bool restarted;                  /* the machine was restarted since */
     uint64_t lost;                   /* records whose end was not on disk yet then: they are unfinished again */
     struct sg_run_identity identity; /* as stored, but with what the options changed */
@@ -174,6 +176,8 @@ struct sg_output_record {
     size_t n_writers;
     struct sg_str node;       /* failed: where (empty: its row); invalid: which rule; ... */
     const struct sg_err *err; /* ... and why; NULL: not told */
+    const struct sg_work *work; /* the answers that it got, and the nodes that it ran */
+    size_t n_work;
 };
 void sg_output_record(struct sg_output *o, const struct sg_output_record *r);
 /* The same without the rest. */
@@ -212,6 +216,9 @@ struct sg_output_result {
 void sg_output_finish(struct sg_output *o, bool complete,
                       void (*fn)(void *ud, int status, const struct sg_output_result *r, const struct sg_err *err),
                       void *ud);
+/* What came back of all calls, over all processes of the run, also without a run folder. Only once the output has finished,
+ * until it is closed. */
+const struct sg_tallies *sg_output_tallies(const struct sg_output *o);
 void sg_output_close(struct sg_output *o);
 struct sg_output_figures {
     uint64_t bytes, spilled_bytes, waiting; /* waiting: records behind a straggler */
@@ -220,6 +227,8 @@ struct sg_output_figures {
     uint64_t lag_p50_us, lag_p99_us, lag_max_us; /* from the end of a record to the end of its commit */
     uint64_t sync_max_us;
     uint64_t full_us; /* how long sg_output_full was true */
+    uint64_t read_bytes; /* of the source, with their CRC-32C; only with a run folder */
+    uint32_t read_crc;
 };
 void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out);
 

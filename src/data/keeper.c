@@ -306,6 +306,7 @@ static int put_rows(struct sg_keeper *k, struct sg_err *err) {
     if (rc == 0) rc = put_steps(k);
     if (rc == 0) rc = put_writers(k);
     if (rc == 0) rc = put_causes(k);
+    if (rc == 0) rc = sg_tallies_put(k->tallies, k->db);
     if (rc == 0) rc = forget_rows(k);
     if (rc == 0) rc = sg_rundb_commit(k->db, &k->now, k->synced_is_new ? &k->synced : NULL);
     k->synced_is_new = false;

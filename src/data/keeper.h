@@ -12,6 +12,7 @@
 #include "data/outfile.h"
 #include "data/waiting.h"
 #include "journal/body.h"
+#include "journal/tally.h"
 
 #define SG_OUTCOMES 4
 
@@ -24,6 +25,8 @@ struct sg_ended {
     struct sg_str node, code, text; /* why it failed; code empty: not told */
     const struct sg_writer_row *writers;
     size_t n_writers;
+    const struct sg_work *work;     /* what it did */
+    size_t n_work;
 };
 
 struct sg_kept_record {
@@ -64,6 +67,7 @@ struct sg_keeper {
     struct sg_run_identity id;
     struct sg_rundb *db;
     struct sg_segments *segments;
+    struct sg_tallies *tallies; /* the writer's; what changed in them is part of the group */
     struct sg_progress now; /* as the next commit will have it */
     /* The group. */
     bool dirty;

@@ -32,7 +32,7 @@ struct record_head {
     struct sg_record_row row;
     uint64_t offset, put_ns;
     uint32_t json, node, code, text; /* lengths */
-    uint32_t writers;                /* rows in front of the texts */
+    uint32_t writers, work;          /* rows in front of the texts */
 };
 
 struct call_head {
@@ -120,6 +120,9 @@ static void write_record(struct sg_writer *w, const char *p) {
     const struct record_head *h = (const void *)p;
     p += sizeof *h;
     struct sg_ended e = {.row = h->row, .offset = h->offset, .put_ns = h->put_ns};
+    e.work = (const void *)p;
+    e.n_work = h->work;
+    p += h->work * sizeof *e.work;
     e.writers = (const void *)p;
     e.n_writers = h->writers;
     p += h->writers * sizeof *e.writers;
@@ -305,14 +308,16 @@ static void put_record(struct sg_output *o, const struct sg_output_record *r, st
                             .json = (uint32_t)r->json.n,
                             .node = code.n ? (uint32_t)r->node.n : 0,
                             .code = (uint32_t)code.n,
-                            .text = (uint32_t)text.n};
+                            .text = (uint32_t)text.n,
+                            .work = (uint32_t)r->n_work};
     bool keeps_writers = o->writer.keeper && o->writer.keeper->id.keep != SG_KEEP_OUTPUTS;
     h.writers = keeps_writers ? (uint32_t)r->n_writers : 0;
-    size_t writers_bytes = h.writers * sizeof *r->writers;
+    size_t work = h.work * sizeof *r->work, writers = h.writers * sizeof *r->writers;
     SG_ASSERT(r->json.n < UINT32_MAX);
-    char *to = add_frame(o, RECORD, sizeof h + writers_bytes + h.json + h.node + h.code + h.text);
+    char *to = add_frame(o, RECORD, sizeof h + work + writers + h.json + h.node + h.code + h.text);
     to = put_bytes(to, &h, sizeof h);
-    to = put_bytes(to, r->writers, writers_bytes);
+    to = put_bytes(to, r->work, work);
+    to = put_bytes(to, r->writers, writers);
     to = put_bytes(to, r->json.p, h.json);
     to = put_bytes(to, r->node.p, h.node);
     to = put_bytes(to, code.p, h.code);
@@ -340,8 +345,8 @@ bool sg_output_journals(const struct sg_output *o) {
 }
 
 void sg_output_call(struct sg_output *o, const struct sg_call_row *row, uint32_t kind, struct sg_str body) {
-    if (o->failed || !o->writer.keeper) return;
-    struct call_head h = {.row = *row, .kind = kind, .body = body.n};
+    if (o->failed) return;
+    struct call_head h = {.row = *row, .kind = kind, .body = o->writer.keeper ? body.n : 0};
     put_bytes(put_bytes(add_frame(o, CALL, sizeof h + h.body), &h, sizeof h), body.p, h.body);
 }
 
@@ -498,6 +503,8 @@ void sg_output_figures(const struct sg_output *o, struct sg_output_figures *out)
     *out = o->figures;
     out->syncs = o->syncs;
     out->sync_max_us = o->sync_max_us;
+    out->read_bytes = o->read_bytes;
+    out->read_crc = o->read_crc;
     out->full_us = (o->full_ns + (o->full ? sg_loop_now_ns(o->loop) - o->full_since_ns : 0)) / 1000;
 }
 
@@ -575,6 +582,10 @@ void sg_output_finish(struct sg_output *o, bool complete,
     sg_timer_stop(o->loop, &o->timer);
     sg_timer_stop(o->loop, &o->sync_timer);
     if (!o->in_round) submit_finish(o);
+}
+
+const struct sg_tallies *sg_output_tallies(const struct sg_output *o) {
+    return &o->writer.tallies;
 }
 
 static void free_blocks(struct block *b) {

@@ -377,6 +377,7 @@ static int open_database(struct resume *r, bool *finished) {
     *finished = sg_str_eq(state, SG_STR("finished")) || sg_str_eq(state, SG_STR("ending"));
     rc = sg_rundb_progress(k->db, false, &r->now);
     if (rc == 0) rc = sg_rundb_progress(k->db, true, &r->synced);
+    if (rc == 0) rc = sg_tallies_load(k->tallies, k->db);
     if (rc < 0) *r->err = *sg_rundb_error(k->db);
     return rc;
 }
@@ -418,6 +419,14 @@ static uint64_t sum(const uint64_t v[4]) {
     return v[0] + v[1] + v[2] + v[3];
 }
 
+/* The loop looks at them while the worker goes on counting. */
+static const struct sg_tally *copy_tallies(struct sg_keeper *k) {
+    size_t n = k->tallies->n_tallies;
+    struct sg_tally *copy = SG_NEW_N(&k->arena, struct sg_tally, n);
+    if (n) memcpy(copy, k->tallies->tallies, n * sizeof *copy);
+    return copy;
+}
+
 static void report(struct resume *r, struct sg_output_resumed *out) {
     struct sg_keeper *k = r->k;
     uint64_t were = sum(r->now.totals.outcomes), are = sum(k->now.totals.outcomes);
@@ -437,6 +446,8 @@ static void report(struct resume *r, struct sg_output_resumed *out) {
         .n_again = r->n_again,
         .n_answers = r->n_answers,
         .n_steps = r->n_steps,
+        .tallies = copy_tallies(k),
+        .n_tallies = k->tallies->n_tallies,
         .restarted = r->restarted,
         .lost = were > are ? were - are : 0,
         .identity = k->id,

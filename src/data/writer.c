@@ -63,6 +63,7 @@ static void init(struct sg_writer *w, const struct sg_output_options *o) {
 static void make_keeper(struct sg_writer *w, const struct sg_output_options *o) {
     w->keeper = sg_xmalloc(sizeof *w->keeper);
     sg_keeper_init(w->keeper, w->run_folder, w->folder, o->identity);
+    w->keeper->tallies = &w->tallies;
     for (int i = 0; i < SG_OUTCOMES; i++) w->files[i].journaled = true;
 }
 
@@ -91,6 +92,7 @@ void sg_writer_close(struct sg_writer *w) {
     sg_waiting_fini(&w->waiting);
     if (w->keeper) sg_keeper_fini(w->keeper);
     free(w->keeper);
+    sg_tallies_fini(&w->tallies);
     sg_run_lock_give(&w->lock);
     sg_arena_fini(&w->arena);
 }
@@ -150,13 +152,16 @@ static void emit_next(struct sg_writer *w, const struct sg_ended *e) {
 
 void sg_writer_record(struct sg_writer *w, const struct sg_ended *e) {
     if (w->failed) return;
+    sg_tallies_record(&w->tallies, e->row.outcome, e->work, e->n_work);
     if (w->keeper) sg_keeper_record(w->keeper, e);
     if (e->row.position == w->waiting.next) emit_next(w, e);
     else note(w, sg_waiting_put(&w->waiting, e->row.position, (uint32_t)e->row.outcome, e->json, &w->err));
 }
 
 void sg_writer_call(struct sg_writer *w, const struct sg_call_row *row, uint32_t kind, struct sg_str body) {
-    if (!w->failed) note(w, sg_keeper_call(w->keeper, row, kind, body, &w->err));
+    if (w->failed) return;
+    sg_tallies_call(&w->tallies, row);
+    if (w->keeper) note(w, sg_keeper_call(w->keeper, row, kind, body, &w->err));
 }
 
 void sg_writer_step(struct sg_writer *w, const struct sg_step_row *row, struct sg_str body) {

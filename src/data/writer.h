@@ -17,6 +17,7 @@ struct sg_writer {
     uint64_t first;
     struct sg_run_lock lock;
     struct sg_keeper *keeper; /* NULL: no run folder */
+    struct sg_tallies tallies;
     struct sg_str replaced;   /* an output that this run had when it was finished before; it goes when the new one stands */
     bool stale;               /* no run folder is wanted, but an older run's is there */
     bool failed;

@@ -87,6 +87,7 @@ static void clear_record(struct record *r) {
     if (x->plan->n_joins) memset(r->arrived, 0, x->plan->n_joins * x->join_words * sizeof *r->arrived);
     r->n_tasks = r->n_fired = 0;
     r->steps = r->pending = r->attempts = r->failed_attempts = 0;
+    r->n_work = 0;
     r->failing = r->has_waited = r->is_loading = false;
     r->past = NULL;
     r->err = (struct sg_err){0};
@@ -104,6 +105,7 @@ static void free_record(struct record *r) {
     free(r->kept);
     free(r->kept_visits);
     free(r->tasks);
+    free(r->work);
     free(r);
 }
 
@@ -193,6 +195,8 @@ static void put_output(struct record *r, enum sg_outcome outcome, struct sg_str 
         .n_writers = list_writers(r),
         .node = r->err_node,
         .err = failed ? &r->err : NULL,
+        .work = r->work,
+        .n_work = r->n_work,
     };
     if (failed) count_cause(x, r);
     sg_output_record(x->o.output, &end);

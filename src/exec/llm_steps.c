@@ -173,6 +173,15 @@ static struct sg_call_row call_row(const struct task *t, enum sg_call_state stat
     };
 }
 
+/* Told at the record's end: only then it is known what kind of record took it. */
+static void note_answer(struct task *t, const struct sg_call_row *row) {
+    struct sg_work w = {.node = row->node,
+                        .ordinal = row->ordinal,
+                        .prompt_tokens = row->prompt_tokens,
+                        .completion_tokens = row->completion_tokens};
+    sg_record_work(t->record, &w);
+}
+
 /* What a call asks, without secrets, in `out`; empty when it cannot be made, or is not wanted. */
 static struct sg_str request_text(struct task *t, bool wanted, struct sg_buf *out) {
     struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
@@ -182,46 +191,63 @@ static struct sg_str request_text(struct task *t, bool wanted, struct sg_buf *ou
 }
 
 /* An answer that is plain text is journalled as it stands. */
+static void keep_answer(struct task *t, const struct sg_call_row *row, const struct sg_completion *done) {
+    struct sg_exec *x = t->record->exec;
+    struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
+    struct sg_reply reply = {done->text, done->finish_reason, done->tool_calls, done->usage.known,
+                             request_text(t, x->o.keep_requests, &request)};
+    if (sg_reply_is_plain(&reply)) {
+        sg_output_call(x->o.output, row, SG_BODY_REPLY, reply.text);
+    } else {
+        sg_buf_reset(&x->text, 1 << 20);
+        sg_reply_write(&x->text, &reply);
+        sg_output_call(x->o.output, row, SG_BODY_REPLY_JSON, sg_buf_view(&x->text));
+    }
+    sg_buf_fini(&request);
+}
+
 static void journal_answer(struct task *t, const struct sg_completion *done) {
     struct sg_exec *x = t->record->exec;
-    if (!x->journals) return;
-    struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
+    if (!x->o.output) return;
     struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
     row.status = 200;
     row.prompt_tokens = done->usage.prompt_tokens;
     row.completion_tokens = done->usage.completion_tokens;
-    struct sg_reply reply = {done->text, done->finish_reason, done->tool_calls, done->usage.known,
-                             request_text(t, x->o.keep_requests, &request)};
-    if (sg_reply_is_plain(&reply)) {
-        sg_output_call(x->o.output, &row, SG_BODY_REPLY, reply.text);
-    } else {
-        sg_buf_reset(&x->text, 1 << 20);
-        sg_reply_write(&x->text, &reply);
-        sg_output_call(x->o.output, &row, SG_BODY_REPLY_JSON, sg_buf_view(&x->text));
-    }
+    row.unmetered = !done->usage.known;
+    row.repeated = t->repeats;
+    note_answer(t, &row);
+    if (x->journals) keep_answer(t, &row, done);
+    else sg_output_call(x->o.output, &row, 0, SG_STR_NONE); /* it is counted */
+}
+
+static void keep_failure(struct task *t, const struct sg_call_row *row, const struct sg_err *err) {
+    struct sg_exec *x = t->record->exec;
+    struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
+    struct sg_str asked = request_text(t, x->o.keep_requests, &request);
+    sg_buf_reset(&x->text, 1 << 20);
+    sg_failure_write(&x->text, err, asked);
+    sg_output_call(x->o.output, row, SG_BODY_FAILURE, sg_buf_view(&x->text));
     sg_buf_fini(&request);
 }
 
 static void journal_failure(struct task *t, const struct sg_err *err) {
     struct sg_exec *x = t->record->exec;
-    if (!x->journals) return;
-    struct sg_buf request = SG_BUF_INIT(SIZE_MAX);
+    if (!x->o.output) return;
     struct sg_call_row row = call_row(t, SG_CALL_FAILED);
     row.status = err->status;
-    struct sg_str asked = request_text(t, x->o.keep_requests, &request);
-    sg_buf_reset(&x->text, 1 << 20);
-    sg_failure_write(&x->text, err, asked);
-    sg_output_call(x->o.output, &row, SG_BODY_FAILURE, sg_buf_view(&x->text));
-    sg_buf_fini(&request);
+    row.code = err->code;
+    if (x->journals) keep_failure(t, &row, err);
+    else sg_output_call(x->o.output, &row, 0, SG_STR_NONE);
 }
 
 static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *err) {
     struct task *t = c->ud;
     struct sg_exec *x = t->record->exec;
     if (x->o.observer) sg_see_reply(t, NULL, err, wait_ns);
-    if (!x->journals) return;
+    if (!x->o.output) return;
     struct sg_call_row row = call_row(t, SG_CALL_AGAIN);
     row.status = err->status;
+    row.code = err->code;
     row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);
     sg_output_call(x->o.output, &row, 0, SG_STR_NONE);
 }
@@ -302,7 +328,8 @@ static const struct sg_past_call *past_answer(struct task *t) {
     bool same = made && (!c->row.request || sg_call_hash_of(sg_buf_view(&body)) == c->row.request);
     sg_buf_fini(&body);
     if (same && has_outcome(c)) return c;
-    t->record->exec->figures.calls_repeated += c->row.state == SG_CALL_ANSWERED;
+    t->repeats = c->row.state == SG_CALL_ANSWERED;
+    t->record->exec->figures.calls_repeated += t->repeats;
     return NULL;
 }
 

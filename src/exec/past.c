@@ -14,11 +14,23 @@ static void count_kept(struct record *r) {
     }
 }
 
+/* What the record has taken so far, for the count at its end. How long nodes took then is not known any more. Another run's
+ * answers, or a recording's, cost nothing. */
+static void note_work(struct record *r) {
+    if (r->exec->o.pasts->is_all) return;
+    for (size_t i = 0; i < r->past->n_calls; i++) {
+        const struct sg_call_row *c = &r->past->calls[i].row;
+        struct sg_work w = {c->node, c->ordinal, .prompt_tokens = c->prompt_tokens, .completion_tokens = c->completion_tokens};
+        if (c->state == SG_CALL_ANSWERED) sg_record_work(r, &w);
+    }
+}
+
 static int apply_steps(struct record *r, struct sg_err *err) {
     int rc = 0;
     for (size_t i = 0; i < r->past->n_steps && rc == 0; i++) rc = sg_step_apply(r, &r->past->steps[i], err);
     if (rc < 0) return sg_err_wrap(err, rc, "record %llu cannot be gone on with", (unsigned long long)r->position);
     count_kept(r);
+    note_work(r);
     return 0;
 }
 

@@ -83,6 +83,26 @@ void sg_task_update_object(struct task *t, const struct sg_json *object) {
     }
 }
 
+/* Not in the arena, which moves (sg_state_compact). */
+void sg_record_work(struct record *r, const struct sg_work *w) {
+    if (!r->exec->o.output) return;
+    if (r->n_work == r->cap_work) {
+        r->cap_work = r->cap_work ? 2 * r->cap_work : 4;
+        r->work = sg_xrealloc(r->work, r->cap_work * sizeof *r->work);
+    }
+    r->work[r->n_work++] = *w;
+}
+
+static void note_run(struct task *t, bool failed) {
+    struct record *r = t->record;
+    if (!t->node) return;
+    struct sg_work w = {.node = (uint32_t)(t->node - r->exec->plan->nodes),
+                        .ordinal = SG_TALLY_NODE,
+                        .failed = failed,
+                        .us = (sg_loop_now_ns(r->exec->o.loop) - t->began_ns) / 1000};
+    sg_record_work(r, &w);
+}
+
 static void end_task(struct task *t, enum verdict v) {
     struct record *r = t->record;
     t->running = false;
@@ -91,6 +111,7 @@ static void end_task(struct task *t, enum verdict v) {
         return;
     }
     r->pending--;
+    note_run(t, v == FAIL);
     if (r->exec->o.observer) sg_see_node_end(t, v == FAIL ? &r->err : NULL);
     if (v == FAIL && !r->failing) {
         r->failing = true;
@@ -175,6 +196,7 @@ static void clear_task(struct task *t, struct record *r, const struct sg_plan_no
     t->model = n ? n->model : SG_NONE;
     t->result = NULL;
     t->reply = NULL;
+    t->repeats = false;
     t->ordinal = t->failed_attempts = t->pending_children = 0;
     t->parent = t->children = NULL;
     t->failure = NULL;
@@ -217,6 +239,7 @@ static void run_tasks(struct record *r) {
     r->pending = (uint32_t)r->n_tasks + 1;
     for (size_t i = 0; i < r->n_tasks; i++) {
         if (r->failing) break;
+        r->tasks[i].began_ns = sg_loop_now_ns(r->exec->o.loop);
         if (r->exec->o.observer) sg_see_node(&r->tasks[i]);
         run_task(&r->tasks[i]);
     }

@@ -54,6 +54,7 @@ struct task {
     uint32_t visit;
     uint16_t step;
     bool running;
+    uint64_t began_ns;
     state_view state;                /* what this execution sees */
     const struct sg_json *own_state; /* llm: what pre_process returned, or NULL */
     struct update *updates;
@@ -78,6 +79,7 @@ struct task {
     uint32_t failed_attempts;     /* of the call, when it failed */
     struct sg_json completion;    /* the message that came back */
     const char *reply;            /* its text; NULL: none yet */
+    bool repeats;                 /* its call had been answered before, but is asked again */
     const struct sg_json *result; /* the object that the node returns, or NULL */
     /* A child is no task of the step: its parent stands for it. */
     struct task *parent;
@@ -122,6 +124,8 @@ struct record {
     uint32_t failed_attempts; /* of the call that failed */
     const struct sg_plan_rule *broken; /* by the finished record, which is invalid then; else NULL */
     const struct sg_json *culprit;     /* the value that breaks it, or NULL: there is none */
+    struct sg_work *work;     /* what it has done, told at its end */
+    size_t n_work, cap_work;
 };
 
 struct sg_exec {
@@ -158,6 +162,7 @@ struct sg_exec {
 void sg_record_begin(struct record *r); /* state is set */
 void sg_record_go_on(struct record *r); /* behind a step: what fires next is set */
 void sg_record_drop(struct record *r);  /* cancels what runs */
+void sg_record_work(struct record *r, const struct sg_work *w);
 /* A waiting step is over. */
 void sg_task_go(struct task *t, enum verdict v);
 enum verdict sg_task_fail(struct task *t, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

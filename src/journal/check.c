@@ -3,7 +3,7 @@
  * progress of the output files, rows of positions and of bodies.
  *
  * What a dying process leaves behind the last commit (longer files, a segment more) is no finding: resuming cuts it. */
-#include "journal/rundb.h"
+#include "journal/tally.h"
 #include "journal/wal.h"
 
 #include <errno.h>
@@ -164,6 +164,35 @@ static void check_counts(struct check *c) {
              ULL(written), ULL(c->now.position));
 }
 
+static void compare(struct check *c, const char *what, uint64_t counted, uint64_t told) {
+    if (counted != told)
+        find(c, "%s/run.db: tallies count %llu %s, but progress says %llu", c->folder, ULL(counted), what, ULL(told));
+}
+
+/* They count all calls, or, in a folder of an older version, those since it goes on. */
+static int check_tallies(struct check *c) {
+    struct sg_tallies t = {0};
+    struct sg_run_totals sums = {0};
+    int rc = sg_tallies_load(&t, c->db);
+    bool whole = !t.absent && sg_rundb_get(c->db, &c->arena, SG_STR("tallies")).n == 0;
+    for (size_t i = 0; i < t.n_tallies; i++) {
+        const struct sg_tally *y = &t.tallies[i];
+        if (y->ordinal == SG_TALLY_NODE) continue;
+        *(y->code ? &sums.failed : &sums.answered) += y->count - y->again;
+        sums.retried += y->again;
+        sums.prompt_tokens += y->prompt_tokens;
+        sums.completion_tokens += y->completion_tokens;
+    }
+    sg_tallies_fini(&t);
+    if (rc < 0 || !whole) return rc;
+    compare(c, "calls answered", sums.answered, c->now.totals.answered);
+    compare(c, "calls failed", sums.failed, c->now.totals.failed);
+    compare(c, "attempts tried again", sums.retried, c->now.totals.retried);
+    compare(c, "tokens in", sums.prompt_tokens, c->now.totals.prompt_tokens);
+    compare(c, "tokens out", sums.completion_tokens, c->now.totals.completion_tokens);
+    return 0;
+}
+
 static void check_progress(struct check *c) {
     const struct sg_progress *n = &c->now, *s = &c->synced;
     if (s->position > n->position || n->position < c->id.first || n->position > n->pulled || n->row > n->position)
@@ -206,7 +235,7 @@ static int check_rows(struct check *c) {
     if (rc == 0) rc = sg_rundb_calls(c->db, 0, INT64_MAX, check_call, c);
     if (rc == 0) rc = sg_rundb_steps(c->db, 0, INT64_MAX, check_step, c);
     if (rc == 0) check_counts(c);
-    return rc;
+    return rc == 0 ? check_tallies(c) : rc;
 }
 
 static int check_folder(struct check *c, struct sg_err *err) {

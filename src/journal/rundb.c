@@ -37,6 +37,9 @@
 #define STEP_COLUMNS "position,step,ended,segment,offset,length"
 #define WRITER_COLUMNS "position,key,node,step"
 
+#define TALLY_COLUMNS                                                                                                \
+    "node,ordinal,status,error,count,again,prompt_tokens,completion_tokens,unmetered,repeated,sum,least,largest,squares"
+
 static const char *const texts[SG_STATEMENTS] = {
     [BEGIN] = "BEGIN IMMEDIATE",
     [COMMIT] = "COMMIT",
@@ -66,7 +69,23 @@ static const char *const texts[SG_STATEMENTS] = {
                           "GROUP BY segment",
     [GET_CAUSES] = "SELECT node,code,count,text FROM causes ORDER BY count DESC,node,code",
     [GET_META] = "SELECT value FROM meta WHERE key=?",
+    [PUT_TALLY] = "INSERT OR REPLACE INTO tallies(" TALLY_COLUMNS ") VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [PUT_TIME] = "INSERT OR REPLACE INTO times(node,ordinal,step,count) VALUES(?,?,?,?)",
+    [PUT_SPENT] = "INSERT OR REPLACE INTO spent(outcome,node,ordinal,calls,prompt_tokens,completion_tokens) "
+                  "VALUES(?,?,?,?,?,?)",
+    [GET_TALLIES] = "SELECT " TALLY_COLUMNS " FROM tallies ORDER BY node,ordinal,status,error",
+    [GET_TIMES] = "SELECT node,ordinal,step,count FROM times ORDER BY node,ordinal,step",
+    [GET_SPENT] = "SELECT outcome,node,ordinal,calls,prompt_tokens,completion_tokens FROM spent "
+                  "ORDER BY outcome,node,ordinal",
 };
+
+static const char tally_schema[] =
+    "CREATE TABLE tallies(node INT, ordinal INT, status INT, error TEXT, count INT, again INT, prompt_tokens INT,"
+    " completion_tokens INT, unmetered INT, repeated INT, sum INT, least INT, largest INT, squares REAL,"
+    " PRIMARY KEY(node, ordinal, status, error)) WITHOUT ROWID;"
+    "CREATE TABLE times(node INT, ordinal INT, step INT, count INT, PRIMARY KEY(node, ordinal, step)) WITHOUT ROWID;"
+    "CREATE TABLE spent(outcome INT, node INT, ordinal INT, calls INT, prompt_tokens INT, completion_tokens INT,"
+    " PRIMARY KEY(outcome, node, ordinal)) WITHOUT ROWID;";
 
 static const char schema[] =
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
@@ -178,6 +197,22 @@ int sg_rundb_commit(struct sg_rundb *d, const struct sg_progress *now, const str
     if (rc == 0) rc = run_plain(d, COMMIT, "commit");
     if (rc == 0) d->in_group = false;
     return rc;
+}
+
+bool sg_rundb_has_tallies(struct sg_rundb *d) {
+    sqlite3_stmt *s = NULL;
+    int rc = sqlite3_prepare_v2(d->db, "SELECT 1 FROM sqlite_master WHERE name='spent'", -1, &s, NULL);
+    bool has = rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW;
+    sqlite3_finalize(s);
+    return has;
+}
+
+int sg_rundb_make_tallies(struct sg_rundb *d) {
+    sqlite3_stmt *ignored;
+    int rc = sg_rundb_begin_write(d, PUT_META, &ignored, "tallies");
+    if (rc < 0) return rc;
+    rc = sqlite3_exec(d->db, tally_schema, NULL, NULL, NULL);
+    return rc == SQLITE_OK ? 0 : sg_rundb_fail(d, rc, "tallies");
 }
 
 /* --- syncing ---------------------------------------------------------------------------------------------------- */
@@ -352,6 +387,7 @@ static int fill_new(struct sg_rundb *d, const struct sg_run_identity *id, struct
     if (rc == 0) sg_vfs_reserve(d->db);
     if (rc == 0) rc = exec(d, "PRAGMA application_id=0x53475231;PRAGMA user_version=2", err);
     if (rc == 0) rc = exec(d, schema, err);
+    if (rc == 0) rc = exec(d, tally_schema, err);
     if (rc < 0) return rc;
     sg_rundb_put_identity(d, id);
     if (sg_rundb_commit(d, &nothing, &nothing) == 0) return exec(d, "PRAGMA journal_mode=WAL", err);

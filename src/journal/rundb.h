@@ -76,6 +76,9 @@ struct sg_call_row {
     int64_t not_before, started; /* ms since started_ms */
     int64_t latency_us;
     int status;
+    int code; /* SG_E_* of a failed attempt; for tallies, not in the row, as are the next two */
+    bool unmetered; /* an answer that did not say how many tokens it took */
+    bool repeated;  /* an answer to what an earlier life had an answer to */
     uint64_t prompt_tokens, completion_tokens, request;
     struct sg_place body; /* of the reply, or of why it failed (body.h) */
     bool has_body;        /* an answered call without one: its reply is lost, or was not to be kept */
@@ -94,6 +97,15 @@ struct sg_step_row {
 struct sg_writer_row {
     uint64_t position;
     uint32_t key, node, step;
+};
+
+/* What a record did: an answer that it got (`ordinal`: of the call), or a node that it ran (SG_TALLY_NODE). */
+#define SG_TALLY_NODE UINT32_MAX
+struct sg_work {
+    uint32_t node, ordinal;
+    bool failed;  /* of a node */
+    uint64_t us;  /* of a node */
+    uint64_t prompt_tokens, completion_tokens; /* of an answer */
 };
 
 /* What a run has done so far, over all its processes. */

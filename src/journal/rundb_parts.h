@@ -20,6 +20,9 @@ enum sg_statement {
     PUT_PROGRESS,
     PUT_META,
     PUT_CAUSE,
+    PUT_TALLY,
+    PUT_TIME,
+    PUT_SPENT,
     FORGET_RECORDS,
     FORGET_OK_RECORDS,
     FORGET_CALLS,
@@ -34,6 +37,9 @@ enum sg_statement {
     COUNT_STEP_BODIES,
     GET_CAUSES,
     GET_META,
+    GET_TALLIES,
+    GET_TIMES,
+    GET_SPENT,
     SG_STATEMENTS
 };
 
@@ -64,6 +70,10 @@ int sg_rundb_run(struct sg_rundb *d, sqlite3_stmt *s, const char *what);
 /* One that reads: bind, step; `rc` is the last step's. */
 int sg_rundb_begin_read(struct sg_rundb *d, enum sg_statement which, sqlite3_stmt **out, const char *what);
 int sg_rundb_end_read(struct sg_rundb *d, sqlite3_stmt *s, int rc, const char *what);
+
+/* The tables of tally.h; they came later than format 1 did. */
+bool sg_rundb_has_tallies(struct sg_rundb *d);
+int sg_rundb_make_tallies(struct sg_rundb *d);
 
 /* --- rundb_rows.c ----------------------------------------------------------------------------------------------- */
 

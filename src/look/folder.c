@@ -135,7 +135,7 @@ int sg_look_answer(struct sg_look *k, struct sg_arena *a, const struct sg_call_r
     struct sg_str text = rc == 0 ? sg_str_dup(a, sg_buf_view(&body)) : SG_STR_NONE;
     sg_buf_fini(&body);
     if (rc == SG_E_MISSING) return 0;
-    if (rc == 0 && kind == SG_BODY_FAILURE) rc = sg_failure_read(a, kind, text, &out->failure, &why);
+    if (rc == 0 && kind == SG_BODY_FAILURE) rc = sg_failure_read(a, kind, text, &out->failure, &out->reply.request, &why);
     else if (rc == 0) rc = sg_reply_read(a, kind, text, &out->reply, &why);
     out->has_reply = rc == 0 && kind != SG_BODY_FAILURE;
     if (rc != 0 && err) *err = why;

@@ -85,6 +85,7 @@ static void add_calls(const struct run *r, struct sg_figures *f) {
     f->latency_ns = c.latency_ns;
     f->calls_in_flight = c.in_flight;
     f->backing_off = c.backing_off;
+    f->cost = sg_run_cost(r);
     f->n_places = sg_calls_places(r->calls, f->places, SG_FIGURES_PLACES);
 }
 
@@ -117,6 +118,13 @@ void sg_run_sample(struct run *r) {
     struct sg_calls_figures c;
     sg_calls_figures(r->calls, &c);
     sg_rates_sample(&r->rates, sg_loop_now_ns(r->loop), c.ok, c.prompt_tokens + c.completion_tokens);
+}
+
+bool sg_figures_projected(const struct sg_figures *f, struct sg_cost *out) {
+    *out = f->cost;
+    if (!f->cost.any || !f->has_total || f->records == 0 || f->total <= f->records) return false;
+    out->usd *= (double)f->total / (double)f->records;
+    return true;
 }
 
 size_t sg_figures_latest(const struct sg_figures *f, size_t *out, size_t max) {
@@ -154,6 +162,13 @@ static void places_json(const struct sg_figures *f, struct sg_buf *b) {
     sg_buf_ch(b, ']');
 }
 
+void sg_figures_cost_json(const struct sg_figures *f, struct sg_buf *b) {
+    struct sg_cost all;
+    if (f->cost.any && !f->cost.unknown) sg_buf_printf(b, ",\"cost_usd\":%.6f", f->cost.usd);
+    if (f->cost.unknown && f->cost.any) sg_buf_printf(b, ",\"known_cost_usd\":%.6f", f->cost.usd);
+    if (sg_figures_projected(f, &all) && !all.unknown) sg_buf_printf(b, ",\"projected_cost_usd\":%.6f", all.usd);
+}
+
 static void causes_json(const struct sg_figures *f, struct sg_buf *b) {
     size_t order[32], n = sg_figures_latest(f, order, 32);
     SG_BUF_LIT(b, ",\"errors\":[");
@@ -181,6 +196,7 @@ void sg_figures_json(const struct sg_figures *f, struct sg_buf *b) {
     sg_buf_printf(b, ",\"commit_lag_p50_ms\":%.1f,\"commit_lag_p99_ms\":%.1f,\"elapsed_s\":%.1f", f->lag_p50_ms,
                   f->lag_p99_ms, f->elapsed_s);
     if (f->left_s >= 0) sg_buf_printf(b, ",\"left_s\":%.1f", f->left_s);
+    sg_figures_cost_json(f, b);
     places_json(f, b);
     causes_json(f, b);
 }

@@ -6,6 +6,7 @@
 #define SG_RUN_FIGURES_H
 
 #include "exec/exec.h"
+#include "report/report.h"
 
 /* Rates are taken over the last few seconds: a ring of what had been done at moments that lie a tick or more apart. */
 #define SG_RATE_SAMPLES 32
@@ -34,6 +35,7 @@ struct sg_figures {
     uint64_t total; /* records there are */
     uint32_t under_way, batch;
     uint64_t calls, calls_failed, retries, prompt_tokens, completion_tokens;
+    struct sg_cost cost;            /* of all answers so far */
     uint64_t calls_here, latency_ns; /* answered in this life; the sum of their times */
     uint32_t calls_in_flight, backing_off;
     double calls_per_s, tokens_per_s;
@@ -48,7 +50,11 @@ struct sg_figures {
 
 /* The causes with the latest failures first: indices into f->causes, at most `max`; returns how many. */
 size_t sg_figures_latest(const struct sg_figures *f, size_t *out, size_t max);
+/* What the whole run will cost at the price of its records so far; false when that cannot be said. */
+bool sg_figures_projected(const struct sg_figures *f, struct sg_cost *out);
 /* What a machine is told: the members of a JSON object, without its braces. */
+/* Of them those of cost, each with a comma before it; what is not known is not told. */
+void sg_figures_cost_json(const struct sg_figures *f, struct sg_buf *b);
 void sg_figures_json(const struct sg_figures *f, struct sg_buf *b);
 
 #endif

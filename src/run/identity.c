@@ -32,6 +32,11 @@ static struct sg_str options_json(struct run *r) {
     sg_buf_ch(&b, '{');
     member(&b, "task", o->config.task);
     member(&b, "models", o->config.models_file);
+    if (o->config.prices_file.n) member(&b, "prices", o->config.prices_file);
+    if (o->run_name.n) member(&b, "run_name", o->run_name);
+    if (o->output_dir.n) member(&b, "output_dir", o->output_dir);
+    if (o->with_timestamp) SG_BUF_LIT(&b, ",\"timestamp\":true");
+    if (o->no_metadata) sg_buf_printf(&b, ",\"metadata\":false");
     member(&b, "cwd", sg_str(getcwd(cwd, sizeof cwd) ? cwd : ""));
     sg_buf_printf(&b, ",\"in_flight\":%u,\"hosts\":%u,\"deterministic\":%s", o->in_flight, o->max_hosts,
                   o->deterministic ? "true" : "false");
@@ -61,8 +66,15 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
         return sg_fail(err, SG_E_SYNTAX, "run.db: its options are damaged");
     const struct sg_json *d = sg_json_get(&v, SG_STR("deterministic"));
     out->config.task = text_member(&v, "task");
+    const struct sg_json *metadata = sg_json_get(&v, SG_STR("metadata"));
     out->config.models_file = text_member(&v, "models");
     out->record = sg_str_dup(a, text_member(&v, "record"));
+    out->config.prices_file = text_member(&v, "prices");
+    const struct sg_json *stamp = sg_json_get(&v, SG_STR("timestamp"));
+    out->with_timestamp = stamp && stamp->type == SG_JSON_TRUE;
+    out->run_name = text_member(&v, "run_name");
+    out->output_dir = text_member(&v, "output_dir");
+    out->no_metadata = metadata && metadata->type == SG_JSON_FALSE;
     *cwd = sg_str_dup(a, text_member(&v, "cwd"));
     out->in_flight = count_member(&v, "in_flight", out->in_flight);
     out->max_hosts = count_member(&v, "hosts", 0);

@@ -5,6 +5,7 @@
  * Steps that take time (compiling, loading a folder) run on the loop, which is run until they say that they are done. */
 #include "run/parts.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #define LINES_ABOVE 25000 /* more records than this are written as JSON Lines (spec-core 1.6) */
@@ -208,6 +209,7 @@ static int open_data(struct run *r, struct sg_err *err) {
     int rc = r->resuming ? open_output(r, err) : open_source(r, err);
     if (rc == 0) rc = r->resuming ? open_source(r, err) : open_output(r, err);
     if (rc == 0) sg_output_source(r->output, r->source);
+    if (rc == 0) sg_run_tell_begin(r);
     return rc;
 }
 

@@ -225,6 +225,16 @@ static void add_times(const struct sg_figures *f, const struct sg_panel_style *s
     sg_panel_end(&l);
 }
 
+/* Only where a price is known: most models of one's own have none, and need no line that says so. */
+static void add_cost(const struct sg_figures *f, const struct sg_panel_style *s, struct sg_buf *out) {
+    struct sg_cost all;
+    if (!f->cost.any) return;
+    struct sg_panel_line l = sg_panel_begin(s, out, INDENT);
+    sg_panel_item(&l, SG_PLAIN, "cost %s", sg_cost_show(f->cost).text);
+    if (sg_figures_projected(f, &all)) sg_panel_item(&l, SG_PLAIN, "about %s in all", sg_cost_show(all).text);
+    sg_panel_end(&l);
+}
+
 /* With its port; the rest is the same for most addresses. */
 static struct sg_str host_of(struct sg_str url) {
     size_t colon = sg_str_find(url, ':', 0);
@@ -284,6 +294,7 @@ void sg_panel_frame(const struct sg_figures *f, const struct sg_panel_style *s, 
     add_records(f, s, out);
     add_calls(f, s, out);
     add_times(f, s, out);
+    add_cost(f, s, out);
     add_places(f, s, out);
     add_causes(f, s, out);
     keep_rows(out, from, s->rows);

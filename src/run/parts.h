@@ -5,6 +5,7 @@
 
 #include "data/recording.h"
 #include "exec/exec.h"
+#include "report/report.h"
 #include "run/figures.h"
 #include "run/logfile.h"
 #include "run/run.h"
@@ -53,6 +54,8 @@ struct run {
     int step_status; /* of the asynchronous step of opening that was waited for */
     struct sg_err step_err;
     struct sg_timer tick, progress, grace;
+    struct sg_str models_json; /* of facts.c */
+    struct sg_str metadata; /* the file that was written; empty: none */
     struct sg_rates rates;
     struct sg_terminal *terminal; /* with the panel; NULL: none */
     struct sg_logfile *log;       /* NULL: none */
@@ -108,6 +111,15 @@ void sg_run_split(struct sg_arena *a, struct sg_str path, struct sg_str *folder,
 void sg_run_figures(const struct run *r, struct sg_figures *f);
 /* Notes what has been done so far, for rates. */
 void sg_run_sample(struct run *r);
+
+/* --- facts.c: what reports need to know, told to the run folder; once it is open, and before it is closed --- */
+void sg_run_tell_begin(struct run *r);
+void sg_run_tell_end(struct run *r);
+/* Of all answers so far, over all lives. */
+struct sg_cost sg_run_cost(const struct run *r);
+
+/* --- metadata.c: once the output has finished --- */
+void sg_run_write_metadata(struct run *r);
 
 /* --- watch.c: the panel or lines of progress, from the start until the loop has ended --- */
 void sg_run_watch(struct run *r);

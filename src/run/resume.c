@@ -71,6 +71,8 @@ int sg_run_resume(const struct sg_resume_options *ro) {
         .accept_changes = ro->accept_changes};
     memcpy(o.again, ro->again, sizeof o.again);
     o.config.exe_dir = ro->exe_dir;
+    /* Now, as the working directory is about to change. */
+    struct sg_str prices = ro->prices_file.n ? sg_run_absolute(&a, ro->prices_file) : SG_STR_NONE;
     int rc = sg_run_find(&a, ro->word, false, &o.run_folder, &err), status;
     if (rc == 0 && !ro->word.n) rc = sg_run_find(&a, ro->word, true, &o.run_folder, &err);
     if (rc == 0) {
@@ -78,6 +80,7 @@ int sg_run_resume(const struct sg_resume_options *ro) {
         rc = look(&a, ro, &o, &finished, &err);
     }
     if (ro->in_flight) o.in_flight = ro->in_flight;
+    if (prices.n) o.config.prices_file = prices;
     if (rc != 0) {
         status = refuse(&err);
     } else if (finished) {

@@ -69,6 +69,7 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err) {
     }
     sg_timer_stop(r->loop, &r->grace);
     if (status != 0) abort_run(r, err);
+    sg_run_tell_end(r);
     sg_output_finish(r->output, !r->aborted && !r->interrupted, on_output_done, r);
 }
 
@@ -151,6 +152,7 @@ static int run_loaded(struct run *r) {
     sg_loop_run(r->loop);
     sg_run_watch_end(r);
     sg_exec_figures(r->exec, &e);
+    sg_run_write_metadata(r);
     sg_run_summary(r);
     int status = exit_status(r, &e);
     sg_run_close_all(r);

@@ -35,6 +35,7 @@ struct sg_run_options {
     bool json;          /* progress and summary as JSON lines */
     bool debug;
     bool no_journal; /* no run folder: nothing can be resumed */
+    bool no_metadata; /* no metadata file */
     enum sg_durability durability;
     enum sg_keep keep;
     /* By default as data_config.resumable says; FRESH: a new run; OR_NEW: an unfinished one of this task, if there is one. */
@@ -59,6 +60,7 @@ struct sg_resume_options {
     bool again[4];      /* records that ended so are run again, too (by enum sg_outcome) */
     bool accept_changes;
     bool json, debug;
+    struct sg_str prices_file; /* empty: as before */
 };
 int sg_run_resume(const struct sg_resume_options *o);
 

@@ -66,6 +66,17 @@ static void add_calls(const struct sg_figures *f, const struct sg_panel_style *s
     sg_panel_end(&l);
 }
 
+static void add_cost(const struct sg_figures *f, const struct sg_panel_style *s, struct sg_buf *b) {
+    struct sg_cost each = f->cost;
+    uint64_t ok = f->outcomes[SG_RECORD_OK];
+    if (!f->cost.any) return;
+    struct sg_panel_line l = sg_panel_begin_labeled(s, b, "cost");
+    sg_panel_item(&l, SG_PLAIN, "%s%s", sg_cost_show(f->cost).text, ok ? "," : "");
+    each.usd = ok ? each.usd / (double)ok : 0;
+    if (ok) sg_panel_item(&l, SG_PLAIN, "%s for each record that is ok", sg_cost_show(each).text);
+    sg_panel_end(&l);
+}
+
 static bool is_one_of_several(const struct sg_calls_address *all, const struct sg_calls_address *a) {
     for (; all; all = all->next)
         if (all != a && sg_str_eq(all->model, a->model)) return true;
@@ -145,6 +156,7 @@ static void print_summary(struct run *r, const struct sg_figures *f, struct sg_b
     add_outcomes(r, f, &s, b);
     add_resumed(r, f, &s, b);
     add_calls(f, &s, b);
+    add_cost(f, &s, b);
     add_addresses(sg_calls_addresses(r->calls), &s, b);
     add_commit(r, f, &s, b);
     sg_buf_printf(b, "seed     %llu\n", U(r->seed));
@@ -186,6 +198,7 @@ static void json_calls(const struct run *r, const struct sg_figures *f, struct s
     sg_buf_printf(
         b, ",\"completion_tokens\":%llu,\"peak_calls_in_flight\":%u,\"peak_records_in_flight\":%u,\"steps\":%llu",
         U(f->completion_tokens), c.peak_in_flight, e.peak_in_flight, U(e.steps));
+    sg_figures_cost_json(f, b);
 }
 
 static void json_addresses(const struct sg_calls_address *a, struct sg_buf *b) {
@@ -214,6 +227,10 @@ static void json_output(struct run *r, const struct sg_figures *f, struct sg_buf
         if (!path.n) continue;
         sg_buf_printf(b, ",\"%s\":", keys[i]);
         sg_json_write_text(b, path);
+    }
+    if (r->metadata.n) {
+        SG_BUF_LIT(b, ",\"metadata\":");
+        sg_json_write_text(b, r->metadata);
     }
     if (r->aborted) {
         SG_BUF_LIT(b, ",\"error\":");

@@ -48,6 +48,13 @@ struct sg_route_spec {
     bool prior_knowledge; /* HTTP/2 to http:// addresses */
 };
 
+/* Of a model's tokens. An unknown price is never taken for zero. */
+struct sg_price {
+    bool known;
+    double input, output; /* USD for 1,000,000 tokens */
+    struct sg_str from;   /* for people: "list prices of 2026-11-28", "prices.yaml (2026-12-01)", "models.yaml" */
+};
+
 /* One entry of the merged models.yaml, with the node's `model:` map over it. */
 struct sg_model_spec {
     struct sg_str alias; /* key in models.yaml */
@@ -69,6 +76,7 @@ struct sg_model_spec {
     struct sg_json special_tokens; /* array of texts removed from the reply */
     struct sg_str model_path;      /* llama: GGUF file, or empty for the demo model's place */
     uint32_t threads, sequences, context; /* llama: 0 means default */
+    struct sg_price price;
     struct sg_str entry_from, url_from, token_from; /* for people: "models.yaml", ".env (SYGRA_M_URL)"; empty: nowhere */
 };
 

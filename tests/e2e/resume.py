@@ -270,7 +270,7 @@ def test_kills_while_the_array_becomes_lines_do_no_harm(folder):
             task.run(*args).expect(0)
         assert (place / "output.jsonl").read_bytes() == (folder / "whole/output.jsonl").read_bytes()
         left = sorted(p.name for p in place.iterdir())
-        assert left == ["graph_config.yaml", "models.yaml", "output.jsonl", "output.run"], left
+        assert left == ["graph_config.yaml", "metadata", "models.yaml", "output.jsonl", "output.run"], left
 
 
 def test_an_output_that_lacks_its_name_only_gets_it(folder):
@@ -813,7 +813,7 @@ def test_an_output_that_was_cut_changed_or_taken_away_is_refused_or_found(folder
 
 def test_flipped_bits_in_run_db_are_found_or_harmless(folder):
     """Never a wrong output: refused, or the right one."""
-    with Mock("--latency_ms", 50) as mock:
+    with Mock("--latency_ms", 200) as mock:
         killed(folder, mock.url, 300, 160, args=("-n", 0, "-b", 40))
         sizes = {name: (folder / "output.run" / name).stat().st_size for name in ("run.db", "run.db-wal")
                  if (folder / "output.run" / name).exists()}

@@ -243,7 +243,7 @@ static void test_a_loss_of_power_costs_what_was_not_synced(void **state) {
         p.keep = i % 5 == 4 ? SG_KEEP_OUTPUTS : SG_KEEP_CALLS;
         p.sync_ms = 7;
         expect_of(p);
-        if (run_in_child(&p, false, DIE, 45 + i % 60) == 0) continue;
+        if (run_in_child(&p, false, DIE, 65 + i % 75) == 0) continue;
         int64_t part =
             query("SELECT part_bytes FROM progress WHERE id=2 AND lines=(SELECT lines FROM progress WHERE id=1)");
         int64_t failed = query("SELECT failed_bytes FROM progress WHERE id=2");

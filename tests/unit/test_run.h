@@ -396,7 +396,7 @@ static inline struct plan small(void) {
 static inline void leave_a_dead_run(struct plan p) {
     clear_out();
     use_faults(NO_FAULT, 0, 0);
-    int status = run_in_child(&p, false, DIE, 60);
+    int status = run_in_child(&p, false, DIE, 85);
     assert_int_equal(status, 42);
     assert_true(query("SELECT count(*) FROM records WHERE segment NOT NULL") > 0);
 }
