@@ -168,6 +168,8 @@ struct sg_output_record {
 void sg_output_record(struct sg_output *o, const struct sg_output_record *r);
 /* The same without the rest. */
 void sg_output_put(struct sg_output *o, uint64_t position, enum sg_outcome outcome, struct sg_str json);
+/* There is a run folder: what is told of calls and steps goes somewhere. */
+bool sg_output_journals(const struct sg_output *o);
 /* A call has been answered, has failed, or is to be tried again. `kind`: enum sg_body_kind of its body (journal/body.h), or 0:
  * it has none; row->body is not looked at. Rows of a record come before its end. */
 void sg_output_call(struct sg_output *o, const struct sg_call_row *row, uint32_t kind, struct sg_str body);

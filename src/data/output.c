@@ -335,6 +335,10 @@ void sg_output_put(struct sg_output *o, uint64_t position, enum sg_outcome outco
     sg_output_record(o, &(struct sg_output_record){.position = position, .outcome = outcome, .json = json});
 }
 
+bool sg_output_journals(const struct sg_output *o) {
+    return o->writer.keeper != NULL;
+}
+
 void sg_output_call(struct sg_output *o, const struct sg_call_row *row, uint32_t kind, struct sg_str body) {
     if (o->failed || !o->writer.keeper) return;
     struct call_head h = {.row = *row, .kind = kind, .body = body.n};

@@ -31,7 +31,7 @@ static int read_body(struct reading *r, struct sg_place place, uint32_t *kind, s
 
 static int read_call_body(struct reading *r, struct sg_past_call *c) {
     uint32_t kind = 0;
-    struct sg_str body;
+    struct sg_str body = SG_STR_NONE;
     struct sg_arena *a = &r->past->arena;
     int rc = read_body(r, c->row.body, &kind, &body);
     if (rc < 0) return rc;
@@ -53,8 +53,8 @@ static bool on_call(void *ud, const struct sg_call_row *row) {
 static bool on_step(void *ud, const struct sg_step_row *row) {
     struct reading *r = ud;
     struct sg_past *p = r->past;
-    uint32_t kind;
-    struct sg_str body;
+    uint32_t kind = 0;
+    struct sg_str body = SG_STR_NONE;
     if (!row->has_body) return false;
     r->status = read_body(r, row->body, &kind, &body);
     if (r->status < 0) return false;
@@ -115,9 +115,12 @@ static void run_load(struct sg_job *j) {
     l->status = sg_past_read(l->folder->db, l->folder->segments, l->position, &l->past, &l->err);
 }
 
-static void drop_load(struct load *l) {
+static void unlink_load(struct load *l) {
     *(l->prev ? &l->prev->next : &l->folder->loads) = l->next;
     if (l->next) l->next->prev = l->prev;
+}
+
+static void free_load(struct load *l) {
     sg_past_free(l->past);
     free(l);
 }
@@ -129,7 +132,8 @@ static void on_read(struct sg_job *j) {
     struct sg_err err = l->err;
     int status = l->status;
     if (q) l->past = NULL;
-    drop_load(l);
+    unlink_load(l);
+    free_load(l);
     if (!q) return;
     q->impl_ = NULL;
     q->on_past(q, status, past, status ? &err : NULL);
@@ -182,6 +186,9 @@ const struct sg_past_source *sg_past_folder_source(const struct sg_past_folder *
 
 void sg_past_folder_close(struct sg_past_folder *f) {
     if (!f) return;
-    while (f->loads) drop_load(f->loads);
+    for (struct load *l = f->loads, *next; l; l = next) {
+        next = l->next;
+        free_load(l);
+    }
     free(f);
 }

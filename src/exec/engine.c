@@ -41,6 +41,7 @@ int sg_exec_open(const struct sg_exec_options *o, struct sg_exec **out) {
         if (words > x->join_words) x->join_words = words;
     }
     for (size_t i = 0; i < x->plan->n_fields; i++) x->output_waits |= x->plan->fields[i].transform != SG_NONE;
+    x->journals = o->output && sg_output_journals(o->output);
     if (o->output) sg_output_on_room(o->output, on_output_room, x);
     *out = x;
     return 0;
@@ -160,7 +161,7 @@ static void count_end(struct sg_exec *x, enum sg_outcome outcome, uint64_t posit
 static size_t list_writers(const struct record *r) {
     const struct sg_exec *x = r->exec;
     size_t n = 0;
-    for (size_t i = 0; r->written && i < x->plan->n_keys; i++) {
+    for (size_t i = 0; x->journals && r->written && i < x->plan->n_keys; i++) {
         if (!r->written[i]) continue;
         bool plain = r->writers[i] == x->plan->keys[i].writer && r->visits[r->writers[i]] == 1;
         if (plain) continue;

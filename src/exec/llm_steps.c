@@ -176,7 +176,7 @@ static struct sg_call_row call_row(const struct task *t, enum sg_call_state stat
 /* An answer that is plain text is journalled as it stands. */
 static void journal_answer(struct task *t, const struct sg_completion *done) {
     struct sg_exec *x = t->record->exec;
-    if (!x->o.output) return;
+    if (!x->journals) return;
     struct sg_call_row row = call_row(t, SG_CALL_ANSWERED);
     row.status = 200;
     row.prompt_tokens = done->usage.prompt_tokens;
@@ -193,7 +193,7 @@ static void journal_answer(struct task *t, const struct sg_completion *done) {
 
 static void journal_failure(struct task *t, const struct sg_err *err) {
     struct sg_exec *x = t->record->exec;
-    if (!x->o.output) return;
+    if (!x->journals) return;
     struct sg_call_row row = call_row(t, SG_CALL_FAILED);
     row.status = err->status;
     sg_buf_reset(&x->text, 1 << 20);
@@ -205,7 +205,7 @@ static void on_again(struct sg_call *c, uint64_t wait_ns, const struct sg_err *e
     struct task *t = c->ud;
     struct sg_exec *x = t->record->exec;
     if (x->o.observer) sg_see_reply(t, NULL, err, wait_ns);
-    if (!x->o.output) return;
+    if (!x->journals) return;
     struct sg_call_row row = call_row(t, SG_CALL_AGAIN);
     row.status = err->status;
     row.not_before = sg_output_ms(x->o.output, sg_loop_now_ns(x->o.loop) + wait_ns);

@@ -135,6 +135,7 @@ struct sg_exec {
     size_t row_at, n_rows, cap_rows;
     bool pulling, ended, stopping, done;
     bool output_waits; /* its map has programs */
+    bool journals;     /* somebody keeps calls and steps */
     bool warned_columns;
     int end_status;
     struct sg_err end_err;

@@ -172,7 +172,7 @@ static void note_kept(struct record *r) {
 void sg_step_journal(struct record *r) {
     struct sg_exec *x = r->exec;
     bool another_waits = r->n_fired || x->output_waits;
-    if (!x->o.output || !r->has_waited || !another_waits) return;
+    if (!x->journals || !r->has_waited || !another_waits) return;
     sg_buf_reset(&x->text, 1 << 20);
     write_body(r, &x->text);
     struct sg_step_row row = {

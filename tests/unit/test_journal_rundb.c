@@ -271,6 +271,27 @@ static void test_steps_are_kept_by_record_and_number(void **state) {
     sg_rundb_close(d);
 }
 
+static bool see_writer(void *ud, const struct sg_writer_row *w) {
+    sg_buf_printf(ud, "%llu %u %u %u;", (unsigned long long)w->position, w->key, w->node, w->step);
+    return true;
+}
+
+static void test_writers_are_kept_by_record_and_key(void **state) {
+    (void)state;
+    struct sg_buf b = SG_BUF_INIT(SIZE_MAX);
+    struct sg_rundb *d = create("writers.run");
+    for (uint32_t key = 4; key-- > 2;)
+        for (uint64_t p = 7; p < 9; p++) sg_rundb_writer(d, &(struct sg_writer_row){p, key, key * 10, 5});
+    sg_rundb_writer(d, &(struct sg_writer_row){8, 2, 21, 6});
+    sg_rundb_forget_writers(d, 7, 8);
+    sg_rundb_writer(d, &(struct sg_writer_row){9, 0, 1, 1});
+    commit(d, 10);
+    assert_int_equal(sg_rundb_writers(d, 7, 9, see_writer, &b), 0);
+    assert_text(sg_buf_view(&b), SG_STR("8 2 21 6;8 3 30 5;"));
+    sg_buf_fini(&b);
+    sg_rundb_close(d);
+}
+
 static void count_bodies(void *ud, uint32_t segment, uint64_t bodies) {
     uint64_t *counts = ud;
     counts[segment] += bodies;
@@ -664,6 +685,7 @@ int main(void) {
         cmocka_unit_test(test_what_was_committed_survives_and_nothing_else),
         cmocka_unit_test(test_calls_are_kept_by_key),
         cmocka_unit_test(test_steps_are_kept_by_record_and_number),
+        cmocka_unit_test(test_writers_are_kept_by_record_and_key),
         cmocka_unit_test(test_bodies_are_counted_by_segment),
         cmocka_unit_test(test_causes_are_counted_and_keep_the_first_text),
         cmocka_unit_test(test_records_and_bodies_can_be_forgotten),
