@@ -203,6 +203,24 @@ def test_an_array_that_has_become_lines_is_read_on(folder):
     assert why(f"{folder}/output.jsonl:25500.a")["fields"][0]["value"] == values[25499]
 
 
+def test_lines_are_found_by_counting_wherever_records_failed(folder):
+    graph = SAMPLED.replace("graph_config:", "data_config: {source: {type: disk, file_path: data.jsonl}}\n    graph_config:", 1).replace(
+        "{node_type: weighted_sampler, attributes: {a: {values: [1, 2, 3]}}}",
+        """{node_type: lambda, lambda: {jq: 'if .n % 7 == 3 then error("seven") else {a: .n} end'}, output_keys: a}""")
+    good, bad = [n for n in range(1900) if n % 7 != 3], [n for n in range(1900) if n % 7 == 3]
+    for keep in ("calls", "outputs"):
+        place = folder / keep
+        Task(place, graph, rows=[{"n": n} for n in range(1900)]).run("-n", 0, "-si", 5, "--keep", keep, "-b", 50).expect(3)
+        for seed in (1899, 5, 1000, 513, 511, 1535, 700, 10):
+            (found,) = query(place, f"select outcome, json ->> '$.a' as a, json ->> '$.position' as p from outputs where position = {seed}")
+            assert found == ({"outcome": "failed", "a": None, "p": seed} if seed % 7 == 3 else {"outcome": "ok", "a": seed, "p": None}), found
+        assert [f["a"] for f in query(place, "select json ->> '$.a' as a from outputs where outcome = 'ok'")] == [n for n in good if n >= 5]
+        assert [f["p"] for f in query(place, "select json ->> '$.position' as p from outputs where outcome = 'failed' order by position desc")
+                ] == [n for n in bad if n >= 5][::-1]
+        assert why(f"{place}/output.json:1500.a")["position"] == [n for n in good if n >= 5][1499]
+        assert why(f"{place}/output_failed.jsonl:200")["position"] == [n for n in bad if n >= 5][199]
+
+
 # --- sql ------------------------------------------------------------------------------------------------------------------------
 
 
