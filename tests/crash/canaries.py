@@ -225,6 +225,8 @@ class Scene:
         for more in ([], ["--json"]):
             self.sygra("records", third, "--failed", *more, statuses=(0,))
             self.sygra("status", third, *more, statuses=(0,))
+        for more in ([], ["--json"], ["--html"]):
+            self.sygra("report", third, *more, statuses=(0,))
         self.sygra("retry", third, statuses=(3,))
         self.watch(*run, "-od", "fourth", statuses=(3,))
 
