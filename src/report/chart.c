@@ -97,8 +97,8 @@ static double y_of(double v, double top) {
 /* --- parts ---------------------------------------------------------------------------------------------------------- */
 
 static void add_marks(struct sg_buf *b, const struct sg_chart *c, double top, double step) {
-    for (double v = 0; v <= top * 1.0001; v += step) {
-        double y = y_of(v, top);
+    for (int k = 0; k * step <= top * 1.0001; k++) {
+        double v = k * step, y = y_of(v, top);
         sg_buf_printf(b, "<line class=\"grid\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>", LEFT, WIDTH - RIGHT, y, y);
         sg_buf_printf(b, "<text class=\"y\" x=\"%.1f\" y=\"%.1f\">%s</text>", LEFT - 8, y + 4,
                       sg_show_amount(v, c->unit).text);
@@ -129,9 +129,9 @@ static double time_step(double all) {
 
 static void add_times(struct sg_buf *b, const struct sg_chart *c) {
     double all = c->slot_s * (double)c->n, step = time_step(all);
-    for (double s = 0; s <= all * 1.0001; s += step)
-        sg_buf_printf(b, "<text class=\"x\" x=\"%.1f\" y=\"%.1f\">%s</text>", x_of(c, s / c->slot_s), HEIGHT - 8,
-                      show_clock(s, step).text);
+    for (int k = 0; k * step <= all * 1.0001; k++)
+        sg_buf_printf(b, "<text class=\"x\" x=\"%.1f\" y=\"%.1f\">%s</text>", x_of(c, k * step / c->slot_s), HEIGHT - 8,
+                      show_clock(k * step, step).text);
 }
 
 static void add_bars(struct sg_buf *b, const struct sg_chart *c, double top) {

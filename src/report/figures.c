@@ -94,6 +94,32 @@ void sg_report_sum(const struct sg_report *r, size_t model, size_t node, struct 
     finish(&m, &out->stats);
 }
 
+/* Several rows may have one name: of two nodes, or of one status that says two things. */
+static bool is_named_so(const struct sg_report *r, const struct sg_tally *y, size_t model, size_t node, const char *name) {
+    char text[16];
+    return is_meant(r, y->node, y->ordinal, model, node) && strcmp(sg_tally_name(y, text), name) == 0;
+}
+
+static uint64_t count_named(const struct sg_report *r, size_t from, size_t to, size_t model, size_t node, const char *name) {
+    uint64_t n = 0;
+    for (size_t i = from; i < to; i++) {
+        const struct sg_tally *y = &r->tallies->tallies[i];
+        if (is_named_so(r, y, model, node, name)) n += y->count;
+    }
+    return n;
+}
+
+void sg_report_codes(const struct sg_report *r, size_t model, size_t node,
+                     void (*fn)(void *ud, const char *name, uint64_t n), void *ud) {
+    size_t all = r->tallies->n_tallies;
+    for (size_t i = 0; i < all; i++) {
+        char text[16];
+        const char *name = sg_tally_name(&r->tallies->tallies[i], text);
+        if (!is_named_so(r, &r->tallies->tallies[i], model, node, name) || count_named(r, 0, i, model, node, name)) continue;
+        fn(ud, name, count_named(r, i, all, model, node, name));
+    }
+}
+
 void sg_report_runs(const struct sg_report *r, size_t node, uint64_t *failed, struct sg_stats *out) {
     const struct sg_tallies *t = r->tallies;
     struct moments m = {0};

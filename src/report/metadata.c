@@ -34,35 +34,14 @@ void sg_put_stats(struct sg_buf *b, const char *key, const struct sg_stats *s) {
     sg_buf_ch(b, '}');
 }
 
-static bool counts_for(const struct sg_report *r, const struct sg_tally *y, size_t model, size_t node) {
-    if (y->ordinal == SG_TALLY_NODE || (node != SG_ANY && y->node != node)) return false;
-    return model == SG_ANY || sg_report_model_of(r, y->node, y->ordinal) == model;
-}
-
-/* Several rows may have one name: two nodes, or two reasons to refuse a reply of status 200. */
-static bool named_before(const struct sg_report *r, size_t at, size_t model, size_t node) {
-    char a[16], b[16];
-    const struct sg_tally *all = r->tallies->tallies;
-    const char *name = sg_tally_name(&all[at], a);
-    for (size_t i = 0; i < at; i++)
-        if (counts_for(r, &all[i], model, node) && strcmp(sg_tally_name(&all[i], b), name) == 0) return true;
-    return false;
+static void put_code(void *ud, const char *name, uint64_t n) {
+    sg_put_number(ud, name, n);
 }
 
 void sg_put_codes(struct sg_buf *b, const char *key, const struct sg_report *r, size_t model, size_t node) {
-    const struct sg_tallies *t = r->tallies;
     sg_key(b, key);
     sg_buf_ch(b, '{');
-    for (size_t i = 0; i < t->n_tallies; i++) {
-        char text[16], other[16];
-        if (!counts_for(r, &t->tallies[i], model, node) || named_before(r, i, model, node)) continue;
-        const char *name = sg_tally_name(&t->tallies[i], text);
-        uint64_t n = 0;
-        for (size_t k = i; k < t->n_tallies; k++)
-            if (counts_for(r, &t->tallies[k], model, node) && strcmp(sg_tally_name(&t->tallies[k], other), name) == 0)
-                n += t->tallies[k].count;
-        sg_put_number(b, name, n);
-    }
+    sg_report_codes(r, model, node, put_code, b);
     sg_buf_ch(b, '}');
 }
 

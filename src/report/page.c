@@ -226,20 +226,14 @@ static void add_stats(struct sg_buf *b, const struct sg_stats *s) {
     for (size_t i = 0; i < 5; i++) sg_buf_printf(b, "<td>%s</td>", s->n ? sg_show_amount(v[i], "s").text : "");
 }
 
+static void add_code(void *ud, const char *name, uint64_t n) {
+    sg_buf_printf(ud, "%llu x %s ", U(n), name);
+}
+
 static void add_codes(struct sg_buf *b, const struct sg_report *r, size_t model) {
-    struct sg_buf codes = SG_BUF_INIT(SIZE_MAX);
-    struct sg_json v;
-    struct sg_arena a;
-    sg_arena_init(&a, 0);
-    sg_put_codes(&codes, "codes", r, model, SG_ANY);
-    sg_buf_drop(&codes, sizeof "\"codes\":" - 1);
     SG_BUF_LIT(b, "<td>");
-    bool good = sg_json_parse(&a, sg_buf_view(&codes), &v, NULL, NULL) == 0;
-    for (uint32_t i = 0; good && i < v.n; i++)
-        sg_buf_printf(b, "%s%.*s x %.*s", i ? ", " : "", SG_ARG(sg_json_text(&v.members[i].value)), SG_ARG(v.members[i].key));
+    sg_report_codes(r, model, SG_ANY, add_code, b);
     SG_BUF_LIT(b, "</td>");
-    sg_arena_fini(&a);
-    sg_buf_fini(&codes);
 }
 
 static void add_models(const struct sg_report *r, struct sg_buf *b) {

@@ -94,6 +94,9 @@ struct sg_report_sum {
     struct sg_stats stats;
 };
 void sg_report_sum(const struct sg_report *r, size_t model, size_t node, struct sg_report_sum *out);
+/* Attempts by response: "200", "429", "timeout"; `fn` is called once for each. */
+void sg_report_codes(const struct sg_report *r, size_t model, size_t node,
+                     void (*fn)(void *ud, const char *name, uint64_t n), void *ud);
 /* A node's executions, of records that have ended. */
 void sg_report_runs(const struct sg_report *r, size_t node, uint64_t *failed, struct sg_stats *out);
 

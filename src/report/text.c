@@ -90,18 +90,15 @@ static void add_nodes(const struct sg_report *r, struct sg_buf *b) {
     }
 }
 
+static void add_response(void *ud, const char *name, uint64_t n) {
+    sg_buf_printf(ud, " %llu x %s,", U(n), name);
+}
+
 static void add_responses(const struct sg_report *r, struct sg_buf *b) {
     if (r->n_models) SG_BUF_LIT(b, "\nmodel                        responses\n");
     for (size_t i = 0; i < r->n_models; i++) {
         add_name(r->models[i].alias, b);
-        for (size_t k = 0; k < r->tallies->n_tallies; k++) {
-            const struct sg_tally *t = &r->tallies->tallies[k];
-            char text[16];
-            if (t->ordinal == SG_TALLY_NODE || sg_report_model_of(r, t->node, t->ordinal) != i) continue;
-            sg_buf_printf(b, " %llu x %s%s%s%s", U(t->count), sg_tally_name(t, text), t->code && t->status == 200 ? " (" : "",
-                          t->code && t->status == 200 ? sg_error_name(t->code) : "", t->code && t->status == 200 ? ")" : "");
-            sg_buf_ch(b, ',');
-        }
+        sg_report_codes(r, i, SG_ANY, add_response, b);
         if (b->p[b->n - 1] == ',') b->n--;
         sg_buf_ch(b, '\n');
     }

@@ -15,8 +15,6 @@
 #define LIMIT_MS 2000
 #define LIMIT_BYTES ((size_t)64 << 10)
 
-extern char **environ;
-
 /* Until its end: true. */
 static bool read_all(int fd, struct sg_buf *out) {
     uint64_t until = sg_os->now_ns() + (uint64_t)LIMIT_MS * 1000000;

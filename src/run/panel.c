@@ -231,7 +231,8 @@ static void add_cost(const struct sg_figures *f, const struct sg_panel_style *s,
     if (!f->cost.any) return;
     struct sg_panel_line l = sg_panel_begin(s, out, INDENT);
     sg_panel_item(&l, SG_PLAIN, "cost %s", sg_cost_show(f->cost).text);
-    if (sg_figures_projected(f, &all)) sg_panel_item(&l, SG_PLAIN, "about %s in all", sg_cost_show(all).text);
+    if (sg_figures_projected(f, &all))
+        sg_panel_item(&l, SG_PLAIN, "in all %s%s", all.unknown ? "" : "about ", sg_cost_show(all).text);
     sg_panel_end(&l);
 }
 

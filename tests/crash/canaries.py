@@ -229,6 +229,8 @@ class Scene:
             self.sygra("why", "third/output_failed.jsonl:1", *more, statuses=(0,))
             self.sygra("export", third, "--failed", "--to", "exported.csv", *more, statuses=(0,))
             self.sygra("status", third, *more, statuses=(0,))
+        for more in ([], ["--json"], ["--html"]):
+            self.sygra("report", third, *more, statuses=(0,))
         self.sygra("retry", third, statuses=(3,))
         self.watch(*run, "-od", "fourth", statuses=(3,))
 

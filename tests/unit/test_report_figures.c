@@ -73,6 +73,19 @@ static void test_sums_by_model_and_node(void **state) {
     assert_int_equal(s.stats.n, 0);
 }
 
+static void add_code(void *ud, const char *name, uint64_t n) {
+    sg_buf_printf(ud, "%s:%llu ", name, (unsigned long long)n);
+}
+
+static void test_responses_of_two_nodes_are_added_up(void **state) {
+    (void)state;
+    struct sg_call_row c = {.node = 1, .state = SG_CALL_AGAIN, .code = SG_E_TIMEOUT};
+    sg_tallies_call(&tallies, &c);
+    sg_report_codes(&report, 0, SG_ANY, add_code, &out);
+    sg_buf_ch(&out, 0);
+    assert_string_equal(out.p, "200:3 timeout:1 ");
+}
+
 static void test_statistics_are_those_of_the_calls(void **state) {
     (void)state;
     struct sg_report_sum s;
@@ -178,6 +191,7 @@ int main(void) {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make_report, drop_report)
     const struct CMUnitTest tests[] = {
         TEST(test_sums_by_model_and_node),
+        TEST(test_responses_of_two_nodes_are_added_up),
         TEST(test_statistics_are_those_of_the_calls),
         TEST(test_cost_is_tokens_times_price),
         TEST(test_an_unknown_price_is_unknown_and_never_zero),

@@ -109,6 +109,19 @@ static void test_a_hundred_and_twenty_columns_have_each_kind_of_thing_on_one_lin
     assert_non_null(strstr(text, "\n  123,456,789 ok  0 failed  0 invalid  0 dropped  25 of 25 under way\n"));
 }
 
+static void test_cost_is_shown_where_a_price_is_known(void **state) {
+    (void)state;
+    struct sg_figures f = some_figures();
+    f.cost = (struct sg_cost){.unknown = true};
+    assert_null(strstr(draw(&f, 80, 24, true, false), "cost"));
+    f.cost = (struct sg_cost){.usd = 2.406, .any = true};
+    assert_non_null(strstr(draw(&f, 80, 24, true, false), "\n  cost $2.41  in all about $20.00\n"));
+    f.cost.unknown = true;
+    assert_non_null(strstr(draw(&f, 80, 24, true, false), "\n  cost at least $2.41  in all at least $20.00\n"));
+    f.has_total = false;
+    assert_non_null(strstr(draw(&f, 80, 24, true, false), "\n  cost at least $2.41\n"));
+}
+
 static void test_what_is_not_known_is_said(void **state) {
     (void)state;
     struct sg_figures f = some_figures();
@@ -242,6 +255,7 @@ int main(void) {
         cmocka_unit_test(test_an_invalid_record_s_cause_begins_with_the_field),
         cmocka_unit_test(test_forty_columns_in_ascii),
         cmocka_unit_test(test_a_hundred_and_twenty_columns_have_each_kind_of_thing_on_one_line),
+        cmocka_unit_test(test_cost_is_shown_where_a_price_is_known),
         cmocka_unit_test(test_what_is_not_known_is_said),
         cmocka_unit_test(test_one_failure_among_many_is_seen_in_the_bar),
         cmocka_unit_test(test_colours_are_the_only_difference_they_make),
