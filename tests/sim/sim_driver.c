@@ -210,6 +210,7 @@ static const char *data_name(const struct scenario *c) {
 #define COMBINED "{many: [.one.many, .three.many]}"
 #define PICKED "if (.response.content | length) % 3 == 0 then error(\\\"three\\\") else {many: .response.content} end"
 
+/* No two calls of a record may be the same request: what was asked again would not be known. */
 static void write_llm(struct sg_buf *b, const char *name, const char *prompt, const char *key) {
     sg_buf_printf(b, "    %s:\n      node_type: llm\n      model: {name: m}\n      prompt: [{user: \"r{i} %s\"}]\n",
                   name, prompt);
@@ -225,7 +226,7 @@ static void write_several(const struct scenario *c, struct sg_buf *b) {
     sg_buf_printf(b,
                   "    many:\n      node_type: multi_llm\n      strategy: %s\n      output_keys: many\n"
                   "      models: {one: {name: m}, two: {name: m, model: mock-two}, three: {name: m, model: mock-three}}\n"
-                  "      prompt: [{user: \"r{i} many of {draft}\"}]\n",
+                  "      prompt: [{user: \"r{i} many of {draft} {round}\"}]\n",
                   strategies[c->several - ENSEMBLE]);
     if (c->combine) SG_BUF_LIT(b, "      multi_llm_post_process: {jq: \"" COMBINED "\"}\n");
     if (c->picky) SG_BUF_LIT(b, "      post_process: {jq: \"" PICKED "\"}\n");
@@ -234,8 +235,8 @@ static void write_several(const struct scenario *c, struct sg_buf *b) {
 static void write_inner(const struct scenario *c, struct sg_buf *b) {
     (void)c;
     SG_BUF_LIT(b, "graph_config:\n  nodes:\n");
-    write_llm(b, "first", "first of {draft}", "first");
-    write_llm(b, "second", "second of {first}", "inner");
+    write_llm(b, "first", "first of {draft} {round}", "first");
+    write_llm(b, "second", "second of {first} {round}", "inner");
     SG_BUF_LIT(b, "  edges:\n    - {from: START, to: first}\n    - {from: first, to: second}\n    - {from: second, to: END}\n");
 }
 
