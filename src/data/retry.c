@@ -82,7 +82,8 @@ static int forget(struct retry *r, const struct sg_record_row *row) {
     r->n++;
     r->to.totals.outcomes[row->outcome & 3]--;
     int rc = sg_rundb_forget_records(r->k->db, from, to, false);
-    if (rc == 0 && r->again->outcomes[row->outcome & 3]) rc = sg_rundb_forget_calls(r->k->db, from, to);
+    bool anew = r->again->outcomes[row->outcome & 3]; /* what it took was for nothing */
+    if (rc == 0) rc = anew ? sg_rundb_forget_calls(r->k->db, from, to) : sg_rundb_unspend(r->k->db, from, row->outcome);
     if (rc == 0) rc = sg_rundb_forget_steps(r->k->db, from, to);
     if (rc == 0) rc = sg_rundb_forget_writers(r->k->db, from, to);
     return db_error(r, rc);

@@ -169,12 +169,11 @@ static void compare(struct check *c, const char *what, uint64_t counted, uint64_
         find(c, "%s/run.db: tallies count %llu %s, but progress says %llu", c->folder, ULL(counted), what, ULL(told));
 }
 
-/* They count all calls, or, in a folder of an older version, those since it goes on. */
+/* They count all calls. */
 static int check_tallies(struct check *c) {
     struct sg_tallies t = {0};
     struct sg_run_totals sums = {0};
     int rc = sg_tallies_load(&t, c->db);
-    bool whole = !t.absent && sg_rundb_get(c->db, &c->arena, SG_STR("tallies")).n == 0;
     for (size_t i = 0; i < t.n_tallies; i++) {
         const struct sg_tally *y = &t.tallies[i];
         if (y->ordinal == SG_TALLY_NODE) continue;
@@ -184,7 +183,7 @@ static int check_tallies(struct check *c) {
         sums.completion_tokens += y->completion_tokens;
     }
     sg_tallies_fini(&t);
-    if (rc < 0 || !whole) return rc;
+    if (rc < 0) return rc;
     compare(c, "calls answered", sums.answered, c->now.totals.answered);
     compare(c, "calls failed", sums.failed, c->now.totals.failed);
     compare(c, "attempts tried again", sums.retried, c->now.totals.retried);

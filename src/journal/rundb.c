@@ -57,6 +57,10 @@ static const char *const texts[SG_STATEMENTS] = {
     [FORGET_CALLS] = "DELETE FROM calls WHERE position>=? AND position<?",
     [FORGET_STEPS] = "DELETE FROM steps WHERE position>=? AND position<?",
     [FORGET_WRITERS] = "DELETE FROM writers WHERE position>=? AND position<?",
+    [UNSPEND] = "UPDATE spent SET calls=calls-n, prompt_tokens=spent.prompt_tokens-p, completion_tokens=spent.completion_tokens-c"
+                " FROM (SELECT node AS of_node, ordinal AS of_ordinal, count(*) AS n, sum(prompt_tokens) AS p,"
+                " sum(completion_tokens) AS c FROM calls WHERE position=? AND state=1 GROUP BY node, ordinal)"
+                " WHERE outcome=? AND node=of_node AND ordinal=of_ordinal",
     [GET_PROGRESS] = "SELECT " PROGRESS_COLUMNS " FROM progress WHERE id=?",
     [GET_RECORDS] = "SELECT " RECORD_COLUMNS " FROM records WHERE position>=? ORDER BY position",
     [GET_CALLS] = "SELECT " CALL_COLUMNS " FROM calls WHERE position>=? AND position<? "
@@ -79,15 +83,13 @@ static const char *const texts[SG_STATEMENTS] = {
                   "ORDER BY outcome,node,ordinal",
 };
 
-static const char tally_schema[] =
+static const char schema[] =
     "CREATE TABLE tallies(node INT, ordinal INT, status INT, error TEXT, count INT, again INT, prompt_tokens INT,"
     " completion_tokens INT, unmetered INT, repeated INT, sum INT, least INT, largest INT, squares REAL,"
     " PRIMARY KEY(node, ordinal, status, error)) WITHOUT ROWID;"
     "CREATE TABLE times(node INT, ordinal INT, step INT, count INT, PRIMARY KEY(node, ordinal, step)) WITHOUT ROWID;"
     "CREATE TABLE spent(outcome INT, node INT, ordinal INT, calls INT, prompt_tokens INT, completion_tokens INT,"
-    " PRIMARY KEY(outcome, node, ordinal)) WITHOUT ROWID;";
-
-static const char schema[] =
+    " PRIMARY KEY(outcome, node, ordinal)) WITHOUT ROWID;"
     "CREATE TABLE meta(key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;"
     "CREATE TABLE nodes(id INTEGER PRIMARY KEY, name TEXT, kind TEXT, hash TEXT, request TEXT, result TEXT);"
     "CREATE TABLE keys(id INTEGER PRIMARY KEY, name TEXT);"
@@ -197,22 +199,6 @@ int sg_rundb_commit(struct sg_rundb *d, const struct sg_progress *now, const str
     if (rc == 0) rc = run_plain(d, COMMIT, "commit");
     if (rc == 0) d->in_group = false;
     return rc;
-}
-
-bool sg_rundb_has_tallies(struct sg_rundb *d) {
-    sqlite3_stmt *s = NULL;
-    int rc = sqlite3_prepare_v2(d->db, "SELECT 1 FROM sqlite_master WHERE name='spent'", -1, &s, NULL);
-    bool has = rc == SQLITE_OK && sqlite3_step(s) == SQLITE_ROW;
-    sqlite3_finalize(s);
-    return has;
-}
-
-int sg_rundb_make_tallies(struct sg_rundb *d) {
-    sqlite3_stmt *ignored;
-    int rc = sg_rundb_begin_write(d, PUT_META, &ignored, "tallies");
-    if (rc < 0) return rc;
-    rc = sqlite3_exec(d->db, tally_schema, NULL, NULL, NULL);
-    return rc == SQLITE_OK ? 0 : sg_rundb_fail(d, rc, "tallies");
 }
 
 /* --- syncing ---------------------------------------------------------------------------------------------------- */
@@ -387,7 +373,6 @@ static int fill_new(struct sg_rundb *d, const struct sg_run_identity *id, struct
     if (rc == 0) sg_vfs_reserve(d->db);
     if (rc == 0) rc = exec(d, "PRAGMA application_id=0x53475231;PRAGMA user_version=2", err);
     if (rc == 0) rc = exec(d, schema, err);
-    if (rc == 0) rc = exec(d, tally_schema, err);
     if (rc < 0) return rc;
     sg_rundb_put_identity(d, id);
     if (sg_rundb_commit(d, &nothing, &nothing) == 0) return exec(d, "PRAGMA journal_mode=WAL", err);

@@ -191,6 +191,8 @@ int sg_rundb_forget_records(struct sg_rundb *d, uint64_t from, uint64_t to, bool
 int sg_rundb_forget_calls(struct sg_rundb *d, uint64_t from, uint64_t to);
 int sg_rundb_forget_steps(struct sg_rundb *d, uint64_t from, uint64_t to);
 int sg_rundb_forget_writers(struct sg_rundb *d, uint64_t from, uint64_t to);
+/* What the record's calls took was not for a record of that outcome: it goes on. */
+int sg_rundb_unspend(struct sg_rundb *d, uint64_t position, int outcome);
 int sg_rundb_forget_causes(struct sg_rundb *d);
 /* Bodies at this place or behind it are lost: their rows stay without. */
 int sg_rundb_forget_bodies(struct sg_rundb *d, uint32_t segment, uint64_t offset);

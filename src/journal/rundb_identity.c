@@ -164,6 +164,8 @@ int sg_rundb_put_identity(struct sg_rundb *d, const struct sg_run_identity *id) 
 
 /* --- another task ------------------------------------------------------------------------------------------------ */
 
+#define FIRST_GONE (1 << 30)
+
 /* The number that a name has now; -1: it is gone. Names stand `step` texts apart. */
 static int64_t number_now(struct sg_str name, const struct sg_str *is, size_t n, size_t step) {
     for (size_t k = 0; k < n; k++)
@@ -171,10 +173,18 @@ static int64_t number_now(struct sg_str name, const struct sg_str *is, size_t n,
     return -1;
 }
 
+/* What was paid stays paid: counts of a node that is gone get a number of their own, above those of all plans. */
+static bool holds_counts(const char *table) {
+    return strcmp(table, "tallies") == 0 || strcmp(table, "times") == 0 || strcmp(table, "spent") == 0;
+}
+
 static int renumber_one(struct sg_rundb *d, const char *table, const char *column, size_t from, int64_t to) {
     char sql[160];
-    if (to < 0) sqlite3_snprintf(sizeof sql, sql, "DELETE FROM %s WHERE %s=%llu", table, column,
-                                     (unsigned long long)from);
+    if (to < 0 && holds_counts(table))
+        sqlite3_snprintf(sizeof sql, sql, "UPDATE %s SET %s=(SELECT max(max(%s)+1,%d) FROM %s) WHERE %s=%llu", table, column,
+                         column, FIRST_GONE, table, column, (unsigned long long)from);
+    else if (to < 0)
+        sqlite3_snprintf(sizeof sql, sql, "DELETE FROM %s WHERE %s=%llu", table, column, (unsigned long long)from);
     else
         sqlite3_snprintf(sizeof sql, sql, "UPDATE %s SET %s=%lld WHERE %s=%llu", table, column,
                          (long long)(-1 - to), column, (unsigned long long)from);
@@ -212,10 +222,10 @@ static int forget_tries(struct sg_rundb *d, const struct sg_run_identity *was, c
 }
 
 int sg_rundb_renew(struct sg_rundb *d, const struct sg_run_identity *was, const struct sg_run_identity *is) {
-    static const char *const tables[] = {"calls", "writers"};
+    static const char *const tables[] = {"calls", "writers", "tallies", "times", "spent"};
     const struct sg_str *old_nodes = (const struct sg_str *)was->nodes, *nodes = (const struct sg_str *)is->nodes;
     int rc = forget_tries(d, was, is);
-    for (int i = 0; i < 2 && rc == 0; i++)
+    for (int i = 0; i < 5 && rc == 0; i++)
         rc = renumber(d, tables[i], "node", old_nodes, was->n_nodes, nodes, is->n_nodes, NODE_TEXTS);
     if (rc == 0) rc = renumber(d, "writers", "key", was->keys, was->n_keys, is->keys, is->n_keys, 1);
     if (rc == 0) rc = sg_rundb_run_once(d, "DELETE FROM nodes", "nodes");

@@ -28,6 +28,7 @@ enum sg_statement {
     FORGET_CALLS,
     FORGET_STEPS,
     FORGET_WRITERS,
+    UNSPEND,
     GET_PROGRESS,
     GET_RECORDS,
     GET_CALLS,
@@ -70,10 +71,6 @@ int sg_rundb_run(struct sg_rundb *d, sqlite3_stmt *s, const char *what);
 /* One that reads: bind, step; `rc` is the last step's. */
 int sg_rundb_begin_read(struct sg_rundb *d, enum sg_statement which, sqlite3_stmt **out, const char *what);
 int sg_rundb_end_read(struct sg_rundb *d, sqlite3_stmt *s, int rc, const char *what);
-
-/* The tables of tally.h; they came later than format 1 did. */
-bool sg_rundb_has_tallies(struct sg_rundb *d);
-int sg_rundb_make_tallies(struct sg_rundb *d);
 
 /* --- rundb_rows.c ----------------------------------------------------------------------------------------------- */
 

@@ -124,6 +124,15 @@ int sg_rundb_forget_writers(struct sg_rundb *d, uint64_t from, uint64_t to) {
     return forget(d, FORGET_WRITERS, from, to, "writers");
 }
 
+int sg_rundb_unspend(struct sg_rundb *d, uint64_t position, int outcome) {
+    sqlite3_stmt *s = NULL;
+    int rc = sg_rundb_begin_write(d, UNSPEND, &s, "spent");
+    if (rc < 0) return rc;
+    sg_bind_u64(s, 1, position);
+    sqlite3_bind_int(s, 2, outcome);
+    return sg_rundb_run(d, s, "spent");
+}
+
 int sg_rundb_run_once(struct sg_rundb *d, const char *sql, const char *what) {
     sqlite3_stmt *ignored;
     int rc = sg_rundb_begin_write(d, PUT_META, &ignored, what);

@@ -195,9 +195,7 @@ static int put_spent(struct sg_rundb *d, struct sg_spent *p) {
 }
 
 int sg_tallies_put(struct sg_tallies *t, struct sg_rundb *d) {
-    int rc = t->absent ? sg_rundb_make_tallies(d) : 0;
-    if (t->absent && rc == 0) rc = sg_rundb_meta(d, SG_STR("tallies"), SG_STR("late"));
-    t->absent = t->absent && rc < 0;
+    int rc = 0;
     for (size_t i = 0; i < t->n_tallies && rc == 0; i++)
         if (t->tallies[i].dirty) rc = put_tally(d, &t->tallies[i]);
     for (size_t i = 0; i < t->n_times && rc == 0; i++)
@@ -253,8 +251,6 @@ static int load(struct sg_tallies *t, struct sg_rundb *d, enum sg_statement whic
 }
 
 int sg_tallies_load(struct sg_tallies *t, struct sg_rundb *d) {
-    t->absent = !sg_rundb_has_tallies(d);
-    if (t->absent) return 0;
     int rc = load(t, d, GET_TALLIES, "tallies", load_tally);
     if (rc == 0) rc = load(t, d, GET_TIMES, "times", load_time);
     return rc == 0 ? load(t, d, GET_SPENT, "spent", load_spent) : rc;

@@ -47,7 +47,6 @@ struct sg_tallies {
     struct sg_times *times;
     struct sg_spent *spent;
     size_t n_tallies, cap_tallies, n_times, cap_times, n_spent, cap_spent;
-    bool absent; /* the database has no such tables: it was made by an older version */
 };
 
 void sg_tallies_fini(struct sg_tallies *t);

@@ -218,8 +218,7 @@ void sg_report_close(struct sg_report *r) {
 
 void sg_report_missing(const struct sg_report *r, void (*fn)(void *ud, const char *what, const char *why), void *ud) {
     if (!r->timeline) fn(ud, "charts over time", "the run was made with --keep outputs, which keeps no rows of calls");
-    if (r->stored.absent) fn(ud, "figures of models, nodes and responses", "the run was made by an older version");
-    else if (r->n_models == 0) fn(ud, "names and prices of models", "the run has not told them");
+    if (r->n_models == 0) fn(ud, "names and prices of models", "the run has not told them");
     if (!r->has_lag)
         fn(ud, "commit lag", strcmp(r->state, "live") == 0 ? "it is told at the run's end" : "the run did not end in order");
     for (size_t i = 0; i < r->n_models; i++)

@@ -24,11 +24,21 @@ static bool makes_calls(const struct sg_run_node *n) {
     return sg_str_eq(n->kind, SG_STR("llm")) || sg_str_eq(n->kind, SG_STR("multi_llm"));
 }
 
+/* The output map and the checks: what a record came to is mapped, or checked, once more; its calls stay. */
+static bool is_of_output(const struct sg_run_node *n) {
+    return sg_str_eq(n->kind, SG_STR("output")) || sg_str_eq(n->kind, SG_STR("schema"));
+}
+
+static void concern_outputs(struct sg_changes *c) {
+    c->outputs = true;
+    c->n_outputs++;
+}
+
 /* Records that ran this node of the old plan are concerned. Only calls are rows that stay behind finished records. */
 static void concern(struct sg_changes *c, size_t i) {
     const struct sg_run_node *n = &c->was->nodes[i];
     c->concerns[i] = true;
-    if (sg_str_eq(n->kind, SG_STR("output"))) c->outputs = true;
+    if (is_of_output(n)) concern_outputs(c);
     else if (!makes_calls(n)) c->all = true;
 }
 
@@ -76,7 +86,10 @@ void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_p
         else if (columns && draws_from_files(c, now->name)) add_drawn(c, i, now);
     }
     for (size_t i = 0; i < is->n_nodes; i++)
-        if (!find(was, is->nodes[i].name)) add(c, "new", &is->nodes[i], "");
+        if (!find(was, is->nodes[i].name)) {
+            add(c, "new", &is->nodes[i], "");
+            if (is_of_output(&is->nodes[i])) concern_outputs(c);
+        }
     c->source = !sg_str_eq(is->source.path, was->source.path);
     if (c->source) add(c, "another source:", &(struct sg_run_node){.name = is->source.path}, "");
     bool *own = SG_NEW_N(a, bool, p->n_nodes);
@@ -216,7 +229,7 @@ int sg_changes_weigh(struct sg_changes *c, struct sg_rundb *db) {
     int rc = sg_rundb_progress(db, false, &p);
     if (rc < 0 || !any) return rc;
     c->unknown = c->was->keep == SG_KEEP_OUTPUTS;
-    c->all |= c->unknown && !(c->outputs && c->n == 1);
+    c->all |= c->unknown && c->n != c->n_outputs;
     if (!c->unknown) rc = weigh_calls(c, db, &p);
     if (c->all) take_all(c, &p);
     else if (c->unknown) c->finished = p.totals.outcomes[SG_RECORD_OK] + p.totals.outcomes[SG_RECORD_INVALID];
@@ -228,22 +241,16 @@ int sg_changes_weigh(struct sg_changes *c, struct sg_rundb *db) {
 
 /* --- what it costs ------------------------------------------------------------------------------------------------ */
 
-bool sg_run_price(const struct sg_model_spec *m, uint64_t prompt_tokens, uint64_t completion_tokens, double *usd) {
-    (void)m, (void)prompt_tokens, (void)completion_tokens;
-    *usd = 0;
-    return false;
-}
-
 /* False, and the first model whose price is not known. */
 static bool price_all(const struct sg_changes *c, double *usd, const struct sg_model_spec **unknown) {
     *usd = 0;
     for (size_t i = 0; i < c->plan->n_models; i++) {
         const struct sg_change_calls *m = &c->models[i];
-        double one = 0;
         if (m->calls == 0) continue;
         *unknown = c->plan->models[i];
-        if (!sg_run_price(c->plan->models[i], m->prompt_tokens, m->completion_tokens, &one)) return false;
-        *usd += one;
+        struct sg_cost cost = sg_price_of(&c->plan->models[i]->price, m->prompt_tokens, m->completion_tokens, 0);
+        if (cost.unknown) return false;
+        *usd += cost.usd;
     }
     return true;
 }

@@ -35,6 +35,7 @@ struct sg_changes {
     struct sg_change_calls *models; /* by model of the plan */
     bool *concerns;                 /* by node of `was`: records that ran it */
     bool all, outputs;              /* concerned: all records; all that came to the output map */
+    size_t n_outputs;               /* changes of the output map and the checks */
     bool unknown;                   /* no calls are kept: all are asked again */
     struct sg_range *positions;     /* of finished records that are concerned */
     size_t n_positions, cap_positions;
@@ -51,8 +52,5 @@ int sg_changes_weigh(struct sg_changes *c, struct sg_rundb *db);
 void sg_changes_list(const struct sg_changes *c, struct sg_buf *out);
 void sg_changes_text(const struct sg_changes *c, struct sg_buf *out);
 void sg_changes_json(const struct sg_changes *c, struct sg_buf *out);
-
-/* What so many tokens of a model cost, in US dollars; false: its price is not known. */
-bool sg_run_price(const struct sg_model_spec *m, uint64_t prompt_tokens, uint64_t completion_tokens, double *usd);
 
 #endif

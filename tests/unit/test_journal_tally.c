@@ -118,7 +118,6 @@ static void test_what_was_committed_is_loaded_whole_and_goes_on(void **state) {
 
     d = reopen("whole.run", &a);
     assert_int_equal(sg_tallies_load(&again, d), 0);
-    assert_false(again.absent);
     assert_int_equal(find(&again, 1, 200, 0)->count, 1);
     assert_int_equal(find(&again, 1, 200, 0)->max_us, 70000);
     assert_true(find(&again, 1, 200, 0)->squares == 70000.0 * 70000.0);
@@ -142,29 +141,54 @@ static void test_what_was_committed_is_loaded_whole_and_goes_on(void **state) {
     sg_arena_fini(&a);
 }
 
-/* Folders of versions that had no such tables can be looked at, and go on. */
-static void test_a_database_without_the_tables_gets_them(void **state) {
+static void test_counts_of_nodes_that_are_gone_stay(void **state) {
     (void)state;
-    struct sg_tallies t = {0};
-    struct sg_arena a;
-    sg_arena_init(&a, 0);
-    sg_rundb_close(create("old.run"));
-    struct sg_rundb *d = reopen("old.run", &a);
-    assert_int_equal(sqlite3_exec(d->db, "DROP TABLE tallies; DROP TABLE times; DROP TABLE spent", NULL, NULL, NULL), SQLITE_OK);
-    sg_rundb_close(d);
-    d = reopen("old.run", &a);
-    assert_int_equal(sg_tallies_load(&t, d), 0);
-    assert_true(t.absent);
-    struct sg_call_row c = answer(1, 5);
-    sg_tallies_call(&t, &c);
+    static const struct sg_run_node old_nodes[] = {{.name = {"a", 1}}, {.name = {"b", 1}}, {.name = {"c", 1}}};
+    static const struct sg_run_node new_nodes[] = {{.name = {"c", 1}}};
+    const struct sg_run_identity was = {.nodes = old_nodes, .n_nodes = 3}, is = {.nodes = new_nodes, .n_nodes = 1};
+    struct sg_tallies t = {0}, again = {0};
+    struct sg_rundb *d = create("gone.run");
+    for (uint32_t node = 0; node < 3; node++) {
+        struct sg_call_row c = answer(node, 100 * (node + 1));
+        struct sg_work w = {.node = node, .prompt_tokens = 10, .completion_tokens = 3};
+        sg_tallies_call(&t, &c);
+        sg_tallies_record(&t, 0, &w, 1);
+    }
     commit(&t, d);
-    assert_false(t.absent);
-    sg_tallies_fini(&t);
-    assert_int_equal(sg_tallies_load(&t, d), 0);
-    assert_int_equal(find(&t, 1, 200, 0)->count, 1);
+    assert_int_equal(sg_rundb_renew(d, &was, &is), 0);
+    assert_int_equal(sg_rundb_commit(d, &(struct sg_progress){0}, NULL), 0);
+    assert_int_equal(sg_tallies_load(&again, d), 0);
+    assert_int_equal(again.n_tallies, 3);
+    assert_int_equal(again.n_spent, 3);
+    assert_int_equal(find(&again, 0, 200, 0)->max_us, 300);
+    for (size_t i = 0; i < 3; i++) assert_true(again.tallies[i].node == 0 || again.tallies[i].node > 1000);
     sg_rundb_close(d);
     sg_tallies_fini(&t);
-    sg_arena_fini(&a);
+    sg_tallies_fini(&again);
+}
+
+static void test_what_a_record_took_is_not_counted_twice_when_it_goes_on(void **state) {
+    (void)state;
+    struct sg_tallies t = {0}, again = {0};
+    struct sg_rundb *d = create("unspend.run");
+    struct sg_work w = {.node = 1, .prompt_tokens = 10, .completion_tokens = 3};
+    for (uint64_t position = 0; position < 2; position++) {
+        struct sg_call_row c = answer(1, 100);
+        c.position = position;
+        sg_tallies_call(&t, &c);
+        sg_tallies_record(&t, 0, &w, 1);
+        assert_int_equal(sg_rundb_call(d, &c), 0);
+    }
+    commit(&t, d);
+    assert_int_equal(sg_rundb_unspend(d, 1, 0), 0);
+    assert_int_equal(sg_rundb_unspend(d, 0, 1), 0); /* of no record that ended so */
+    assert_int_equal(sg_rundb_commit(d, &(struct sg_progress){0}, NULL), 0);
+    assert_int_equal(sg_tallies_load(&again, d), 0);
+    assert_int_equal(again.n_spent, 1);
+    assert_true(again.spent[0].calls == 1 && again.spent[0].prompt_tokens == 10 && again.spent[0].completion_tokens == 3);
+    sg_rundb_close(d);
+    sg_tallies_fini(&t);
+    sg_tallies_fini(&again);
 }
 
 int main(void) {
@@ -173,7 +197,8 @@ int main(void) {
         cmocka_unit_test(test_percentiles_of_many_are_near_the_exact_ones),
         cmocka_unit_test(test_attempts_are_counted_by_how_they_ended),
         cmocka_unit_test(test_what_was_committed_is_loaded_whole_and_goes_on),
-        cmocka_unit_test(test_a_database_without_the_tables_gets_them),
+        cmocka_unit_test(test_counts_of_nodes_that_are_gone_stay),
+        cmocka_unit_test(test_what_a_record_took_is_not_counted_twice_when_it_goes_on),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
