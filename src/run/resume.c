@@ -56,7 +56,8 @@ static void say_finished(struct sg_str folder, bool json) {
         SG_LOG(summary, SG_F_JSON(sg_buf_view(&members)));
         sg_buf_fini(&members);
     } else {
-        printf("%.*s is finished; nothing is left to do (resume -n takes more records, retry runs failed ones again)\n",
+        printf("%.*s is finished; nothing is left to do (resume -n takes more records, retry runs failed ones again, "
+               "resume --accept-changes what a changed task concerns)\n",
                SG_ARG(folder));
     }
 }

@@ -3,9 +3,11 @@
 import json
 import signal
 import subprocess
+import textwrap
 import time
 
-from lib import BIN, ENV, Mock, Run, Task, line
+from addresses import asked
+from lib import BIN, ENV, Mock, Run, Server, Task, completion, line
 
 GRAPH = """
     data_config:
@@ -164,3 +166,62 @@ def test_changed_checks_are_noticed_by_resume(folder):
     task.write("graph_config.yaml", GRAPH.replace("is_greater_than: 3", "is_greater_than: 1"))
     done = subprocess.run([BIN, "resume", str(folder / "output"), "-n", "0"], capture_output=True, text=True, timeout=60, env=ENV)
     assert done.returncode == 1 and "schema_config" in done.stderr, done.stderr
+
+
+# --- invalid records, and checks that change, later ------------------------------------------------------------------------
+
+CHECKED = """
+    data_config:
+      source: {type: disk, file_path: data.jsonl}
+    graph_config:
+      nodes:
+        ask: {node_type: llm, model: {name: m}, prompt: [{user: "{q}"}], output_keys: answer}
+      edges:
+        - {from: START, to: ask}
+        - {from: ask, to: END}
+    output_config: {output_map: {id: {from: id}, answer: {from: answer}}}
+    schema_config:
+      fields:
+        - {name: answer, type: str, is_equal_to: good}
+    """
+
+
+def test_retry_runs_invalid_records_again_and_keeps_the_order(folder):
+    asked_for = []
+
+    def answer(peer, data):
+        question = asked(peer, data)[1]["messages"][0]["content"]
+        asked_for.append(question)
+        first = asked_for.count(question) == 1
+        peer.sendall(completion("bad" if first and question in ("q1", "q3") else "good"))
+    server = Server(answer)
+    try:
+        task = Task(folder, CHECKED, server.url, rows=[{"id": i, "q": f"q{i}"} for i in range(5)])
+        run = task.run().expect(3)
+        assert [r["id"] for r in run.records()] == [0, 2, 4] and len(run.records("output_invalid")) == 2
+        sygra("retry", folder / "output.run", "--failed")
+        assert len(asked_for) == 5, asked_for
+        sygra("retry", folder / "output.run", "--invalid")
+        assert sorted(asked_for[5:]) == ["q1", "q3"], asked_for
+        assert json.loads((folder / "output.json").read_text()) == [{"id": i, "answer": "good"} for i in range(5)]
+        assert not (folder / "output_invalid.jsonl").exists()
+        assert "sound" in sygra("fsck", folder / "output")
+        spent = json.loads(sygra("report", folder / "output", "--json"))
+        assert spent["calls"]["answered"] == 7, spent["calls"]
+    finally:
+        server.close()
+
+
+def test_a_changed_check_judges_finished_records_again_and_asks_nothing(folder):
+    with Mock() as mock:
+        task = Task(folder, CHECKED.replace("is_equal_to: good", "is_not_empty: true"), mock.url, rows=[{"id": i, "q": f"q{i}"} for i in range(6)])
+        task.run().expect(0)
+        before = mock.stats()["requests"]
+        task.write("graph_config.yaml", textwrap.dedent(CHECKED))
+        assert "--accept-changes" in sygra("resume", folder / "output.run")
+        sygra("resume", folder / "output.run", "--accept-changes", status=3)
+        assert mock.stats()["requests"] == before, mock.stats()
+        assert len((folder / "output_invalid.jsonl").read_text().splitlines()) == 6
+        assert "sound" in sygra("fsck", folder / "output")
+        calls = json.loads(sygra("report", folder / "output", "--json"))["calls"]
+        assert calls["answered"] == 6 and calls["repeated"] == 0, calls
