@@ -174,7 +174,7 @@ static void open_session(struct sg_str text, bool troubled) {
     world.sent = SG_BUF_INIT(SIZE_MAX);
     sg_loop_init(&world.loop, &OPS, 1);
     world.socket.loop = &world.loop;
-    world.h = sg_http2_open(&world.loop, &limits, 0, &world.socket, &EVENTS, NULL);
+    world.h = sg_http2_open(&world.loop, &limits, 0, "https", &world.socket, &EVENTS, NULL);
     for (size_t i = 0; i < AT_ONCE; i++) ask();
     run_deferred();
 }
