@@ -16,6 +16,7 @@
  * record's end, many at a time, and their bodies are released by the commit that says so. */
 #include "data/keeper.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 void sg_keeper_init(struct sg_keeper *k, struct sg_str folder, struct sg_str output_folder,
@@ -385,9 +386,27 @@ void sg_keeper_settle(struct sg_keeper *k) {
 
 /* --- the end ---------------------------------------------------------------------------------------------------- */
 
+/* Of the commits so far: the last one has nothing to tell of but these. */
+static int tell_lag(struct sg_keeper *k, struct sg_err *err) {
+    const struct {
+        const char *key;
+        uint64_t us;
+    } told[] = {{"commit_lag_p50_ms", sg_lag_quantile(&k->lag, 0.5)},
+                {"commit_lag_p99_ms", sg_lag_quantile(&k->lag, 0.99)},
+                {"commit_lag_max_ms", k->lag.max_us}};
+    int rc = 0;
+    for (size_t i = 0; i < 3 && rc == 0 && k->lag.n; i++) {
+        char text[40];
+        snprintf(text, sizeof text, "%.3f", (double)told[i].us / 1e3);
+        rc = sg_keeper_meta(k, sg_str(told[i].key), sg_str(text), err);
+    }
+    return rc;
+}
+
 int sg_keeper_end(struct sg_keeper *k, struct sg_waiting *w, struct sg_outfile *files, struct sg_str state,
                   struct sg_err *err) {
     int rc = sg_keeper_meta(k, SG_STR("state"), state, err);
+    if (rc == 0) rc = tell_lag(k, err);
     if (rc == 0 && k->id.durability == SG_DURABILITY_EXIT) {
         rc = sg_segments_flush(k->segments, err);
         if (rc == 0) rc = sg_segments_sync_all(k->segments, err);

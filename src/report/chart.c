@@ -10,7 +10,7 @@
 #define WIDTH 640.0
 #define HEIGHT 230.0
 #define LEFT 84.0
-#define RIGHT 12.0
+#define RIGHT 28.0
 #define TOP 12.0
 #define BOTTOM 34.0
 

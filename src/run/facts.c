@@ -106,12 +106,7 @@ void sg_run_tell_begin(struct run *r) {
 
 void sg_run_tell_end(struct run *r) {
     struct sg_arena *a = &r->task.arena;
-    struct sg_output_figures f;
-    sg_output_figures(r->output, &f);
     tell(r, "ended_ms", sg_str_printf(a, "%lld", (long long)(sg_os->wall_ns() / 1000000)));
-    tell(r, "commit_lag_p50_ms", sg_str_printf(a, "%.3f", (double)f.lag_p50_us / 1e3));
-    tell(r, "commit_lag_p99_ms", sg_str_printf(a, "%.3f", (double)f.lag_p99_us / 1e3));
-    tell(r, "commit_lag_max_ms", sg_str_printf(a, "%.3f", (double)f.lag_max_us / 1e3));
 }
 
 /* --- cost ----------------------------------------------------------------------------------------------------------- */
