@@ -239,7 +239,7 @@ def output_lines(path):
         return sum(block.count(b"\n") for block in iter(lambda: f.read(1 << 20), b""))
 
 
-def engine(work, endpoint, records, in_flight, is_mock=True, journal=False):
+def engine(work, endpoint, records, in_flight, is_mock=True, journal=False, task=TASK):
     """`sygra run` over the first `records` rows of work/rows.jsonl; with `journal`, into a run folder as by default."""
     out = os.path.join(work, "out")
     shutil.rmtree(out, ignore_errors=True)
@@ -247,7 +247,7 @@ def engine(work, endpoint, records, in_flight, is_mock=True, journal=False):
     if is_mock:
         get(endpoint.base + "/__reset", "POST")
     env = {**ENV, "SYGRA_BENCH_URL": endpoint.url}
-    ran = run([BIN, "run", TASK, "-n", records, "-b", in_flight, "-od", out, "-owt", "False", "--seed", SEED, "--json",
+    ran = run([BIN, "run", task, "-n", records, "-b", in_flight, "-od", out, "-owt", "False", "--seed", SEED, "--json",
                *([] if journal else ["--no-journal"])], work, env)
     call = Call(ran, records, endpoint.stats() if is_mock else None)
     call.connections = endpoint.stats()["max_connections"] if is_mock else endpoint.accepted() - before - 1
@@ -292,6 +292,14 @@ def killed_run(work, endpoint, finished):
     process.kill()
     process.wait()
     return out, time.monotonic() - started
+
+
+def report_s(work, folder):
+    """How long `sygra report` takes to make its page of a run's folder."""
+    started = time.monotonic()
+    with open(os.path.join(work, "report.html"), "wb") as out:
+        subprocess.run([BIN, "report", os.path.join(folder, "output.run"), "--html"], env=ENV, stdout=out, check=True)
+    return time.monotonic() - started
 
 
 class Resumed:

@@ -4,7 +4,7 @@
 
     BIN=build/release/sygra tests/crash/kill_storm.py [--kills 30] [--records 2000] [--seed N] [--keep FOLDER]
 
-The task has a sampler, two parallel branches, a join and a loop whose condition is a jq program; some rows fail for good, some
+The task has a sampler, two parallel branches, one of them a subgraph, a join and a loop whose condition is a jq program; some rows fail for good, some
 lines of the input are no JSON, some requests fail once. Each life of the run ends 20 to 400 ms after its start, in start-up as well as in the middle, some later, the
 last ones when the output is nearly whole, by SIGKILL; now and then by SIGINT or SIGTERM. After each death `sygra fsck` and `sygra status`
 look at the folder. More than 30 kills are several storms, each on a run of its own.
@@ -61,11 +61,7 @@ GRAPH = """
           model: {name: echo}
           prompt: [{user: "left {q}"}]
           output_keys: left
-        right:
-          node_type: llm
-          model: {name: m}
-          prompt: [{user: "right {q}"}]
-          output_keys: right
+        side: {node_type: subgraph, subgraph: side}
         again:
           node_type: llm
           model: {name: m}
@@ -74,8 +70,8 @@ GRAPH = """
           output_keys: [n, text]
       edges:
         - {from: START, to: draw}
-        - {from: draw, to: [left, right]}
-        - {from: [left, right], to: again}
+        - {from: draw, to: [left, side]}
+        - {from: [left, side], to: again}
         - {from: again, condition: {jq: "if .n >= .rounds then \\"END\\" else \\"more\\" end"}, path_map: {END: END, more: again}}
     output_config:
       output_map:
@@ -85,6 +81,19 @@ GRAPH = """
         right: {from: right}
         rounds: {from: n}
         text: {from: text}
+    """
+
+SIDE = """
+    graph_config:
+      nodes:
+        right:
+          node_type: llm
+          model: {name: m}
+          prompt: [{user: "right {q}"}]
+          output_keys: right
+      edges:
+        - {from: START, to: right}
+        - {from: right, to: END}
     """
 
 
@@ -102,6 +111,7 @@ def rows(n):
 
 
 def lay_out(folder, url, task_rows):
+    Task(folder / "side", SIDE)
     task = Task(folder, GRAPH, url)
     task.write("data.jsonl", "".join(json.dumps(r) + "\n" + '{"id": \n' * (r["id"] % TORN_EVERY == TORN_EVERY - 1) for r in task_rows))
     return task
@@ -167,7 +177,7 @@ class Undisturbed:
         each = [questions_of(r, tones.get(r["id"])) for r in self.rows]
         found = iter(hashes_of(list(itertools.chain(*each)), folder / "questions"))
         self.hashes = [[next(found) for _ in q] for q in each]
-        names = [("left", 0), ("right", 0), *(("again", n) for n in range(3))]
+        names = [("left", 0), ("side.right", 0), *(("again", n) for n in range(3))]
         self.calls = [dict(zip(of_record, names)) for of_record in self.hashes]
         self.record_of = {h: r for r, of_record in enumerate(self.hashes) for h in of_record}
         self.must_ask = {h for r, of_record in enumerate(self.hashes) if not is_bad(r) for h in of_record}
