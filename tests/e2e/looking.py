@@ -367,7 +367,7 @@ def test_bash_completes_verbs_options_values_and_folders(folder):
     def check(*words):
         return complete_in_bash(folder, "sygra", *words)
 
-    assert check("re") == ["records", "report", "resume", "retry"]
+    assert check("re") == ["records", "replay", "report", "resume", "retry"]
     assert {"run", "graph", "preview", "models", "--version"} <= set(check(""))
     assert check("graph", "--fo") == ["--format"]
     assert check("graph", "--format", "") == ["dot", "json", "mermaid", "svg", "text"]

@@ -389,7 +389,7 @@ def test_http_2_is_agreed_on_through_a_tunnel(folder):
 def test_a_server_that_does_not_know_http_2_is_told_apart(folder):
     with Mock() as mock:
         run = Task(folder, line(), mock.url, rows(1), {"http2": "prior_knowledge", **ONCE}).run(env=env())
-        failed(run, "reset", "`http2: prior_knowledge` away")
+        failed(run, "protocol", "`http2: prior_knowledge` away")
     check = Task(folder / "https", line(), "https://one.example/v1", rows(1), {"http2": "prior_knowledge"}).check(env=env())
     assert check.status == 0 and "agree on HTTP/2 by themselves" in check.out + check.err
     check = Task(folder / "word", line(), "http://one.example/v1", rows(1), {"http2": "yes please"}).check(env=env())
