@@ -69,7 +69,7 @@ static void check_renders(const struct sg_template *t, struct values *v) {
     if (rc == 0) SG_ASSERT(sg_str_eq(sg_buf_view(&one), sg_buf_view(&two)));
     int tight = sg_template_render(t, look_up, v, &small, NULL);
     SG_ASSERT(small.n <= 16 && (tight < 0 || rc == 0));
-    if (rc == 0) SG_ASSERT((tight == 0) == (one.n <= 16));
+    if (tight == 0) SG_ASSERT(one.n <= 16); /* what fits may need more room on the way: {x!r:.0} */
     sg_buf_fini(&one);
     sg_buf_fini(&two);
     sg_buf_fini(&small);

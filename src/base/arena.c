@@ -164,6 +164,24 @@ struct sg_str sg_str_dup(struct sg_arena *a, struct sg_str s) {
     return sg_str_join(a, s, SG_STR_NONE);
 }
 
+static int hex(char c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+struct sg_str sg_str_percent_decoded(struct sg_arena *a, struct sg_str s) {
+    char *p = sg_alloc(a, s.n + 1);
+    size_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        bool escape = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0;
+        p[n++] = escape ? (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])) : s.p[i];
+        if (escape) i += 2;
+    }
+    p[n] = '\0';
+    return (struct sg_str){p, n};
+}
+
 struct sg_str sg_str_join(struct sg_arena *a, struct sg_str left, struct sg_str right) {
     char *p = sg_alloc(a, left.n + right.n + 1);
     if (left.n) memcpy(p, left.p, left.n);

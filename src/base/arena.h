@@ -35,6 +35,7 @@ void *sg_alloc0(struct sg_arena *a, size_t n);
 struct sg_str sg_str_dup(struct sg_arena *a, struct sg_str s);
 struct sg_str sg_str_printf(struct sg_arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 struct sg_str sg_str_join(struct sg_arena *a, struct sg_str left, struct sg_str right);
+struct sg_str sg_str_percent_decoded(struct sg_arena *a, struct sg_str s); /* of a URL: each %XX is a byte; other marks stay */
 
 /* Growing array in an arena: room for one more element of `size` bytes; the old place is left behind. */
 void *sg_arena_grow(struct sg_arena *a, void *items, size_t count, size_t *cap, size_t size);

@@ -29,25 +29,6 @@ static const struct {
 } KINDS[] = {{"http", 80}, {"https", 443}, {"socks4", 1080}, {"socks4a", 1080}, {"socks5", 1080}, {"socks5h", 1080}};
 #define N_KINDS (sizeof KINDS / sizeof *KINDS)
 
-static int hex(char c) {
-    if (c >= '0' && c <= '9') return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* %XX, as a password with an @ in it has to be written. */
-static struct sg_str decoded(struct sg_arena *a, struct sg_str s) {
-    char *p = sg_alloc(a, s.n + 1);
-    size_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        bool escape = s.p[i] == '%' && i + 2 < s.n && hex(s.p[i + 1]) >= 0 && hex(s.p[i + 2]) >= 0;
-        p[n++] = escape ? (char)(hex(s.p[i + 1]) * 16 + hex(s.p[i + 2])) : s.p[i];
-        if (escape) i += 2;
-    }
-    p[n] = '\0';
-    return (struct sg_str){p, n};
-}
-
 static size_t last(struct sg_str s, char c) {
     for (size_t i = s.n; i > 0; i--)
         if (s.p[i - 1] == c) return i - 1;
@@ -101,8 +82,8 @@ static void read_user(struct sg_arena *a, struct sg_str *rest, struct sg_proxy *
     if (at == rest->n) return;
     struct sg_str both = until(*rest, at);
     size_t colon = sg_str_find(both, ':', 0);
-    out->user = decoded(a, until(both, colon));
-    out->password = decoded(a, colon < both.n ? from(both, colon + 1) : SG_STR(""));
+    out->user = sg_str_percent_decoded(a, until(both, colon));
+    out->password = sg_str_percent_decoded(a, colon < both.n ? from(both, colon + 1) : SG_STR(""));
     *rest = from(*rest, at + 1);
 }
 

@@ -3,9 +3,8 @@
  * and compares only where a secret could start. The lists are filled before threads start and never change after. */
 #include "base/redact.h"
 
-#include "base/arena.h"
-
 #define LEAST_BYTES 12
+#define SHORT 200u
 
 struct secret {
     struct secret *next;
@@ -82,4 +81,17 @@ void sg_redact_start(struct sg_buf *out, struct sg_str text, size_t most) {
 
 void sg_redact(struct sg_buf *out, struct sg_str text) {
     sg_redact_start(out, text, SIZE_MAX);
+}
+
+struct sg_str sg_redact_short(struct sg_arena *a, struct sg_str text) {
+    struct sg_buf b = SG_BUF_INIT(0);
+    sg_redact_start(&b, text, SHORT);
+    if (b.n > SHORT) b.n = SHORT;
+    struct sg_str start = sg_str_dup(a, sg_buf_view(&b));
+    sg_buf_fini(&b);
+    return start;
+}
+
+struct sg_str sg_redact_url(struct sg_arena *a, struct sg_str url) {
+    return sg_redact_short(a, sg_str_percent_decoded(a, url));
 }

@@ -354,9 +354,10 @@ static int write_exchange(struct sg_exchange *x, struct sg_buf *out) {
 static void on_redirect(struct sg_call *c, const struct sg_http_reply *reply) {
     struct sg_err err;
     const char *where = reply->location.n ? ", elsewhere: " : " and does not say where to go";
+    struct sg_str location = sg_redact_url(&c->model->calls->scratch, reply->location);
     sg_fail(&err, SG_E_STATUS,
             "model %.*s answered %d%s%.*s; if that is the right address, write it as `url`, or let redirects be followed with "
-            "`follow_redirects: true`", SG_ARG(c->model->spec->alias), reply->status, where, SG_ARG(reply->location));
+            "`follow_redirects: true`", SG_ARG(c->model->spec->alias), reply->status, where, SG_ARG(location));
     err.status = reply->status;
     fail_or_retry(c, SG_E_STATUS, -1, &err);
 }

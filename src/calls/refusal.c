@@ -4,15 +4,6 @@
  * severity}}}}} for prompts, choices[].content_filter_results for answers. */
 #include "calls/provider.h"
 
-static struct sg_str start_of(struct sg_arena *scratch, struct sg_str body) {
-    struct sg_buf b = SG_BUF_INIT(0);
-    sg_redact_start(&b, body, 200);
-    if (b.n > 200) b.n = 200;
-    struct sg_str start = sg_str_dup(scratch, sg_buf_view(&b));
-    sg_buf_fini(&b);
-    return start;
-}
-
 struct sg_str sg_filtered_text(struct sg_arena *scratch, const struct sg_json *result) {
     struct sg_str out = SG_STR_NONE;
     for (uint32_t i = 0; result && result->type == SG_JSON_OBJECT && i < result->n; i++) {
@@ -37,13 +28,13 @@ static struct sg_str with_filter(struct sg_arena *scratch, const struct sg_json 
 struct sg_str sg_refusal_text(struct sg_arena *scratch, struct sg_str body, bool *quota) {
     struct sg_json v;
     *quota = false;
-    if (sg_json_parse(scratch, body, &v, NULL, NULL) != 0) return start_of(scratch, body);
+    if (sg_json_parse(scratch, body, &v, NULL, NULL) != 0) return sg_redact_short(scratch, body);
     const struct sg_json *e = sg_json_get(&v, SG_STR("error"));
     const struct sg_json *code = e ? sg_json_get(e, SG_STR("code")) : NULL;
     *quota = code && sg_json_is_text(code, SG_STR("insufficient_quota"));
     const struct sg_json *text = e && e->type == SG_JSON_OBJECT ? sg_json_get(e, SG_STR("message")) : e;
     if (!text) text = sg_json_get(&v, SG_STR("message"));
     if (!text) text = sg_json_get(&v, SG_STR("detail"));
-    struct sg_str shown = text && text->type == SG_JSON_STRING ? sg_json_text(text) : start_of(scratch, body);
+    struct sg_str shown = text && text->type == SG_JSON_STRING ? sg_json_text(text) : sg_redact_short(scratch, body);
     return code && sg_json_is_text(code, SG_STR("content_filter")) ? with_filter(scratch, e, shown) : shown;
 }

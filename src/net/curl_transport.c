@@ -333,14 +333,16 @@ static int follow(struct transfer *t, long status, struct sg_str to, struct sg_e
     struct sg_url next;
     struct sg_str address = sg_str_dup(&t->arena, (struct sg_str){to.p, sg_str_find(to, '#', 0)});
     err->status = (int)status;
-    if (sg_url_parse(&t->arena, address, &next, err) != 0)
-        return sg_err_wrap(err, SG_E_STATUS, "it answered %ld, a redirect that cannot be followed", status);
+    struct sg_str shown = sg_redact_url(&t->arena, address);
+    if (sg_url_parse(&t->arena, address, &next, NULL) != 0)
+        return sg_fail(err, SG_E_STATUS, "it answered %ld, a redirect to %.*s, which is no URL that can be followed", status,
+                       SG_ARG(shown));
     if (sg_url_is_https(&t->url) && !sg_url_is_https(&next))
         return sg_fail(err, SG_E_STATUS, "a redirect from https to %.*s is not followed: anybody could read what is sent there",
-                       SG_ARG(address));
+                       SG_ARG(shown));
     if (t->hops++ == HOPS)
         return sg_fail(err, SG_E_STATUS, "more than %d redirects, the last one to %.*s: they may lead round in circles", HOPS,
-                       SG_ARG(address));
+                       SG_ARG(shown));
     if (!t->away && !same_origin(&next, &t->e->url)) {
         t->away = true;
         drop_secrets(t);

@@ -293,6 +293,11 @@ def scene_secret_headers(s):
                                 "api-key": s.plant("api-key", sent=True), "X-Access-Token": s.plant("X-Access-Token", sent=True)}
 
 
+def scene_redirects_that_are_followed(s):
+    s.entry["follow_redirects"] = True
+    s.env["SYGRA_M_TOKEN"] = s.plant("SYGRA_M_TOKEN", extra='"\\/<&>+=%' + canary(), sent=True)
+
+
 def scene_a_token_with_marks_that_texts_escape(s):
     s.env["SYGRA_M_TOKEN"] = s.plant("SYGRA_M_TOKEN", extra='"\\/<&>+=%' + canary(), sent=True)
 
