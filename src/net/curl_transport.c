@@ -335,8 +335,8 @@ static int follow(struct transfer *t, long status, struct sg_str to, struct sg_e
     err->status = (int)status;
     struct sg_str shown = sg_redact_url(&t->arena, address);
     if (sg_url_parse(&t->arena, address, &next, NULL) != 0)
-        return sg_fail(err, SG_E_STATUS, "it answered %ld, a redirect to %.*s, which is no URL that can be followed", status,
-                       SG_ARG(shown));
+        return sg_fail(err, SG_E_STATUS, "it answered %ld, a redirect to %.*s, which cannot be followed: that is no http or https URL",
+                       status, SG_ARG(shown));
     if (sg_url_is_https(&t->url) && !sg_url_is_https(&next))
         return sg_fail(err, SG_E_STATUS, "a redirect from https to %.*s is not followed: anybody could read what is sent there",
                        SG_ARG(shown));
