@@ -42,9 +42,9 @@ static void add_resumed(const struct run *r, const struct sg_figures *f, const s
     sg_exec_figures(r->exec, &e);
     struct sg_panel_line l = sg_panel_begin_labeled(s, b, "resumed");
     sg_panel_item(&l, SG_PLAIN, "%llu of these records", U(f->records_here));
-    sg_panel_item(&l, SG_PLAIN, "in this life of the run (%u)", r->life);
+    sg_panel_item(&l, SG_PLAIN, "in this life of the run (%u);", r->life);
     sg_panel_item(&l, SG_PLAIN, "%llu steps", U(e.steps_kept));
-    sg_panel_item(&l, SG_PLAIN, "and %llu answers were there already", U(e.calls_kept));
+    sg_panel_item(&l, SG_PLAIN, "and %llu answers were there already%s", U(e.calls_kept), e.calls_repeated ? "," : "");
     if (e.calls_repeated) sg_panel_item(&l, SG_PLAIN, "%llu calls were asked again", U(e.calls_repeated));
     sg_panel_end(&l);
 }

@@ -110,7 +110,8 @@ def test_a_changed_prompt_of_a_finished_run_asks_that_node_again_and_what_it_fee
         task.write("graph_config.yaml", THREE.replace("one {q}", "eins {q}"))
         says(resume(folder).expect(0), "finished")  # without the flag there is nothing to do
         asked = requests_of(mock, lambda: says(resume(folder, "--accept-changes").expect(0), "at most 24 of their calls are asked again",
-                                               "12 of `first`, 12 of `second`, for what it is given"))
+                                               "12 of `first`, 12 of `second`, for what it is given",
+                                               "answers were there already, 24 calls were asked again"))
         assert asked == 2 * n
         assert output(folder) == three(n, first="eins")
 

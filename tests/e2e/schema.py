@@ -219,7 +219,8 @@ def test_a_changed_check_judges_finished_records_again_and_asks_nothing(folder):
         before = mock.stats()["requests"]
         task.write("graph_config.yaml", textwrap.dedent(CHECKED))
         assert "--accept-changes" in sygra("resume", folder / "output.run")
-        sygra("resume", folder / "output.run", "--accept-changes", status=3)
+        said = sygra("resume", folder / "output.run", "--accept-changes", status=3)
+        assert "6 of these records in this life of the run (2); 0 steps and 6 answers were there already\n" in said, said
         assert mock.stats()["requests"] == before, mock.stats()
         assert len((folder / "output_invalid.jsonl").read_text().splitlines()) == 6
         assert "sound" in sygra("fsck", folder / "output")
