@@ -46,8 +46,9 @@ static bool read_price(struct sg_cfg *c, const struct sg_yaml *map, struct sg_ma
     if (!sg_cfg_keys(c, map, path, SG_SECTION_PRICE, NULL, false)) return false;
     bool whole = sg_cfg_require(c, map, mark, path, "input", help);
     whole = sg_cfg_require(c, map, mark, path, "output", help) && whole;
-    out->known = read_amount(c, map, path, "input", &out->input) & read_amount(c, map, path, "output", &out->output) & whole;
-    return out->known;
+    whole = read_amount(c, map, path, "input", &out->input) && whole;
+    whole = read_amount(c, map, path, "output", &out->output) && whole;
+    return out->known = whole;
 }
 
 bool sg_prices_of_entry(struct sg_cfg *c, const struct sg_yaml *entry, struct sg_str path, struct sg_str from,
