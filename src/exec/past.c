@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What an earlier life of the run left of a record: it is loaded when the record is admitted, its steps are applied to the row,
- * and calls look for their answers in it (llm_steps.c). */
+ * and calls look for their answers in it (past_answer.c). */
 #include "exec/record.h"
 
 /* Calls of executions that a journalled step has behind it. */

@@ -196,6 +196,9 @@ enum verdict sg_step_pre(struct task *t);   /* llm_steps.c */
 enum verdict sg_step_call(struct task *t);
 enum verdict sg_step_post(struct task *t);  /* sets the result */
 enum verdict sg_step_write(struct task *t); /* the result to updates */
+/* What came of a task's call, after so many attempts. */
+void sg_call_take(struct task *t, uint32_t attempts, const struct sg_completion *done);
+void sg_call_take_failure(struct task *t, uint32_t attempts, const struct sg_err *err);
 /* One object, or null for none; else the task fails, naming `what`. */
 enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
                            const struct sg_json **out);
@@ -213,6 +216,10 @@ void sg_past_end(struct record *r);
 /* What came of a task's call, or NULL. */
 const struct sg_past_call *sg_past_find(const struct task *t, enum sg_call_state state);
 const struct sg_past_call *sg_past_find_call(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal);
+
+/* --- past_answer.c ------------------------------------------------------------------------------------------------------------------ */
+/* NEXT: the call of the task, which is set, is to be made. Else what came of it before comes later, or it fails. */
+enum verdict sg_past_answer(struct task *t);
 
 /* --- observe.c: only where x->o.observer is set ----------------------------------------------------------------------------------- */
 #define SG_SEEN_LAST UINT64_MAX

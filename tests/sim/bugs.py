@@ -56,7 +56,7 @@ BUGS = [
         "        row->has_body = true;\n", ""),
     Bug("a record begins anew although its steps are in the journal", "src/data/past.c",
         "    if (!row->has_body) return false;\n", "    if (row->step) return false;\n"),
-    Bug("an answer that is in the journal is asked for again", "src/exec/llm_steps.c",
+    Bug("an answer that is in the journal is asked for again", "src/exec/past_answer.c",
         "    if (same && has_outcome(c)) return c;\n", "    if (same && has_outcome(c) && c->failure) return c;\n"),
     Bug("a commit that takes records back names what was not synced", "src/data/retry.c",
         "    int rc = sync_all(r);\n", "    int rc = sg_segments_flush(r->k->segments, r->err);\n"),
