@@ -152,12 +152,21 @@ static const struct {
 };
 #define N_TYPES (sizeof node_types / sizeof *node_types)
 
+/* Without its type a node's keys are not judged: a slip in this one key would not be told. */
+static const char *type_help(const struct level *l, const struct sg_yaml *map) {
+    struct sg_str key = SG_STR("node_type");
+    for (size_t i = 0; i < map->n; i++) {
+        struct sg_str is = map->pairs[i].key;
+        if (sg_nearest(is, &key, 1).n) return sg_str_printf(l->c->a, "did you mean `node_type` by `%.*s`?", SG_ARG(is)).p;
+    }
+    return "it can be llm, multi_llm, weighted_sampler, lambda or subgraph";
+}
+
 static bool node_type(const struct level *l, const struct sg_node_source *s, size_t *type) {
     const char *words[N_TYPES];
     for (size_t i = 0; i < N_TYPES; i++) words[i] = node_types[i].name;
     *type = N_TYPES;
-    return sg_cfg_require(l->c, s->map, s->mark, s->path, "node_type",
-                          "it can be llm, multi_llm, weighted_sampler, lambda or subgraph") &&
+    return sg_cfg_require(l->c, s->map, s->mark, s->path, "node_type", type_help(l, s->map)) &&
            sg_cfg_word(l->c, s->map, s->path, "node_type", words, N_TYPES, type) && *type < N_TYPES;
 }
 
