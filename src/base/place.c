@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/place.h"
 
+#include "base/os.h"
+
 #include <stdlib.h>
 #include <sys/utsname.h>
 
@@ -27,4 +29,22 @@ void sg_places(struct sg_arena *a, const char *exe_dir, const struct sg_fetched 
     add_cache(a, what, out);
     const char *home = getenv("SYGRA_HOME");
     if (home && *home) add(out, sg_str_printf(a, "%s/%s", home, what->kind));
+}
+
+/* A folder of that name may be another distribution's: only ours has a hook host. */
+static bool holds_package(struct sg_arena *a, struct sg_str folder) {
+    return sg_os_exists(sg_str_printf(a, "%.*s/sygra/host", SG_ARG(folder)).p);
+}
+
+struct sg_str sg_package_folder(struct sg_arena *a, const char *exe_dir) {
+    static const char *const beside[] = {"../../python", "python", "../..", "../lib/sygra/python"};
+    struct sg_str folder = SG_STR_NONE;
+    const char *home = getenv("SYGRA_HOME");
+    if (home && *home && holds_package(a, folder = sg_str_printf(a, "%s/python", home))) return folder;
+    for (size_t i = 0; exe_dir && *exe_dir && i < sizeof beside / sizeof *beside; i++)
+        if (holds_package(a, folder = sg_str_printf(a, "%s/%s", exe_dir, beside[i]))) return folder;
+    struct sg_places cache = {.n = 0};
+    add_cache(a, &(struct sg_fetched){.kind = "python", .item = "package-" SYGRA_VERSION}, &cache);
+    if (cache.n && holds_package(a, folder = sg_str(cache.at[0]))) return folder;
+    return SG_STR_NONE;
 }
