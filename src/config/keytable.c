@@ -31,6 +31,7 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_TASK, "schema_config", MAP, "no checks", WORKS, "what a finished record has to be; else it is invalid"},
     {SG_SECTION_TASK, "graph_post_process", LIST, "[]", WORKS,
      "processors of the whole output: Python classes, or {processor: class, params: {...}}"},
+    {SG_SECTION_TASK, "version", INT, "", WORKS, "of a shipped recipe: what `uses: name@version` asks for"},
     {SG_SECTION_TASK, "task_name", TEXT, "", NO_EFFECT, "a name for the Python library"},
 
     {SG_SECTION_DATA, "source", MAP | LIST, "no data: empty records", WORKS,
@@ -143,8 +144,9 @@ const struct sg_key_row sg_key_rows[] = {
      "gets the state, returns one object: the state keys to write"},
     {SG_SECTION_LAMBDA, "once", BOOL, "false", WORKS, "it is never run again for the same work, also not after a crash"},
 
-    {SG_SECTION_SUBGRAPH, "subgraph", TEXT, "required", WORKS,
+    {SG_SECTION_SUBGRAPH, "subgraph", TEXT, "required, or `uses`", WORKS,
      "name or path of a task folder; its `graph_config` counts"},
+    {SG_SECTION_SUBGRAPH, "uses", TEXT, "", WORKS, "in its place: a shipped recipe, `name@version` or `name`"},
     {SG_SECTION_SUBGRAPH, "node_config_map", MAP, "{}", WORKS, "inner node to keys that are laid over its map"},
     {SG_SECTION_OVERRIDE, "prompt_placeholder_map", MAP, "{}", WORKS,
      "old: new; renames placeholders of the inner node's prompt"},
