@@ -51,7 +51,7 @@ static int open_hooks(struct run *r, struct sg_err *err) {
     if (rc != 0 || p->n_hooks == 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++)
         r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec,
-                                      p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
+                                      p->hooks[i].role == SG_ROLE_TRANSFORM ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
     sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
     rc = wait_for_step(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
