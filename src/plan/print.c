@@ -488,7 +488,7 @@ static void print_model(const struct sg_plan *p, struct sg_buf *b, int model) {
 /* "what its post_process returns", "what tasks.mine.task_executor.Post returns". */
 static void print_returned(const struct sg_plan *p, struct sg_buf *b, const char *before, int hook, const char *key) {
     sg_buf_printf(b, "%swhat ", before);
-    if (sg_plan_is_python(&p->hooks[hook])) print_short(b, p->hooks[hook].spec->text);
+    if (sg_plan_is_python(&p->hooks[hook])) print_program(b, p->hooks[hook].spec);
     else sg_buf_printf(b, "its %s", key);
     SG_BUF_LIT(b, " returns");
 }
