@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recipes that ship: what they write, how they are changed, and that the Python beside them does the same."""
-import importlib.util
+import importlib
 import json
 import pathlib
 import re
@@ -65,7 +65,7 @@ def test_the_algorithm_says_which_way_a_record_goes(folder):
 
 
 def test_an_unknown_algorithm_and_a_missing_text_fail_their_records(folder):
-    rows = [{"text": "a"}, {"text": "b", "algorithm": "best"}, {"text": None}]
+    rows = [{"text": "a", "algorithm": None}, {"text": "b", "algorithm": "best"}, {"text": None, "algorithm": "depth"}]
     with Mock() as mock:
         run = evolve(folder, rows, mock.url, 3)
     assert [r["text"] for r in run.records()] == ["a"]
@@ -99,8 +99,8 @@ def judged(folder, rows, url, attempts):
 def test_what_the_judge_refuses_is_drawn_again_and_given_up_for_the_text_itself(folder):
     script = folder / "script.jsonl"
     script.write_text("".join(json.dumps(line) + "\n" for line in (
-        {"match": "State one more condition", "reply": 'Yes: {"useful": true, "reason": "it asks for {more}"}'},
-        {"match": "Second instruction", "reply": "I cannot say."})))
+        {"model": "m", "match": "State one more condition", "reply": 'Yes: {"useful": true, "reason": "it asks for {more}"}'},
+        {"model": "m", "match": "Second instruction", "reply": "I cannot say."})))
     rows = [{"text": f"Count to {i}."} for i in range(40)]
     with Mock("--script", script) as mock:
         records = judged(folder / "t", rows, mock.url, 4)
@@ -190,5 +190,5 @@ def test_a_run_folder_and_the_plan_say_which_recipes_were_used(folder):
         evolve(folder, [{"text": "a"}], mock.url)
     plan = json.loads(subprocess.run([BIN, "graph", str(folder), "--json"], capture_output=True, text=True, env=ENV).stdout)
     assert plan["recipes"] == [{"node": "s", "name": "evol_instruct", "version": 1}]
-    assert b'"recipes":{"s":"evol_instruct@1"}' in (folder / "output.run/run.db").read_bytes() + (
-        folder / "output.run/run.db-wal").read_bytes() if (folder / "output.run/run.db-wal").exists() else (folder / "output.run/run.db").read_bytes()
+    kept = b"".join(p.read_bytes() for p in (folder / "output.run").glob("run.db*"))
+    assert b'"recipes":{"s":"evol_instruct@1"}' in kept
