@@ -33,7 +33,7 @@ void sg_places(struct sg_arena *a, const char *exe_dir, const struct sg_fetched 
 
 /* A folder of that name may be another distribution's: only ours has a hook host. */
 static bool holds_package(struct sg_arena *a, struct sg_str folder) {
-    return sg_os_exists(sg_str_printf(a, "%.*s/sygra/host", SG_ARG(folder)).p);
+    return sg_os_exists(sg_str_printf(a, "%.*s/sygra/host/__main__.py", SG_ARG(folder)).p);
 }
 
 /* A program's folder is absolute and free of links, so that parents can be cut off; of any other one they are named. */

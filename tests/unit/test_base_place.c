@@ -37,28 +37,28 @@ static void is_found(const char *const *folders, const char *exe_dir, const char
 
 static void the_package_of_a_checkout_lies_two_folders_above_the_program(void **state) {
     (void)state;
-    static const char *const folders[] = {"/src/python/sygra/host", NULL};
+    static const char *const folders[] = {"/src/python/sygra/host/__main__.py", NULL};
     is_found(folders, "/src/build/release", "/src/python");
     is_found(folders, "/elsewhere/build/release", "");
 }
 
 static void the_package_of_a_wheel_is_the_one_that_holds_the_program(void **state) {
     (void)state;
-    static const char *const folders[] = {"/venv/site-packages/sygra/host", NULL};
+    static const char *const folders[] = {"/venv/site-packages/sygra/host/__main__.py", NULL};
     is_found(folders, "/venv/site-packages/sygra/_bin", "/venv/site-packages");
 }
 
 static void another_distribution_of_that_name_is_not_taken(void **state) {
     (void)state;
-    static const char *const folders[] = {"/venv/site-packages/sygra", "/usr/lib/sygra/python/sygra/host", NULL};
+    static const char *const folders[] = {"/venv/site-packages/sygra", "/usr/lib/sygra/python/sygra/host/__main__.py", NULL};
     is_found(folders, "/venv/site-packages/sygra/_bin", "");
     is_found(folders, "/usr/bin", "/usr/lib/sygra/python");
 }
 
 static void sygra_home_comes_first_and_the_cache_last(void **state) {
     (void)state;
-    static const char *const folders[] = {"/home/u/.cache/sygra/package-" SYGRA_VERSION "/python/sygra/host",
-                                          "/mine/python/sygra/host", "/bin/python/sygra/host", NULL};
+    static const char *const folders[] = {"/home/u/.cache/sygra/package-" SYGRA_VERSION "/python/sygra/host/__main__.py",
+                                          "/mine/python/sygra/host/__main__.py", "/bin/python/sygra/host/__main__.py", NULL};
     setenv("XDG_CACHE_HOME", "/home/u/.cache", 1);
     setenv("SYGRA_HOME", "/mine", 1);
     is_found(folders, "/bin", "/mine/python");
@@ -69,7 +69,7 @@ static void sygra_home_comes_first_and_the_cache_last(void **state) {
 
 static void parents_of_a_relative_folder_are_named(void **state) {
     (void)state;
-    static const char *const folders[] = {"./../../python/sygra/host", NULL};
+    static const char *const folders[] = {"./../../python/sygra/host/__main__.py", NULL};
     is_found(folders, ".", "./../../python");
 }
 
