@@ -99,7 +99,7 @@ static void on_checked(void *ud, int status) {
     sg_loop_stop(ud);
 }
 
-/* A loop of its own: `check` needs no run. */
+/* A loop of its own: `check` needs no run. Of a task with other mistakes no module is imported. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts) {
     struct sg_loop *loop;
     struct sg_hooks *hooks;
@@ -110,7 +110,8 @@ void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const cha
     if (rc == 0) {
         rc = sg_hooks_open(loop, &ho, &hooks, &err);
         if (rc == 0) {
-            for (size_t i = 0; i < plan->n_hooks; i++) add_hook(hooks, &plan->hooks[i]);
+            for (size_t i = 0; i < plan->n_hooks; i++)
+                if (!t->diags.errors || !sg_plan_is_python(&plan->hooks[i])) add_hook(hooks, &plan->hooks[i]);
             sg_hooks_load(hooks, &t->diags, on_checked, loop);
             sg_loop_run(loop);
             sg_hooks_close(hooks);
