@@ -90,15 +90,20 @@ class Host:
                 wait = True
             self.wire.flush()
             frames = self.wire.read(wait)
-            if frames is None:
-                return False
             self._flushed_at = crew.now()
-            try:
-                for kind, payload in frames:
-                    self._take(kind, payload)
-            except (ValueError, KeyError, TypeError, struct.error) as error:
-                self._send_soon(wire.print_frame(0, f"a frame makes no sense: {error!r}"))
+            if frames is None or not self._take_all(frames):
+                self._tasks.stop()
                 return False
+
+    def _take_all(self, frames):
+        try:
+            for kind, payload in frames:
+                self._take(kind, payload)
+        except (ValueError, KeyError, TypeError, struct.error) as error:
+            self._send_soon(wire.print_frame(0, f"a frame makes no sense: {error!r}"))
+            self.wire.shut()
+            return False
+        return True
 
     def _take(self, kind, payload):
         if kind == wire.CALL:

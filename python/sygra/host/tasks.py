@@ -24,6 +24,12 @@ class Tasks:
         if self._loop is not None:
             self._tell(number)
 
+    def stop(self):
+        """Nobody waits any more: tasks are canceled, the thread ends with the last of them."""
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+
     def count(self):
         return len(self._at_work) + len(self._inbox)
 
@@ -42,8 +48,15 @@ class Tasks:
             return self._loop
 
     def _run(self):
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        loop.run_forever()
+        left = [call.task for call in self._at_work.values()]
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
     def call_soon(self, function):
         """For code of a task."""
