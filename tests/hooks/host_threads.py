@@ -292,6 +292,17 @@ def test_frames_may_come_in_any_pieces(folder):
         assert c.answer_of(1).outputs == [{"n": 1_000_000}]
 
 
+def test_hooks_see_the_live_figures_of_the_run(folder):
+    with client_of(folder, """
+        from sygra.metadata.metadata_collector import get_metadata_collector
+        def f(node, state): return {"ok": get_metadata_collector().figures.get("ok")}
+        """) as c:
+        assert c.ready["figures"]
+        f = c.hook("hooks.f", "lambda", {})
+        c.send(b"F", b'{"event":"progress","ok":12}')
+        assert c.call(f, state={}).outputs == [{"ok": 12}]
+
+
 def test_globals_are_shared_by_the_calls_of_a_host(folder):
     with client_of(folder, """
         n = 0

@@ -38,12 +38,13 @@ def _end_for_sure(host):
 
 
 def main():
+    from sygra import _figures
     from sygra.host.serve import Host
 
     os.set_inheritable(3, False)
     sock = socket.socket(fileno=3)
     sock.setblocking(True)
-    host = Host(sock, _work_page(), owns_process=True)
+    host = Host(sock, _work_page(), owns_process=True, on_figures=_figures.feed)
     threading.Thread(target=_end_for_sure, args=(host,), name="sygra-end", daemon=True).start()
     host.serve()
     host.close()

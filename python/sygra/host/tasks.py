@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Async hooks: tasks of one event loop, on a thread of its own that starts with the first of them."""
-import asyncio
+"""Async hooks: tasks of one event loop, on a thread of its own that starts with the first of them. Nor is asyncio
+imported before: that is a third of a host's start.
+"""
 import collections
 import threading
 
@@ -43,11 +44,15 @@ class Tasks:
     def _running_loop(self):
         with self._lock:
             if self._loop is None:
+                import asyncio
+
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._run, name="sygra-tasks", daemon=True).start()
             return self._loop
 
     def _run(self):
+        import asyncio
+
         loop = self._loop
         asyncio.set_event_loop(loop)
         loop.run_forever()
