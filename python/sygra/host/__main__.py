@@ -28,7 +28,14 @@ def _work_page():
     page = mmap.mmap(4, _PAGE_BYTES)
     os.lseek(4, _LAST_WORDS, os.SEEK_SET)
     faulthandler.enable(4, all_threads=False)
+    os.register_at_fork(after_in_child=_leave_page)
     return memoryview(page)[:_LAST_WORDS].cast("Q")
+
+
+def _leave_page():
+    """A child's crash is not ours."""
+    faulthandler.disable()
+    os.close(4)
 
 
 def _end_for_sure(host):
