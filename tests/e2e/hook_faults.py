@@ -114,9 +114,9 @@ async def slow(node, state):
 # What the failed record says, by the fault: the kind of error and words of its message.
 DEAD = ("host", "exit status 3|os\\._exit|ended")
 FAILS = {
-    "raises": ("hook", r"ValueError: no good: raises \(hooks\.py:11\)"),
-    "raises binary": ("hook", r"RuntimeError: a.*b.* line and another \(hooks\.py:13\)"),
-    "sys.exit": ("hook", r"SystemExit: 3 \(hooks\.py:15\)"),
+    "raises": ("hook", r"ValueError: no good: raises \(hooks\.py:10\)"),
+    "raises binary": ("hook", r"RuntimeError: a.*b.* line and another \(hooks\.py:12\)"),
+    "sys.exit": ("hook", r"SystemExit: 3 \(hooks\.py:14\)"),
     "os._exit": ("host", r"status 3"),
     "segfault": ("host", r"[Ss]egmentation|SIGSEGV|signal 11"),
     "abort": ("host", r"[Aa]bort|SIGABRT|signal 6"),
