@@ -3,15 +3,14 @@
  * folder of an earlier life is loaded and compared, then source, output, models and engine.
  *
  * Steps that take time (compiling, loading a folder) run on the loop, which is run until they say that they are done. */
-#include "run/parts.h"
+#include "run/rows.h"
 
 #include <stdlib.h>
 #include <time.h>
 
 #define LINES_ABOVE 25000 /* more records than this are written as JSON Lines (spec-core 1.6) */
 
-/* Until the step's callback stops the loop. */
-static int wait_for_step(struct run *r, struct sg_err *err) {
+int sg_run_wait(struct run *r, struct sg_err *err) {
     r->step_status = SG_E_CANCELED;
     sg_loop_run(r->loop);
     if (r->interrupted) return sg_fail(err, SG_E_CANCELED, "interrupted before the first record");
@@ -30,30 +29,35 @@ static void on_hooks_loaded(void *ud, int status) {
 
 /* What a hook prints, with the record and node it was called for where that is known. */
 static void on_hook_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
-    (void)ud;
+    const struct run *r = ud;
     struct sg_exec_place at = {0};
-    if (c) at = sg_exec_place_of(c);
+    if (c && r->exec && !sg_rows_called(r, c)) at = sg_exec_place_of(c);
     if (at.node.n)
         SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
     else SG_LOG(hook_print, SG_F_STR("text", text));
 }
 
-static int open_hooks(struct run *r, struct sg_err *err) {
-    const struct sg_plan *p = r->task.plan;
-    r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
-    struct sg_hooks_options ho = {
+void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
+    *out = (struct sg_hooks_options){
         .exe = r->o->exe,
         .max_hosts = r->o->max_hosts,
         .now = (double)r->started_wall_ns / 1e9,
         .on_print = on_hook_print,
         .ud = r};
+}
+
+static int open_hooks(struct run *r, struct sg_err *err) {
+    const struct sg_plan *p = r->task.plan;
+    r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
+    struct sg_hooks_options ho;
+    sg_run_hooks_options(r, &ho);
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
     if (rc != 0 || p->n_hooks == 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++)
         r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec,
                                       p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
     sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
-    rc = wait_for_step(r, err);
+    rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
     return rc;
 }
@@ -140,7 +144,7 @@ static void open_log(struct run *r) {
 static int resume_output(struct run *r, const struct sg_output_options *oo, struct sg_err *err) {
     int rc = sg_run_settle(r, err);
     if (rc == 0) rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
-    if (rc == 0) rc = wait_for_step(r, err);
+    if (rc == 0) rc = sg_run_wait(r, err);
     if (rc != 0) return rc;
     open_log(r);
     sg_output_meta(r->output, SG_STR("lives"), sg_str_printf(&r->task.arena, "%u", r->life));
@@ -180,18 +184,24 @@ static int open_columns(struct run *r, struct sg_err *err) {
         specs[i] = (struct sg_column_spec){p->columns[i].source, p->columns[i].name};
     int rc =
         sg_columns_load(r->loop, specs, p->n_columns, r->o->config.exe_dir, on_columns_loaded, r, &r->columns, err);
-    return rc == 0 ? wait_for_step(r, err) : rc;
+    return rc == 0 ? sg_run_wait(r, err) : rc;
+}
+
+int sg_run_open_rows(struct run *r, struct sg_source_options *so, struct sg_err *err) {
+    so->spec = r->task.spec.data.source;
+    so->id_column = r->task.spec.data.id_column;
+    so->seed = r->seed;
+    sg_rows_source(r, so);
+    int rc = sg_source_open(r->loop, so, &r->source, err);
+    sg_rows_opened(r);
+    return rc;
 }
 
 static int open_source(struct run *r, struct sg_err *err) {
-    const struct sg_data_spec *d = &r->task.spec.data;
     const struct sg_plan *p = r->task.plan;
     bool id_named = sg_plan_key(p, SG_STR("id")) != SG_NONE;
-    struct sg_source_options so = {.spec = d->source,
-                                   .exe_dir = r->o->config.exe_dir,
-                                   .id_column = d->id_column,
+    struct sg_source_options so = {.exe_dir = r->o->config.exe_dir,
                                    .want_ids = p->state_is_seen || id_named,
-                                   .seed = r->seed,
                                    .start = r->first,
                                    .count = r->count ? r->count : UINT64_MAX};
     if (r->resumed) so.from = r->resumed->from;
@@ -200,14 +210,20 @@ static int open_source(struct run *r, struct sg_err *err) {
         so.count = r->again->position - r->first + 1;
         so.from = (struct sg_source_from){.finished = &r->again->passed, .n_finished = r->again->passed.to > r->again->passed.from};
     }
-    return sg_source_open(r->loop, &so, &r->source, err);
+    return sg_run_open_rows(r, &so, err);
 }
 
-/* A new run opens its source first, so that a missing input leaves no folder; one that goes on must know where. */
+/* A new run opens its source first, so that a missing input, or a transform that fails, leaves no folder; one that goes on must
+ * know where. */
 static int open_data(struct run *r, struct sg_err *err) {
-    if (r->observer) return open_source(r, err); /* a preview leaves nothing behind */
-    int rc = r->resuming ? open_output(r, err) : open_source(r, err);
-    if (rc == 0) rc = r->resuming ? open_source(r, err) : open_output(r, err);
+    bool listed = sg_rows_are_listed(r);
+    int rc = 0;
+    if (listed && (r->observer || !r->resuming)) rc = sg_rows_make(r, err);
+    if (r->observer) return rc == 0 ? open_source(r, err) : rc; /* a preview leaves nothing behind */
+    if (rc == 0 && !listed && !r->resuming) rc = open_source(r, err);
+    if (rc == 0) rc = open_output(r, err);
+    if (rc == 0 && listed) rc = sg_rows_keep(r, err);
+    if (rc == 0 && !r->source) rc = open_source(r, err);
     if (rc == 0) sg_output_source(r->output, r->source);
     if (rc == 0) sg_run_tell_begin(r);
     return rc;
@@ -272,6 +288,7 @@ void sg_run_close_all(struct run *r) {
     if (r->calls) sg_calls_close(r->calls);
     if (r->hooks) sg_hooks_close(r->hooks);
     if (r->source) sg_source_close(r->source);
+    sg_rows_close(r);
     sg_columns_close(r->columns);
     if (r->log) sg_logfile_close(r->log); /* the output holds the folder's lock */
     if (r->output) sg_output_close(r->output);

@@ -19,6 +19,8 @@ struct sg_run_again {
     struct sg_range passed; /* rows that are passed over: all between the first, which lays out the state, and this one */
 };
 
+struct sg_rows_stream;
+
 struct run {
     const struct sg_run_options *o;
     const struct sg_run_again *again; /* NULL: a run of its own */
@@ -29,6 +31,9 @@ struct run {
     struct sg_calls *calls;
     struct sg_columns *columns;
     struct sg_source *source;
+    struct sg_spool *spool;        /* rows.c: of what transforms make, until the source is open */
+    struct sg_str rows_file;       /* empty: the source is read as it is */
+    struct sg_rows_stream *stream; /* transforms of rows on their way; NULL: none */
     struct sg_output *output;
     struct sg_exec *exec;
     struct sg_calls_model **models;
@@ -72,6 +77,12 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
 
 /* --- open.c --- */
 int sg_run_open_all(struct run *r, struct sg_err *err);
+/* Until the callback of a step of opening stops the loop: step_status, step_err. */
+int sg_run_wait(struct run *r, struct sg_err *err);
+/* What all hooks of a run are called with. */
+void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
+/* The source as the run reads it. `so`: what is not the task's: exe_dir, start, count, from. */
+int sg_run_open_rows(struct run *r, struct sg_source_options *so, struct sg_err *err);
 void sg_run_close_all(struct run *r);
 
 /* --- identity.c: what a run is --- */
