@@ -4,6 +4,7 @@
 
 static const struct step steps[] = {{"pre_process", sg_step_pre},
                                     {"call", sg_step_call},
+                                    {"model post_process", sg_step_model_post},
                                     {"post_process", sg_step_post},
                                     {"write", sg_step_write},
                                     {"route", sg_step_route},

@@ -18,8 +18,11 @@ static struct sg_str label(const struct task *child) {
 
 /* --- asking ----------------------------------------------------------------------------------------------------------------- */
 
-static const struct step child_steps[] = {
-    {"pre_process", sg_step_pre}, {"call", sg_step_call}, {"post_process", sg_step_post}, {0}};
+static const struct step child_steps[] = {{"pre_process", sg_step_pre},
+                                          {"call", sg_step_call},
+                                          {"model post_process", sg_step_model_post},
+                                          {"post_process", sg_step_post},
+                                          {0}};
 static const struct node_kind child_kind = {.name = "multi_llm child", .steps = child_steps};
 
 static void start(struct task *t, size_t child) {

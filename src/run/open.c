@@ -46,16 +46,16 @@ void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
         .ud = r};
 }
 
-static int open_hooks(struct run *r, struct sg_err *err) {
+int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
     r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
     struct sg_hooks_options ho;
     sg_run_hooks_options(r, &ho);
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
-    if (rc != 0 || p->n_hooks == 0) return rc;
+    if (rc != 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++)
-        r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec,
-                                      p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
+        r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec, p->hooks[i].role, p->hooks[i].node, p->hooks[i].config);
+    if (!sg_rows_add_hooks(r) && p->n_hooks == 0) return 0;
     sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
     rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
@@ -274,7 +274,7 @@ int sg_run_open_all(struct run *r, struct sg_err *err) {
     if (rc != 0) return rc;
     sg_loop_on_signal(r->loop, sg_run_on_signal, r);
     rc = sg_run_open_replay(r, err);
-    if (rc == 0) rc = open_hooks(r, err);
+    if (rc == 0) rc = sg_run_open_hooks(r, err);
     if (rc == 0) rc = open_columns(r, err);
     if (rc == 0) rc = open_data(r, err);
     if (rc == 0) rc = open_models(r, err);

@@ -21,6 +21,18 @@ struct sg_run_again {
 
 struct sg_rows_stream;
 
+#define SG_RUN_NO_MEMORY_BOUND (UINT64_MAX / 4) /* of a process that holds a whole list of rows */
+
+/* A class of graph_post_process, and what came of it. */
+struct sg_post {
+    struct sg_str name, file;
+    char hash[65];   /* of the class's name, its file and its params */
+    bool done;       /* now, or before */
+    int status;      /* why not */
+    struct sg_str error;
+    int64_t records; /* that it wrote; -1: it does not say */
+};
+
 struct run {
     const struct sg_run_options *o;
     const struct sg_run_again *again; /* NULL: a run of its own */
@@ -33,6 +45,7 @@ struct run {
     struct sg_source *source;
     struct sg_spool *spool;        /* rows.c: of what transforms make, until the source is open */
     struct sg_str rows_file;       /* empty: the source is read as it is */
+    int rows_hook;                 /* of the transforms, in `hooks` */
     struct sg_rows_stream *stream; /* transforms of rows on their way; NULL: none */
     struct sg_output *output;
     struct sg_exec *exec;
@@ -66,6 +79,10 @@ struct run {
     struct sg_logfile *log;       /* NULL: none */
     bool interrupted, aborted;
     bool ending; /* every record has ended; the output is being finished */
+    uint64_t ended_ns; /* when it was, on the loop's clock; 0: not yet */
+    bool post_processing, post_failed;
+    struct sg_post *posts;
+    size_t n_posts;
     struct sg_err why; /* of an abort */
     struct sg_output_result result;
 };
@@ -79,6 +96,7 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
 int sg_run_open_all(struct run *r, struct sg_err *err);
 /* Until the callback of a step of opening stops the loop: step_status, step_err. */
 int sg_run_wait(struct run *r, struct sg_err *err);
+int sg_run_open_hooks(struct run *r, struct sg_err *err);
 /* What all hooks of a run are called with. */
 void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
 /* The source as the run reads it. `so`: what is not the task's: exe_dir, start, count, from. */

@@ -17,6 +17,11 @@ bool sg_rows_are_listed(const struct run *r) {
     return s && s->n_transforms && !s->streaming;
 }
 
+bool sg_rows_are_streamed(const struct run *r) {
+    const struct sg_source_spec *s = source_of(r);
+    return s && s->n_transforms && s->streaming;
+}
+
 const struct sg_json *sg_rows_config(struct sg_arena *a, const struct sg_source_spec *s, size_t first, size_t n) {
     struct sg_json *chain = SG_NEW_N(a, struct sg_json, n), *config = SG_NEW(a, struct sg_json);
     for (size_t i = 0; i < n; i++) {
@@ -94,15 +99,20 @@ int sg_rows_keep(struct run *r, struct sg_err *err) {
 
 /* --- what the source is read from ------------------------------------------------------------------------------- */
 
-void sg_rows_add_stream(struct run *r) {
+int sg_rows_hook(struct run *r, struct sg_hooks *h) {
     const struct sg_source_spec *s = source_of(r);
     struct sg_arena *a = &r->task.arena;
-    if (!s || s->n_transforms == 0 || !s->streaming) return;
-    for (size_t i = 0; i < s->n_transforms; i++)
-        sg_hooks_add(r->hooks, &s->transforms[i].hook, SG_ROLE_DATA, SG_STR_NONE, sg_rows_config(a, s, i, 1));
-    int chain = sg_hooks_add(r->hooks, &s->transforms[0].hook, SG_ROLE_DATA, SG_STR_NONE,
-                             sg_rows_config(a, s, 0, s->n_transforms));
-    r->stream = sg_rows_stream_open(r, chain);
+    for (size_t i = 0; i < s->n_transforms; i++) /* for itself, too: a mistake is told where it stands */
+        sg_hooks_add(h, &s->transforms[i].hook, SG_ROLE_DATA, SG_STR_NONE, sg_rows_config(a, s, i, 1));
+    return sg_hooks_add(h, &s->transforms[0].hook, SG_ROLE_DATA, SG_STR_NONE, sg_rows_config(a, s, 0, s->n_transforms));
+}
+
+bool sg_rows_add_hooks(struct run *r) {
+    const struct sg_source_spec *s = source_of(r);
+    if (!s || s->n_transforms == 0 || (!s->streaming && s->transforms[0].hook.kind != SG_HOOK_CLOSURE)) return false;
+    r->rows_hook = sg_rows_hook(r, r->hooks);
+    if (s->streaming) r->stream = sg_rows_stream_open(r, r->rows_hook);
+    return true;
 }
 
 void sg_rows_source(struct run *r, struct sg_source_options *o) {

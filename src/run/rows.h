@@ -15,13 +15,15 @@
 
 /* The source has transforms that need the whole list. */
 bool sg_rows_are_listed(const struct run *r);
+/* It has transforms for one row at a time. */
+bool sg_rows_are_streamed(const struct run *r);
 /* Runs them, unless the run folder has what they make. */
 int sg_rows_make(struct run *r, struct sg_err *err);
 /* Once there is a run folder: what was made moves there. A run that goes on, and was killed before that, makes it now. */
 int sg_rows_keep(struct run *r, struct sg_err *err);
 
-/* The hooks that a stream's transforms are; before they are loaded. */
-void sg_rows_add_stream(struct run *r);
+/* The hooks that a stream's transforms are, and all that are closures; before the run's hooks are loaded. False: there are none. */
+bool sg_rows_add_hooks(struct run *r);
 /* Sets what the source is read from, and what changes its rows; to be opened then. */
 void sg_rows_source(struct run *r, struct sg_source_options *o);
 /* The call is of a stream, not of a record. */
@@ -34,6 +36,8 @@ void sg_rows_close(struct run *r);
 struct sg_str sg_rows_hash(const struct run *r);
 
 /* --- rows_list.c, rows_stream.c --- */
+/* Adds the transforms to a pool; the number of all of them, one behind the other. */
+int sg_rows_hook(struct run *r, struct sg_hooks *h);
 /* {"params","streamed","chain"}: what hosts are told of transforms first to first + n - 1. */
 const struct sg_json *sg_rows_config(struct sg_arena *a, const struct sg_source_spec *s, size_t first, size_t n);
 /* Rows of the source, through its transforms, into the spool. */

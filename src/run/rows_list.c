@@ -219,20 +219,22 @@ static void on_loaded(void *ud, int status) {
     sg_loop_stop(r->loop);
 }
 
-/* Each one is loaded for itself, too: a mistake is told where it stands. */
+/* A pool of one process, that ends with the list. Closures have theirs already. */
 static int open_hooks(struct list *l, struct sg_err *err) {
     struct run *r = l->run;
-    struct sg_arena *a = &r->task.arena;
-    const struct sg_source_spec *s = r->task.spec.data.source;
     struct sg_hooks_options o;
+    if (r->task.spec.data.source->transforms[0].hook.kind == SG_HOOK_CLOSURE) {
+        l->hooks = r->hooks;
+        l->call.hook = r->rows_hook;
+        return 0;
+    }
     sg_run_hooks_options(r, &o);
     o.max_hosts = 1;
+    o.host_memory = SG_RUN_NO_MEMORY_BOUND;
+    o.attached = false;
     int rc = sg_hooks_open(r->loop, &o, &l->hooks, err);
     if (rc != 0) return rc;
-    for (size_t i = 0; i < s->n_transforms; i++)
-        sg_hooks_add(l->hooks, &s->transforms[i].hook, SG_ROLE_DATA, SG_STR_NONE, sg_rows_config(a, s, i, 1));
-    l->call.hook = sg_hooks_add(l->hooks, &s->transforms[0].hook, SG_ROLE_DATA, SG_STR_NONE,
-                                sg_rows_config(a, s, 0, s->n_transforms));
+    l->call.hook = sg_rows_hook(r, l->hooks);
     sg_hooks_load(l->hooks, &r->task.diags, on_loaded, r);
     rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
@@ -263,7 +265,7 @@ static int go(struct list *l, struct sg_err *err) {
 static void close_all(struct list *l) {
     if (l->hooks && l->waits) sg_hook_cancel(l->hooks, &l->call);
     free_rows(l);
-    if (l->hooks) sg_hooks_close(l->hooks);
+    if (l->hooks && l->hooks != l->run->hooks) sg_hooks_close(l->hooks);
     if (l->source) sg_source_close(l->source);
     sg_arena_fini(&l->arena);
 }
