@@ -53,9 +53,9 @@ static enum verdict on_text(struct task *t, const struct sg_json *results) {
 
 enum verdict sg_step_model_post(struct task *t) {
     const struct sg_plan *p = t->record->exec->plan;
-    const struct sg_hook_spec *h = &p->models[t->model]->post_process;
-    if (h->kind == SG_HOOK_NONE) return NEXT;
-    if (!sg_plan_removes_thoughts(h)) return sg_hook_step(t, p->model_posts[t->model], write_text, on_text);
+    int hook = p->model_posts[t->model];
+    if (hook == SG_NONE) return NEXT;
+    if (!sg_plan_removes_thoughts(&p->hooks[hook])) return sg_hook_step(t, hook, write_text, on_text);
     set_text(t, without_thoughts(&t->record->arena, text_of(t)));
     return NEXT;
 }

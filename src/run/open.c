@@ -53,8 +53,10 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     sg_run_hooks_options(r, &ho);
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
     if (rc != 0) return rc;
-    for (size_t i = 0; i < p->n_hooks; i++)
-        r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec, p->hooks[i].role, p->hooks[i].node, p->hooks[i].config);
+    for (size_t i = 0; i < p->n_hooks; i++) {
+        const struct sg_plan_hook *h = &p->hooks[i];
+        r->hook_ids[i] = sg_plan_removes_thoughts(h) ? -1 : sg_hooks_add(r->hooks, h->spec, h->role, h->node, h->config);
+    }
     if (!sg_rows_add_hooks(r) && p->n_hooks == 0) return 0;
     sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
     rc = sg_run_wait(r, err);

@@ -25,8 +25,8 @@ static void compile_hooks(struct sg_task *t, const struct sg_plan *plan, const c
     if (sg_hooks_open(loop, &(struct sg_hooks_options){.exe = exe, .max_hosts = 1}, &hooks, &err) == 0) {
         for (size_t i = 0; i < plan->n_hooks; i++) {
             const struct sg_plan_hook *h = &plan->hooks[i];
-            if (h->spec->kind != SG_HOOK_JQ) continue; /* config has said that it is refused */
-            sg_hooks_add(hooks, h->spec, h->with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
+            if (sg_plan_is_python(h)) continue; /* a check runs no code of the user's */
+            sg_hooks_add(hooks, h->spec, h->role, h->node, h->config);
         }
         sg_hooks_load(hooks, &t->diags, on_hooks_loaded, loop);
         sg_loop_run(loop);
