@@ -102,9 +102,11 @@ static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     nodes[p->n_nodes + 1] = (struct sg_run_node){
         .name = SG_STR("output_config"), .kind = SG_STR("output"), .hash = sg_str(p->output_hash)};
     *n = p->n_nodes + 2;
-    const struct sg_run_node schema = {SG_STR("schema_config"), SG_STR("schema"), sg_str(p->schema_hash)};
+    const struct sg_run_node schema = {
+        .name = SG_STR("schema_config"), .kind = SG_STR("schema"), .hash = sg_str(p->schema_hash)};
     if (schema.hash.n) nodes[(*n)++] = schema;
-    const struct sg_run_node data = {SG_STR("transformations"), SG_STR("data"), sg_rows_hash(r)};
+    const struct sg_run_node data = {
+        .name = SG_STR("transformations"), .kind = SG_STR("data"), .hash = sg_rows_hash(r)};
     if (data.hash.n) nodes[(*n)++] = data;
     return nodes;
 }

@@ -25,7 +25,7 @@ struct list {
     size_t n;
     bool ended;
     size_t take;
-    uint64_t read, made, bytes, began_ns;
+    uint64_t read, made, total, began_ns; /* total: that they have made, as they say */
     struct sg_timer tell;
 };
 
@@ -81,6 +81,20 @@ static bool failed(struct list *l, int status, const struct sg_err *err) {
     return true;
 }
 
+static uint64_t count_of(const struct sg_json *results) {
+    int64_t n = -1;
+    return results->n == 1 && sg_json_to_i64(&results->items[0], &n) && n >= 0 ? (uint64_t)n : UINT64_MAX;
+}
+
+/* Between two calls a process may have died, and the next one knows nothing of the rows. */
+static bool has_all(struct list *l, uint64_t has, uint64_t wanted) {
+    struct sg_err err;
+    if (has == wanted) return true;
+    sg_fail(&err, SG_E_HOST, "the process that ran the transformations ended before it had given back all rows");
+    end(l, SG_E_HOST, &err);
+    return false;
+}
+
 /* --- taking ----------------------------------------------------------------------------------------------------- */
 
 static void take(struct list *l);
@@ -133,7 +147,7 @@ static void on_taken(struct sg_hook_call *c, int status, const struct sg_json *r
         status = sg_fail(&no_list, SG_E_HOOK, "its host gave no list of rows"), err = &no_list;
     if (failed(l, status, err)) return;
     const struct sg_json *rows = &results->items[0];
-    bool fine = add_rows(l, rows);
+    bool fine = rows->n ? add_rows(l, rows) : has_all(l, l->made, l->total);
     learn_size(l, rows->n);
     if (fine) sg_spool_write(l->spool, rows->n == 0, rows->n ? on_written : on_last, l);
 }
@@ -155,8 +169,10 @@ static void on_rows(void *ud, struct sg_row *rows, size_t n, bool ended, int sta
 static void on_made(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_json *effects,
                     const struct sg_err *err) {
     struct list *l = c->ud;
-    (void)results, (void)effects;
-    if (!failed(l, status, err)) take(l);
+    (void)effects;
+    if (failed(l, status, err)) return;
+    l->total = count_of(results);
+    take(l);
 }
 
 static void write_finish(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
@@ -167,10 +183,10 @@ static void write_finish(struct sg_hook_call *c, struct sg_buf *input, struct sg
 static void on_fed(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_json *effects,
                    const struct sg_err *err) {
     struct list *l = c->ud;
-    (void)results, (void)effects;
+    (void)effects;
     free_rows(l);
+    if (failed(l, status, err) || !has_all(l, count_of(results), l->read)) return;
     sg_arena_reset(&l->arena);
-    if (failed(l, status, err)) return;
     if (l->ended) start(l, write_finish, on_made);
     else sg_source_pull(l->source, ROWS, on_rows, l);
 }
