@@ -18,52 +18,6 @@ int sg_run_wait(struct run *r, struct sg_err *err) {
     return r->step_status;
 }
 
-/* --- hooks ------------------------------------------------------------------------------------------------------ */
-
-static void on_hooks_loaded(void *ud, int status) {
-    struct run *r = ud;
-    r->step_status = status;
-    if (status != 0) sg_fail(&r->step_err, status, "the task's programs cannot be loaded");
-    sg_loop_stop(r->loop);
-}
-
-/* What a hook prints, with the record and node it was called for where that is known. */
-static void on_hook_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
-    const struct run *r = ud;
-    struct sg_exec_place at = {0};
-    if (c && r->exec && !sg_rows_called(r, c)) at = sg_exec_place_of(c);
-    if (at.node.n)
-        SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
-    else SG_LOG(hook_print, SG_F_STR("text", text));
-}
-
-void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
-    *out = (struct sg_hooks_options){
-        .exe = r->o->exe,
-        .max_hosts = r->o->max_hosts,
-        .now = (double)r->started_wall_ns / 1e9,
-        .on_print = on_hook_print,
-        .ud = r};
-}
-
-int sg_run_open_hooks(struct run *r, struct sg_err *err) {
-    const struct sg_plan *p = r->task.plan;
-    r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
-    struct sg_hooks_options ho;
-    sg_run_hooks_options(r, &ho);
-    int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
-    if (rc != 0) return rc;
-    for (size_t i = 0; i < p->n_hooks; i++) {
-        const struct sg_plan_hook *h = &p->hooks[i];
-        r->hook_ids[i] = sg_plan_removes_thoughts(h) ? -1 : sg_hooks_add(r->hooks, h->spec, h->role, h->node, h->config);
-    }
-    if (!sg_rows_add_hooks(r) && p->n_hooks == 0) return 0;
-    sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
-    rc = sg_run_wait(r, err);
-    if (r->task.diags.errors) sg_task_report(&r->task, false);
-    return rc;
-}
-
 /* --- names, and what went before -------------------------------------------------------------------------------- */
 
 static void name_output(struct run *r) {

@@ -45,12 +45,14 @@ struct run {
     struct sg_source *source;
     struct sg_spool *spool;        /* rows.c: of what transforms make, until the source is open */
     struct sg_str rows_file;       /* empty: the source is read as it is */
+    const struct sg_hook_call *own_call; /* under way for the whole input or output; NULL: none */
     int rows_hook;                 /* of the transforms, in `hooks` */
     struct sg_rows_stream *stream; /* transforms of rows on their way; NULL: none */
     struct sg_output *output;
     struct sg_exec *exec;
     struct sg_calls_model **models;
     int *hook_ids;
+    struct traces *traces; /* of hosts.c */
     struct sg_str folder, stem;  /* of the output */
     uint64_t seed, first, count; /* count 0: all */
     int64_t started_wall_ns;     /* of the run's first life */
@@ -87,6 +89,15 @@ struct run {
     struct sg_output_result result;
 };
 
+/* --- hosts.c: the hook hosts of a run --- */
+int sg_run_open_hooks(struct run *r, struct sg_err *err);
+/* What every pool of hosts of a run is opened with. */
+void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
+/* Of a task that is checked and not run. */
+void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
+/* The loop runs until a step of opening is done, whose callback sets step_status and step_err. */
+int sg_run_wait(struct run *r, struct sg_err *err);
+
 /* --- run.c: what the opened parts call ---------------------------------------------------------------------------- */
 void sg_run_on_signal(void *ud, int signal);
 void sg_run_on_output_error(void *ud, const struct sg_err *err);
@@ -94,11 +105,6 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
 
 /* --- open.c --- */
 int sg_run_open_all(struct run *r, struct sg_err *err);
-/* Until the callback of a step of opening stops the loop: step_status, step_err. */
-int sg_run_wait(struct run *r, struct sg_err *err);
-int sg_run_open_hooks(struct run *r, struct sg_err *err);
-/* What all hooks of a run are called with. */
-void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
 /* The source as the run reads it. `so`: what is not the task's: exe_dir, start, count, from. */
 int sg_run_open_rows(struct run *r, struct sg_source_options *so, struct sg_err *err);
 void sg_run_close_all(struct run *r);
@@ -111,6 +117,11 @@ bool sg_run_columns_differ(struct run *r);
 int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
                           struct sg_err *err);
 
+/* As they are given here, for when the working directory changes. */
+struct sg_run_hosts sg_run_hosts_here(struct sg_arena *a, const struct sg_run_hosts *given);
+/* What is given in place of what was stored. */
+void sg_run_override_hosts(struct sg_run_hosts *stored, const struct sg_run_hosts *given);
+
 /* --- accept.c: what is to run again of a run that goes on --- */
 /* Fails, having told what that concerns, when the task is another one and nobody has accepted that. */
 int sg_run_settle(struct run *r, struct sg_err *err);
@@ -121,7 +132,7 @@ int sg_run_open_replay(struct run *r, struct sg_err *err);
 void sg_run_close_replay(struct run *r);
 
 /* --- stored.c: the task that a run names, loaded in the folder in which the run was started, where the process then is. */
-int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o, struct sg_task *t,
+int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_run_options *o, struct sg_task *t,
                        struct sg_err *err);
 
 /* --- find.c --- */

@@ -191,6 +191,7 @@ static int call(struct one *o, struct sg_hooks *hooks, const struct sg_step_spec
     if (r->task.diags.errors) sg_task_report(&r->task, false);
     if (rc != 0) return rc;
     o->waits = true;
+    r->own_call = &o->call;
     sg_hook_start(hooks, &o->call);
     return sg_run_wait(r, err);
 }
@@ -209,6 +210,7 @@ static int run_one(struct run *r, const struct sg_step_spec *step, struct sg_pos
     sg_arena_init(&o.arena, 0);
     rc = call(&o, hooks, step, err);
     if (o.waits) sg_hook_cancel(hooks, &o.call);
+    r->own_call = NULL;
     sg_hooks_close(hooks);
     sg_arena_fini(&o.arena);
     return rc;

@@ -68,6 +68,7 @@ static void start(struct list *l, write_fn *write, done_fn *on_done) {
     l->call.seed = sg_draw(&key, 0);
     l->call.once = l->call.no_deadline = true; /* another process does not have the rows */
     l->waits = true;
+    l->run->own_call = &l->call;
     sg_hook_start(l->hooks, &l->call);
 }
 
@@ -280,6 +281,7 @@ static int go(struct list *l, struct sg_err *err) {
 
 static void close_all(struct list *l) {
     if (l->hooks && l->waits) sg_hook_cancel(l->hooks, &l->call);
+    l->run->own_call = NULL;
     free_rows(l);
     if (l->hooks && l->hooks != l->run->hooks) sg_hooks_close(l->hooks);
     if (l->source) sg_source_close(l->source);

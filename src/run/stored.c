@@ -5,17 +5,18 @@
 #include <limits.h>
 #include <unistd.h>
 
-int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o,
-                       struct sg_task *t, struct sg_err *err) {
+int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_run_options *o, struct sg_task *t,
+                       struct sg_err *err) {
     struct sg_str cwd;
     struct sg_run_options stored = {0};
     int rc = sg_run_stored_options(a, id->options, &stored, &cwd, err);
     if (rc != 0) return rc;
-    o->task = stored.config.task;
-    o->models_file = stored.config.models_file;
+    o->config.task = stored.config.task;
+    o->config.models_file = stored.config.models_file;
+    o->hosts = stored.hosts;
     if (cwd.n && chdir(cwd.p) != 0)
         return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));
-    rc = sg_task_load(t, o, NULL);
+    rc = sg_task_load(t, &o->config, NULL, NULL);
     if (rc == 0) return 0;
     sg_task_report(t, false);
     return sg_fail(err, rc, "the run's task cannot be loaded any more");
@@ -79,7 +80,7 @@ static int search_source(struct search *s, struct sg_err *err) {
 
 static int find_id(struct search *s, const struct sg_run_identity *id, struct sg_run_options *o, struct sg_err *err) {
     struct run *r = &s->run;
-    int rc = sg_run_load_stored(&s->arena, id, &o->config, &r->task, err);
+    int rc = sg_run_load_stored(&s->arena, id, o, &r->task, err);
     bool endless = rc == 0 && !r->task.spec.data.source && !id->count;
     if (rc == 0 && !endless) rc = search_source(s, err);
     sg_task_fini(&r->task);
