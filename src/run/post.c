@@ -176,6 +176,16 @@ static void on_loaded(void *ud, int status) {
     sg_loop_stop(r->loop);
 }
 
+/* What was reported before has been read. */
+static int load(struct run *r, struct sg_hooks *hooks, struct sg_err *err) {
+    struct sg_diags *d = &r->task.diags;
+    d->n = d->errors = 0;
+    sg_hooks_load(hooks, d, on_loaded, r);
+    int rc = sg_run_wait(r, err);
+    if (d->errors) sg_task_report(&r->task, false);
+    return rc != 0 && d->n ? sg_fail(err, rc, "%.*s", SG_ARG(d->items[0].text)) : rc;
+}
+
 static int call(struct one *o, struct sg_hooks *hooks, const struct sg_step_spec *step, struct sg_err *err) {
     struct run *r = o->run;
     struct sg_arena *a = &r->task.arena;
@@ -186,9 +196,7 @@ static int call(struct one *o, struct sg_hooks *hooks, const struct sg_step_spec
     o->call = (struct sg_hook_call){.write = write_paths, .on_done = on_done, .arena = &o->arena, .ud = o, .seed = r->seed,
                                     .no_deadline = true};
     o->call.hook = sg_hooks_add(hooks, &step->hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, config);
-    sg_hooks_load(hooks, &r->task.diags, on_loaded, r);
-    int rc = sg_run_wait(r, err);
-    if (r->task.diags.errors) sg_task_report(&r->task, false);
+    int rc = load(r, hooks, err);
     if (rc != 0) return rc;
     o->waits = true;
     r->own_call = &o->call;

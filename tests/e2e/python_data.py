@@ -239,7 +239,7 @@ def test_a_stopped_run_goes_on_without_input_or_transform(folder):
     nodes = 'ask: {node_type: llm, model: {name: m}, prompt: [{user: "say {q} {copy}"}], output_keys: answer}'
     text = graph(transforms(("work.Double", {"suffix": "x"})),
                  "output_config: {output_map: {id: {from: id}, copy: {from: copy}, answer: {from: answer}}}", nodes, "ask")
-    with Mock("--latency", "400") as mock:
+    with Mock("--latency_ms", "400") as mock:
         t = task(folder, text, ROWS, url=mock.url)
         command = [BIN, "run", "t", "-n", "0", "-b", "3", "--output_with_ts", "False", "--seed", "7"]
         p = subprocess.Popen(command, cwd=folder, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
