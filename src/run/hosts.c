@@ -141,7 +141,7 @@ void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const cha
     struct sg_loop *loop;
     struct sg_hooks *hooks;
     struct sg_err err = {0};
-    struct sg_hooks_options ho = options_of(exe, hosts ? hosts : &nobody, &t->spec);
+    struct sg_hooks_options ho = options_of(&t->spec, exe, hosts ? hosts : &nobody);
     ho.max_hosts = 1;
     int rc = sg_loop_open_uv(&loop, 0, &err);
     if (rc == 0) {
