@@ -5,7 +5,7 @@
     BIN=build/asan/sygra tests/compat/examples.py [WORD...]    ours against the hashes of examples.json; only tasks whose name holds a word
     ... --reference [WORD...]                                  runs the reference too: its records are those of examples.json still, and
                                                                where ours differ both are printed
-    ... --record                                               runs the reference and writes examples.json anew
+    ... --record [WORD...]                                     runs the reference and writes examples.json anew
 
 A task is what scripts/fetch has brought (build/deps/reference/tasks.tar), unmodified but for two things: models.yaml names `sygra mock`
 for each model, and a source on the Hub becomes a file of this test's rows with the same columns (local_source). Each reply is
@@ -14,7 +14,8 @@ engine has anew, and the personas that custom_subgraphs draws, do not come into 
 those of evol_instruct and self_refinement too.
 
 How a hash is made (RECORDER counts changes of that): a record is JSON with sorted keys, no blanks and ASCII escapes, numbers as
-Python reads and prints them; an id of a tool call is `call_N` in the order of the record; sha256 of that. The records of a task
+Python reads and prints them (of self_refinement whole ones without a fraction, since our recipe reads the judge's JSON with jq, for
+which 1.0 is 1); an id of a tool call is `call_N` in the order of the record; sha256 of that. The records of a task
 are a sorted list, since the reference writes them as they end. What a graph post-processor wrote is a list of records, too.
 
 The reference goes into build/peer-sygra, as for bench/peers.py.
@@ -42,10 +43,10 @@ MODELS = ("gpt-4o", "gpt-4o-mini", "gpt4", "eval_model")
 
 
 class Example:
-    """`rules` is the script of the mock, `rows` stands for the Hub, `files` are what graph post-processors write."""
+    """`rules` is the script of the mock, `rows` stands for the Hub, `files` are what graph post-processors write; `by_jq`: 1.0 is 1."""
 
-    def __init__(self, rules, rows=None, files=()):
-        self.rules, self.rows, self.files = rules, rows, files
+    def __init__(self, rules, rows=None, files=(), by_jq=False):
+        self.rules, self.rows, self.files, self.by_jq = rules, rows, files, by_jq
 
 
 def reply(match, text, **more):
@@ -130,7 +131,7 @@ def labels(key, values):
 
 EXAMPLES = {
     "examples.evol_instruct": Example([reply(e, f"Answer to: {e}") for e in EVOLVED.values()] + [reply(m, e) for m, e in EVOLVED.items()]),
-    "examples.self_refinement": Example(list(refinement())),
+    "examples.self_refinement": Example(list(refinement()), by_jq=True),
     "examples.llm_node_tool_simulation": Example([
         tool_call("(2+3)", "add", 2, 3), tool_call("multiplying", "multiply", 2, 3), tool_call("3/2", "divide", 3, 2.0),
         tool_call("subtracting", "subtract", 3, 2), reply("How are you", "Fine, thank you.")]),
@@ -207,14 +208,22 @@ def reference_venv():
 
 # --- hashes -------------------------------------------------------------------------------------------------------------------
 
-def canonical(record):
+def whole(text):
+    number = float(text)
+    return int(number) if number.is_integer() else number
+
+
+def canonical(record, by_jq):
+    if by_jq:
+        record = json.loads(json.dumps(record), parse_float=whole)
     text = json.dumps(record, sort_keys=True, separators=(",", ":"))
     ids = {}
     return re.sub(r'call_[0-9a-f]{16}', lambda m: ids.setdefault(m[0], f"call_{len(ids)}"), text)
 
 
-def hashes(outputs):
-    return {key: sorted(hashlib.sha256(canonical(r).encode()).hexdigest() for r in records) for key, records in outputs.items()}
+def hashes(name, outputs):
+    by_jq = EXAMPLES[name].by_jq
+    return {key: sorted(hashlib.sha256(canonical(r, by_jq).encode()).hexdigest() for r in records) for key, records in outputs.items()}
 
 
 def versions():
@@ -235,30 +244,29 @@ def scripted(function, name):
             return function(work, name, mock.url)
 
 
-def record():
-    golden = {"reference": versions(), "recorder": RECORDER, "tasks": {}}
-    for name in EXAMPLES:
+def record(names):
+    before = json.loads(GOLDEN.read_text())["tasks"] if GOLDEN.exists() else {}
+    golden = {"reference": versions(), "recorder": RECORDER, "tasks": {name: before.get(name) for name in EXAMPLES}}
+    for name in names:
         outputs = scripted(reference, name)
-        golden["tasks"][name] = hashes(outputs)
+        golden["tasks"][name] = hashes(name, outputs)
         print(f"{name}: {', '.join(f'{len(v)} {k}' for k, v in outputs.items())}", flush=True)
-        if "-v" in sys.argv:
-            print(json.dumps(outputs, indent=1))
     GOLDEN.write_text(json.dumps(golden, indent=1) + "\n")
 
 
 def show(who, outputs):
     print(f"  {who}:")
     for key, records in outputs.items():
-        print("".join(f"    {key} {line}\n" for line in sorted(map(canonical, records))), end="")
+        print("".join(f"    {key} {line}\n" for line in sorted(canonical(r, False) for r in records)), end="")
 
 
 def check(name, wanted, with_reference):
     our = scripted(ours, name)
     theirs = scripted(reference, name) if with_reference else None
-    if theirs is not None and hashes(theirs) != wanted:
+    if theirs is not None and hashes(name, theirs) != wanted:
         show("the reference, which no longer gives what was recorded", theirs)
         return False
-    if hashes(our) == wanted:
+    if hashes(name, our) == wanted:
         return True
     show("ours, which are not those of the reference", our)
     if theirs is not None:
@@ -267,15 +275,14 @@ def check(name, wanted, with_reference):
 
 
 def main():
+    words = [a for a in sys.argv[1:] if not a.startswith("-")]
+    names = [name for name in EXAMPLES if not words or any(w in name for w in words)]
     if "--record" in sys.argv:
-        return record()
+        return record(names)
     golden = json.loads(GOLDEN.read_text())
     assert golden["recorder"] == RECORDER, "examples.json is of another recorder: run --record"
-    words = [a for a in sys.argv[1:] if not a.startswith("-")]
     passed = failed = 0
-    for name in EXAMPLES:
-        if words and not any(w in name for w in words):
-            continue
+    for name in names:
         try:
             good = check(name, golden["tasks"][name], "--reference" in sys.argv)
         except (AssertionError, OSError, subprocess.TimeoutExpired) as e:

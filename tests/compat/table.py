@@ -86,7 +86,7 @@ def fault(folder, task, state, waiting, differences):
         (graph.parent / "rows.json").write_text("[]")
         local_source(graph, (graph.parent / "rows.json").relative_to(folder))
         waiting = ""
-    status, output = sygra("check", folder, task)
+    status, output = sygra("check", folder, task, "--python", PYTHON)
     if state == "broken":
         status, output = sygra("run", folder, task, "--python", PYTHON) if status == 0 else (status, output)
         names = re.findall(r"`(\w+)`", differences)
