@@ -70,12 +70,32 @@ static enum verdict plain_value(struct task *t, struct sg_str key, const struct 
 
 static const struct sg_json *output_value(struct task *t, size_t field);
 
+/* What a generator made. */
+static enum verdict plain_result(struct task *t) {
+    struct sg_arena *a = &t->record->arena;
+    const struct sg_json *made = t->result, *plain;
+    enum verdict v = NEXT;
+    if (!made || !sg_has_marks(made)) return NEXT;
+    struct sg_member *members = SG_NEW_N(a, struct sg_member, made->n);
+    for (uint32_t i = 0; i < made->n && v == NEXT; i++) {
+        members[i] = made->members[i];
+        if (!sg_has_marks(&members[i].value)) continue;
+        v = plain_value(t, members[i].key, &members[i].value, &plain);
+        members[i].value = *plain;
+    }
+    struct sg_json *shown = SG_NEW(a, struct sg_json);
+    *shown = sg_json_object(members, made->n);
+    t->result = shown;
+    return v;
+}
+
 /* Fields, or the whole state where that is written, as outputs show them. */
 static enum verdict step_plain(struct task *t) {
     const struct sg_exec *x = t->record->exec;
     const struct sg_plan *p = x->plan;
     enum verdict v = NEXT;
     if (!p->has_python) return NEXT;
+    if (p->generator != SG_NONE) return plain_result(t);
     for (size_t i = 0; i < p->n_fields && v == NEXT; i++)
         if (sg_has_marks(output_value(t, i))) v = plain_value(t, p->fields[i].name, output_value(t, i), &t->mapped[i]);
     if (p->has_map) return v;
