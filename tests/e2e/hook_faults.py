@@ -120,7 +120,7 @@ FAILS = {
     "os._exit": ("host", r"status 3"),
     "segfault": ("host", r"[Ss]egmentation|SIGSEGV|signal 11"),
     "abort": ("host", r"[Aa]bort|SIGABRT|signal 6"),
-    "sleeps": ("timeout", r"longer than 2 s"),
+    "sleeps": ("timeout", r"longer than 4 s"),
     "recursion": ("hook", r"RecursionError"),
 }
 BY_VALUE = {
@@ -171,7 +171,7 @@ def storm(folder, place, faults, *args):
     with Mock() as mock:
         task = Task(folder, PLACES[place], mock.url, rows(faults))
         task.write("hooks.py", HOOKS)
-        run = task.run("-n", 0, "--python", sys.executable, "--hook_timeout", 2, "--hosts", 2, *args, timeout=300)
+        run = task.run("-n", 0, "--python", sys.executable, "--hook_timeout", 4, "--hosts", 2, *args, timeout=300)
     run.expect(3 if any(fault not in HARMLESS + ("megabyte",) for fault in faults) else 0)
     return run
 
