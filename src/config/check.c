@@ -191,34 +191,6 @@ bool sg_cfg_word(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path
     return false;
 }
 
-/* --- hooks ------------------------------------------------------------------------------------------------------ */
-
-struct sg_hook_spec sg_cfg_hook(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path) {
-    struct sg_hook_spec hook = {.kind = SG_HOOK_NONE, .path = path};
-    if (!value || value->kind == SG_YAML_NULL) return hook;
-    hook.mark = value->mark;
-    if (value->kind == SG_YAML_TEXT) {
-        hook.kind = SG_HOOK_PYTHON;
-        hook.text = value->text;
-        if (!c->idle)
-            sg_error_at(c->d, value->mark, path,
-                        "write a jq program, {jq: \"...\"}; Python comes with issue 5 of the roadmap",
-                        "Python hooks are not yet supported in this version: %s", sg_cfg_show(c, value));
-        return hook;
-    }
-    const struct sg_yaml *jq = sg_yaml_get(value, "jq");
-    if (value->kind != SG_YAML_MAP || value->n != 1 || !jq || jq->kind != SG_YAML_TEXT) {
-        if (value->kind == SG_YAML_MAP) /* other kinds were reported with their key */
-            sg_error_at(c->d, value->mark, path, "write {jq: \"...\"}, the program in quotes",
-                        "a hook is a map with the one key `jq`, a program as text");
-        return hook;
-    }
-    hook.kind = SG_HOOK_JQ;
-    hook.text = jq->text;
-    hook.mark = jq->mark;
-    return hook;
-}
-
 /* Each line once: many nodes may share a model. */
 void sg_cfg_origin(struct sg_cfg *c, const char *fmt, ...) {
     size_t from = c->origins.n;

@@ -12,6 +12,7 @@
 #include "config/keytable.h"
 
 struct sg_models;
+struct sg_py_root;
 struct sg_task_file;
 
 struct sg_cfg {
@@ -26,6 +27,8 @@ struct sg_cfg {
     size_t n_tasks, cap_tasks;
     size_t n_subgraphs;    /* graph.c */
     struct sg_buf origins; /* lines for sg_config_origins */
+    struct sg_py_root *roots; /* hook.c: where Python modules may lie */
+    size_t n_roots, cap_roots;
     bool idle;             /* inside an idle node: what is not supported yet does not matter, it will not run */
 };
 
@@ -63,9 +66,6 @@ struct sg_name *sg_cfg_names(struct sg_cfg *c, const struct sg_yaml *value, size
 /* One of the words, or an error that names them all; *out is the word's number. An absent value leaves *out. */
 bool sg_cfg_word(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, const char *key,
                  const char *const *words, size_t n_words, size_t *out);
-/* A hook: {jq: "..."}, or the dotted path of Python code, which is recorded and refused. NULL gives SG_HOOK_NONE. */
-struct sg_hook_spec sg_cfg_hook(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path);
-
 /* "key: where it was taken from", for sg_config_origins. */
 void sg_cfg_origin(struct sg_cfg *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

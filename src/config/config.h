@@ -18,6 +18,7 @@ struct sg_config_options {
     struct sg_str models_file; /* --models, or empty */
     struct sg_str prices_file; /* --prices, or empty */
     const char *exe_dir;       /* where the running program lies, for shipped models */
+    bool closures; /* the process that started the run serves hooks: {closure: "name"} may stand */
     bool offline; /* nothing is going to be called: addresses, tokens and model files are not looked at */
 };
 

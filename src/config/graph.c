@@ -8,6 +8,8 @@
  * subgraphs are limited. */
 #include "config/graph.h"
 
+#include "config/hook.h"
+
 #include "config/tree.h"
 
 #include <strings.h>
@@ -327,7 +329,7 @@ static void read_edge(const struct level *l, const struct sg_yaml *edge, struct 
     out->from = edge_names(l, edge, "from", path, &out->n_from);
     if (condition && map) {
         const struct sg_yaml *paths = sg_cfg_get(edge, "path_map", SG_YAML_MAP);
-        out->condition = sg_cfg_hook(c, sg_yaml_get(edge, "condition"), sg_cfg_key(c, path, SG_STR("condition")));
+        out->condition = sg_cfg_hook_at(c, edge, "condition", path);
         if (paths) read_paths(l, paths, sg_cfg_key(c, path, SG_STR("path_map")), out);
         if (to)
             sg_warning_at(c->d, sg_yaml_get(edge, "to")->mark, path, NULL,
@@ -360,12 +362,26 @@ static void read_edges(const struct level *l, const struct sg_yaml *edges, struc
 
 /* ---------------------------------------------------------------------------------------------------------------- */
 
-static void read_properties(struct sg_cfg *c, const struct sg_yaml *map) {
+static void read_window(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, struct sg_graph_spec *out) {
+    const struct sg_yaml *size = sg_cfg_get(map, "chat_history_window_size", SG_YAML_INT);
+    if (!size) return;
+    struct sg_json number = sg_yaml_to_json(c->a, size);
+    int64_t n = -1;
+    if (!sg_json_to_i64(&number, &n) || n < 0 || n > UINT32_MAX)
+        sg_error_at(c->d, size->mark, sg_cfg_key(c, path, SG_STR("chat_history_window_size")), NULL,
+                    "a window is a number of entries, 0 for all, not %s", sg_cfg_show(c, size));
+    else out->history_window = (uint32_t)n;
+}
+
+static void read_properties(struct sg_cfg *c, const struct sg_yaml *map, struct sg_graph_spec *out) {
     static const char *const words[] = {"singleturn", "multiturn"};
     struct sg_str path = SG_STR("graph_config.graph_properties");
-    size_t word;
-    if (map && map->kind == SG_YAML_MAP && sg_cfg_keys(c, map, path, SG_SECTION_PROPERTIES, NULL, false))
-        sg_cfg_word(c, map, path, "chat_conversation", words, 2, &word);
+    size_t word = 2;
+    out->history_window = 5;
+    if (!map || map->kind != SG_YAML_MAP || !sg_cfg_keys(c, map, path, SG_SECTION_PROPERTIES, NULL, false)) return;
+    sg_cfg_word(c, map, path, "chat_conversation", words, 2, &word);
+    out->conversation = word == 0 ? SG_CHAT_SINGLE : word == 1 ? SG_CHAT_MULTI : SG_CHAT_NONE;
+    read_window(c, map, path, out);
 }
 
 static void read_graph(const struct level *l, struct sg_graph_spec *out) {
@@ -376,7 +392,7 @@ static void read_graph(const struct level *l, struct sg_graph_spec *out) {
     if (!sg_cfg_require(c, root, top, SG_STR_NONE, "graph_config", "it holds the graph's nodes and edges")) return;
     out->mark = sg_yaml_find(root, path)->key_node->mark;
     if (map->kind != SG_YAML_MAP || !sg_cfg_keys(c, map, path, SG_SECTION_GRAPH, NULL, false)) return;
-    read_properties(c, sg_yaml_get(map, "graph_properties"));
+    read_properties(c, sg_yaml_get(map, "graph_properties"), out);
     if (sg_cfg_require(c, map, out->mark, path, "nodes", NULL) && sg_cfg_get(map, "nodes", SG_YAML_MAP))
         read_nodes(l, sg_yaml_get(map, "nodes"), out);
     if (sg_cfg_require(c, map, out->mark, path, "edges", "write at least - {from: START, to: node}") &&

@@ -29,7 +29,8 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_TASK, "output_config", MAP, "the raw state is written", WORKS,
      "what is written of each finished record"},
     {SG_SECTION_TASK, "schema_config", MAP, "no checks", WORKS, "what a finished record has to be; else it is invalid"},
-    {SG_SECTION_TASK, "graph_post_process", ANY, "", NOT_YET(5, "[]"), "processors of the whole output"},
+    {SG_SECTION_TASK, "graph_post_process", LIST, "[]", WORKS,
+     "processors of the whole output: Python classes, or {processor: class, params: {...}}"},
     {SG_SECTION_TASK, "task_name", TEXT, "", NO_EFFECT, "a name for the Python library"},
 
     {SG_SECTION_DATA, "source", MAP | LIST, "no data: empty records", WORKS,
@@ -45,9 +46,11 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_SOURCE, "file_format", TEXT, "", NO_EFFECT, "the file's suffix decides"},
     {SG_SECTION_SOURCE, "encoding", TEXT, "utf-8", WORKS, "utf-8 is the only one"},
     {SG_SECTION_SOURCE, "fields", TEXTS, "all columns", WORKS, "columns to keep; `id` is always kept"},
-    {SG_SECTION_SOURCE, "transformations", LIST, "[]", NOT_YET(7, "[]"), "changes to the records before the run"},
+    {SG_SECTION_SOURCE, "transformations", LIST, "[]", WORKS,
+     "changes to the rows before the run: {transform: Python class, params: {...}}, one after the other"},
     {SG_SECTION_SOURCE, "shard", MAP, "{}", WORKS, "several files of the folder of `file_path` as one source"},
-    {SG_SECTION_SOURCE, "streaming", BOOL, "false", NO_EFFECT, "every source streams"},
+    {SG_SECTION_SOURCE, "streaming", BOOL, "false", WORKS,
+     "`transformations` get one row at a time, not the whole list; without them every source streams"},
     {SG_SECTION_SOURCE, "alias", TEXT, "", NO_EFFECT, "name of the source in a list of sources"},
     {SG_SECTION_SOURCE, "join_type", TEXT, "", NO_EFFECT, "only in a list of sources"},
     {SG_SECTION_SOURCE, "primary_key", TEXT, "", NO_EFFECT, "only in a list of sources"},
@@ -83,10 +86,9 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_GRAPH, "graph_properties", MAP, "{}", WORKS, "settings of chat history"},
     {SG_SECTION_GRAPH, "graph_state", ANY, "", NO_EFFECT, "state keys are found without it"},
 
-    {SG_SECTION_PROPERTIES, "chat_conversation", TEXT, "", NO_EFFECT,
-     "`singleturn` or `multiturn`; concerns nodes with `chat_history: true`, which come with issue 5"},
-    {SG_SECTION_PROPERTIES, "chat_history_window_size", INT, "5", NO_EFFECT,
-     "concerns nodes with `chat_history: true`"},
+    {SG_SECTION_PROPERTIES, "chat_conversation", TEXT, "", WORKS,
+     "how nodes with `chat_history: true` are told what was said before: `singleturn`, as one message, or `multiturn`, turn by turn"},
+    {SG_SECTION_PROPERTIES, "chat_history_window_size", INT, "5", WORKS, "how many of the last entries; 0: all"},
 
     {SG_SECTION_NODE, "node_type", TEXT, "required", WORKS,
      "`llm`, `multi_llm`, `weighted_sampler`, `lambda`, `subgraph`; `agent` comes later"},
@@ -105,9 +107,10 @@ const struct sg_key_row sg_key_rows[] = {
      "gets the state, returns the one object that this node sees instead"},
     {SG_SECTION_LLM, "post_process", HOOK, "", WORKS,
      "gets {response, state}, returns one object: the state keys to write"},
-    {SG_SECTION_LLM, "chat_history", BOOL, "false", NOT_YET(5, "false"), "the node takes part in chat history"},
-    {SG_SECTION_LLM, "tools", ANY, "[]", NOT_YET(LATER, "[]"), "tools that are offered to the model"},
-    {SG_SECTION_LLM, "tool_choice", ANY, "auto", NO_EFFECT, "only with `tools`"},
+    {SG_SECTION_LLM, "chat_history", BOOL, "false", WORKS, "what the node asks and is answered is kept, and told to those that ask later"},
+    {SG_SECTION_LLM, "tools", LIST, "[]", WORKS, "tools that are offered to the model: Python code, or maps as requests have them"},
+    {SG_SECTION_LLM, "tool_choice", TEXT | MAP, "auto", WORKS, "with `tools`: `auto`, `none`, `required`, or a map"},
+    {SG_SECTION_LLM, "once", BOOL, "false", WORKS, "its hooks are never run again for the same work, also not after a crash"},
     {SG_SECTION_LLM, "structured_output", ANY, "", NO_EFFECT, "has its place inside `model`"},
     {SG_SECTION_LLM, "output_vars", ANY, "", REFUSED, "use `output_keys`"},
 
@@ -121,9 +124,10 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_MULTI_LLM, "output_role", TEXT, "assistant", WORKS, "as in an llm node"},
     {SG_SECTION_MULTI_LLM, "pre_process", HOOK, "", WORKS, "of each model, as in an llm node"},
     {SG_SECTION_MULTI_LLM, "post_process", HOOK, "", WORKS, "of each model, as in an llm node"},
-    {SG_SECTION_MULTI_LLM, "chat_history", BOOL, "false", NOT_YET(5, "false"), "the node takes part in chat history"},
-    {SG_SECTION_MULTI_LLM, "tools", ANY, "[]", NOT_YET(LATER, "[]"), "tools that are offered to the models"},
-    {SG_SECTION_MULTI_LLM, "tool_choice", ANY, "auto", NO_EFFECT, "only with `tools`"},
+    {SG_SECTION_MULTI_LLM, "chat_history", BOOL, "false", WORKS, "of each model, as in an llm node"},
+    {SG_SECTION_MULTI_LLM, "tools", LIST, "[]", WORKS, "tools that are offered to the models, as in an llm node"},
+    {SG_SECTION_MULTI_LLM, "tool_choice", TEXT | MAP, "auto", WORKS, "as in an llm node"},
+    {SG_SECTION_MULTI_LLM, "once", BOOL, "false", WORKS, "as in an llm node"},
     {SG_SECTION_MULTI_LLM, "output_vars", ANY, "", REFUSED, "use `output_keys`"},
 
     {SG_SECTION_SAMPLER, "attributes", MAP, "required", WORKS, "state key to what is drawn for it"},
@@ -137,6 +141,7 @@ const struct sg_key_row sg_key_rows[] = {
 
     {SG_SECTION_LAMBDA, "lambda", HOOK, "required", WORKS,
      "gets the state, returns one object: the state keys to write"},
+    {SG_SECTION_LAMBDA, "once", BOOL, "false", WORKS, "it is never run again for the same work, also not after a crash"},
 
     {SG_SECTION_SUBGRAPH, "subgraph", TEXT, "required", WORKS,
      "name or path of a task folder; its `graph_config` counts"},
@@ -151,22 +156,23 @@ const struct sg_key_row sg_key_rows[] = {
 
     {SG_SECTION_OUTPUT, "output_map", MAP, "the raw state is written", WORKS,
      "field of the output record to where it comes from"},
-    {SG_SECTION_OUTPUT, "generator", HOOK, "", NOT_YET(5, ""), "Python class that makes the output record"},
+    {SG_SECTION_OUTPUT, "generator", HOOK, "", WORKS, "Python class that makes the output record"},
     {SG_SECTION_OUTPUT, "oasst_mapper", MAP, "", WORKS, "OASST rows; come with issue 8"},
     {SG_SECTION_OUTPUT, "data_quality", ANY, "", NOT_YET(8, ""), "quality tagging of the output"},
 
     {SG_SECTION_FIELD, "from", TEXT, "", WORKS, "state key"},
     {SG_SECTION_FIELD, "value", ANY, "", WORKS, "a constant; a text `$a.b[0]` is a path in graph_config.yaml"},
-    {SG_SECTION_FIELD, "transform", HOOK, "", WORKS, "gets the value, and $state; its result is written"},
+    {SG_SECTION_FIELD, "transform", HOOK, "", WORKS,
+     "gets the value, and $state; its result is written. Beside `generator` also the name of a method of it"},
 
     {SG_SECTION_OASST, "required", TEXT | BOOL, "no", WORKS, "\"yes\" comes with issue 8"},
     {SG_SECTION_OASST, "type", TEXT, "", NO_EFFECT, "`sft` or `dpo`"},
     {SG_SECTION_OASST, "intermediate_writing", TEXT | BOOL, "", NO_EFFECT, "\"yes\" or \"no\""},
 
-    {SG_SECTION_SCHEMA, "fields", LIST, "required", WORKS, "the checks, a map for each field"},
+    {SG_SECTION_SCHEMA, "fields", LIST, "required without `schema`", WORKS, "the checks, a map for each field"},
     {SG_SECTION_SCHEMA, "against", TEXT, "output", WORKS,
      "`output`: what `output_map` makes of the field, or else the state; `state`: the state in any case"},
-    {SG_SECTION_SCHEMA, "schema", TEXT, "", NOT_YET(5, ""), "a pydantic class"},
+    {SG_SECTION_SCHEMA, "schema", HOOK, "", WORKS, "a pydantic class that is made of the state, in place of `fields`"},
 
     {SG_SECTION_CHECK, "name", TEXT, "required", WORKS, "field of the output record, or state key"},
     {SG_SECTION_CHECK, "type", TEXT, "required", WORKS,
@@ -204,7 +210,7 @@ const struct sg_key_row sg_key_rows[] = {
     {SG_SECTION_MODEL, "hf_chat_template_model_id", TEXT, "", NO_EFFECT, "only with `completions_api`"},
     {SG_SECTION_MODEL, "modify_tokenizer", BOOL, "false", NO_EFFECT, "only with `completions_api`"},
     {SG_SECTION_MODEL, "chat_template_params", ANY, "{}", NO_EFFECT, "only with `completions_api`"},
-    {SG_SECTION_MODEL, "post_process", ANY, "", NOT_YET(5, ""), "Python class that changes the reply's text"},
+    {SG_SECTION_MODEL, "post_process", HOOK, "", WORKS, "gets the reply's text, gives another"},
     {SG_SECTION_MODEL, "input_type", TEXT, "text", NOT_YET(LATER, "text"), "audio in"},
     {SG_SECTION_MODEL, "output_type", TEXT, "text", NOT_YET(LATER, "text"), "audio or images out"},
     {SG_SECTION_MODEL, "backend", TEXT, "litellm", NO_EFFECT, "there is one back end"},
@@ -292,7 +298,7 @@ static const struct {
     unsigned kind;
     const char *name;
 } kind_names[] = {{TEXT, "text"}, {SG_KEY_NUMBER, "a number"}, {INT, "a whole number"}, {BOOL, "true or false"},
-                  {MAP, "a map"}, {TEXTS, "a list of texts"},  {LIST, "a list"},        {HOOK, "{jq: \"...\"}"}};
+                  {MAP, "a map"}, {TEXTS, "a list of texts"},  {LIST, "a list"},        {HOOK, "a dotted path of Python code or {jq: \"...\"}"}};
 
 struct sg_str sg_key_kinds_text(struct sg_arena *a, unsigned kinds) {
     struct sg_str out = SG_STR_NONE;

@@ -18,7 +18,7 @@ enum {
     SG_KEY_LIST = 16,
     SG_KEY_MAP = 32,
     SG_KEY_TEXTS = 64, /* a list of texts */
-    SG_KEY_HOOK = 128, /* {jq: "..."}, or the dotted path of Python code */
+    SG_KEY_HOOK = 128, /* {jq: "..."}, the dotted path of Python code, or {closure: "..."} */
     SG_KEY_ANY = 255,
 };
 

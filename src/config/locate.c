@@ -3,6 +3,8 @@
  * candidate that is a file is taken for that file itself. */
 #include "config/locate.h"
 
+#include "config/hook.h"
+
 #include <errno.h>
 
 struct search {
@@ -95,6 +97,7 @@ static const struct sg_task_file *read_task(struct sg_cfg *c, const struct searc
     struct sg_task_file *t = SG_NEW(c->a, struct sg_task_file);
     *t = (struct sg_task_file){s->folder, s->found, s->info.device, s->info.inode, read_root(c, s->found, mark)};
     *SG_PUSH(c->a, c->tasks, c->n_tasks, c->cap_tasks) = t;
+    sg_cfg_python_root(c, s->folder);
     return t;
 }
 

@@ -8,6 +8,7 @@
 #include "config/models.h"
 
 #include "config/blot.h"
+#include "config/hook.h"
 #include "config/locate.h"
 #include "config/prices.h"
 #include "config/tree.h"
@@ -622,6 +623,7 @@ static void fill(struct model *m) {
     set_places(m);
     if (m->spec->type == SG_MODEL_AZURE_OPENAI) rename_max_tokens(m->c->a, m->spec);
     set_price(m);
+    m->spec->post_process = sg_cfg_hook_at(m->c, m->merged, "post_process", m->path);
     if (m->c->o->offline) return;
     if (m->spec->type == SG_MODEL_LLAMA) {
         set_llama(m);

@@ -2,6 +2,7 @@
 /* The keys of single nodes. Prompts follow the reference's forms (spec-core 6): a list of maps of which only the
  * first key counts, the role; its value is a text, or a list of parts. */
 #include "config/graph.h"
+#include "config/hook.h"
 #include "config/models.h"
 #include "config/source.h"
 
@@ -183,15 +184,32 @@ static void set_names(struct sg_cfg *c, const struct sg_node_source *s, struct s
     }
     if (keys && keys->kind == SG_YAML_LIST && out->post_process.kind == SG_HOOK_NONE)
         sg_error_at(c->d, keys->mark, key_path(c, s, "output_keys"),
-                    "name one key, or add post_process: {jq: \"...\"}",
+                    "name one key, or add a post_process: {jq: \"...\"}, or Python code",
                     "a list of `output_keys` needs a `post_process` that fills them");
+}
+
+static bool is_true(const struct sg_yaml *map, const char *key) {
+    const struct sg_yaml *value = sg_cfg_get(map, key, SG_YAML_BOOL);
+    return value && sg_str_eq(value->text, SG_STR("true"));
+}
+
+static void read_tools(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
+    static const char *const words[] = {"auto", "none", "required"};
+    const struct sg_yaml *choice = sg_cfg_get(s->map, "tool_choice", SG_YAML_MAP);
+    size_t word = 0;
+    sg_cfg_tools(c, sg_yaml_get(s->map, "tools"), key_path(c, s, "tools"), out);
+    if (!choice) sg_cfg_word(c, s->map, s->path, "tool_choice", words, 3, &word);
+    out->tool_choice = choice ? sg_yaml_to_json(c->a, choice) : sg_json_string(sg_str(words[word]));
 }
 
 /* What llm and multi_llm nodes have in common. */
 static void read_asking(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
-    out->pre_process = sg_cfg_hook(c, sg_yaml_get(s->map, "pre_process"), key_path(c, s, "pre_process"));
-    out->post_process = sg_cfg_hook(c, sg_yaml_get(s->map, "post_process"), key_path(c, s, "post_process"));
+    out->pre_process = sg_cfg_hook_at(c, s->map, "pre_process", s->path);
+    out->post_process = sg_cfg_hook_at(c, s->map, "post_process", s->path);
     set_names(c, s, out);
+    read_tools(c, s, out);
+    out->chat_history = is_true(s->map, "chat_history");
+    out->once = is_true(s->map, "once");
     if (sg_cfg_require(c, s->map, s->mark, s->path, "prompt", "write prompt: and below it - user: \"...\"") &&
         sg_cfg_get(s->map, "prompt", SG_YAML_LIST))
         read_prompt(c, s, sg_yaml_get(s->map, "prompt"), out);
@@ -239,14 +257,14 @@ static void read_children(struct sg_cfg *c, const struct sg_node_source *s, stru
 static void read_combine(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
     const struct sg_yaml *keys = sg_yaml_get(s->map, "output_keys");
     const struct sg_yaml_pair *combine = sg_yaml_find(s->map, SG_STR("multi_llm_post_process"));
-    out->combine = sg_cfg_hook(c, combine ? combine->value : NULL, key_path(c, s, "multi_llm_post_process"));
+    out->combine = sg_cfg_hook_at(c, s->map, "multi_llm_post_process", s->path);
     if (out->strategy != SG_ENSEMBLE && combine && out->combine.kind != SG_HOOK_NONE)
         sg_error_at(c->d, combine->key_node->mark, key_path(c, s, "multi_llm_post_process"),
                     "use post_process, which gets the one reply",
                     "`multi_llm_post_process` puts the results of an ensemble together; this strategy gives one result");
     if (out->strategy == SG_ENSEMBLE && out->combine.kind == SG_HOOK_NONE && keys && keys->kind == SG_YAML_LIST)
         sg_error_at(c->d, keys->mark, key_path(c, s, "output_keys"),
-                    "name one key, or add multi_llm_post_process: {jq: \"...\"}",
+                    "name one key, or add a multi_llm_post_process: {jq: \"...\"}, or Python code",
                     "a list of `output_keys` needs a `multi_llm_post_process` that fills them");
 }
 
@@ -303,6 +321,9 @@ static void read_draw(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mar
     if (out->n_columns == 0)
         sg_error_at(c->d, mark, sg_cfg_key(c, path, SG_STR("column")), NULL, "no column is named");
     out->source = sg_cfg_source(c, source->value, source->key_node->mark, sg_cfg_key(c, path, SG_STR("source")));
+    if (out->source && out->source->n_transforms)
+        sg_error_at(c->d, sg_yaml_find(source->value, SG_STR("transformations"))->key_node->mark, path,
+                    "write the changed rows to a file of their own", "a sampler draws from rows as they stand in their file");
 }
 
 static void read_attribute(struct sg_cfg *c, const struct sg_yaml_pair *pair, struct sg_str path,
@@ -352,6 +373,7 @@ void sg_cfg_node_sampler(struct sg_cfg *c, const struct sg_node_source *s, struc
 
 void sg_cfg_node_lambda(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
     out->config = sg_yaml_to_json(c->a, s->map);
-    if (sg_cfg_require(c, s->map, s->mark, s->path, "lambda", "write lambda: {jq: \"...\"}"))
-        out->lambda = sg_cfg_hook(c, sg_yaml_get(s->map, "lambda"), key_path(c, s, "lambda"));
+    if (sg_cfg_require(c, s->map, s->mark, s->path, "lambda", "write lambda: module.name, or lambda: {jq: \"...\"}"))
+        out->lambda = sg_cfg_hook_at(c, s->map, "lambda", s->path);
+    out->once = is_true(s->map, "once");
 }

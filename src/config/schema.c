@@ -3,6 +3,8 @@
  * rule (there every record is invalid for it), a rule that no value can satisfy. */
 #include "config/schema.h"
 
+#include "config/hook.h"
+
 static const struct {
     const char *key;
     enum sg_rule_kind kind;
@@ -72,7 +74,14 @@ void sg_cfg_schema(struct sg_cfg *c, const struct sg_yaml *root, struct sg_schem
     if (!map || map->n == 0 || !sg_cfg_keys(c, map, path, SG_SECTION_SCHEMA, NULL, false)) return;
     sg_cfg_word(c, map, path, "against", words, 2, &against);
     out->against_state = against == 1;
-    if (sg_yaml_get(map, "schema")) return;
+    const struct sg_yaml *type = sg_yaml_get(map, "schema"), *both = sg_yaml_get(map, "fields");
+    out->type = sg_cfg_python(c, type, sg_cfg_key(c, path, SG_STR("schema")));
+    if (type && type->kind != SG_YAML_NULL) {
+        if (both && both->kind != SG_YAML_NULL)
+            sg_warning_at(c->d, sg_yaml_find(map, SG_STR("fields"))->key_node->mark, sg_cfg_key(c, path, SG_STR("fields")), NULL,
+                          "`fields` has no effect beside `schema`");
+        return;
+    }
     if (!sg_cfg_require(c, map, sg_yaml_find(root, path)->key_node->mark, path, "fields",
                         "write a list, - {name: answer, type: str}"))
         return;

@@ -10,6 +10,7 @@
 #include "config/source.h"
 
 #include "config/glob.h"
+#include "config/hook.h"
 
 #include <strings.h>
 
@@ -190,6 +191,10 @@ static void read_disk(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mar
     out->encoding = SG_STR("utf-8");
     check_encoding(c, sg_cfg_get(map, "encoding", SG_YAML_TEXT), sg_cfg_key(c, path, SG_STR("encoding")));
     out->fields = sg_cfg_names(c, sg_yaml_get(map, "fields"), &out->n_fields);
+    out->transforms = sg_cfg_steps(c, sg_yaml_get(map, "transformations"), sg_cfg_key(c, path, SG_STR("transformations")),
+                                   "transform", &out->n_transforms);
+    const struct sg_yaml *streaming = sg_cfg_get(map, "streaming", SG_YAML_BOOL);
+    out->streaming = streaming && sg_str_eq(streaming->text, SG_STR("true"));
     if (!sg_cfg_require(c, map, mark, path, "file_path", "name a file: data.jsonl, data.csv, parts/*.parquet"))
         return;
     struct place at = {sg_cfg_get(map, "file_path", SG_YAML_TEXT), sg_cfg_key(c, path, SG_STR("file_path"))};

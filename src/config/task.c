@@ -2,6 +2,7 @@
 /* The whole of a task: environment, the task's file, data, graph, output. Each part reports what is wrong with it
  * and leaves the rest to be read; the number of errors decides at the end. */
 #include "config/graph.h"
+#include "config/hook.h"
 #include "config/schema.h"
 #include "config/source.h"
 
@@ -99,8 +100,20 @@ static struct sg_json constant(struct sg_cfg *c, const struct sg_yaml *root, con
 
 /* --- output_config ---------------------------------------------------------------------------------------------- */
 
+/* Beside a generator a transform may be a method of it, by name alone. */
+static struct sg_hook_spec read_transform(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, bool generated) {
+    const struct sg_yaml *value = sg_yaml_get(map, "transform");
+    bool is_name = value && value->kind == SG_YAML_TEXT && sg_str_find(value->text, '.', 0) == value->text.n;
+    if (!is_name) return sg_cfg_hook_at(c, map, "transform", path);
+    path = sg_cfg_key(c, path, SG_STR("transform"));
+    if (!generated)
+        sg_error_at(c->d, value->mark, path, "add the `generator`, or write module.name or {jq: \"...\"}",
+                    "%s is a method of a `generator`, but output_config has none", sg_cfg_show(c, value));
+    return (struct sg_hook_spec){.kind = SG_HOOK_PYTHON, .text = value->text, .mark = value->mark, .path = path};
+}
+
 static void read_field(struct sg_cfg *c, const struct sg_yaml *root, const struct sg_yaml_pair *pair,
-                       struct sg_str path, struct sg_output_field *out) {
+                       struct sg_str path, bool generated, struct sg_output_field *out) {
     const struct sg_yaml *map = pair->value;
     out->name = (struct sg_name){pair->key, pair->key_node->mark};
     if (map->kind != SG_YAML_MAP) {
@@ -116,13 +129,13 @@ static void read_field(struct sg_cfg *c, const struct sg_yaml *root, const struc
     if (value && sg_yaml_get(map, "from"))
         sg_warning_at(c->d, sg_yaml_find(map, SG_STR("from"))->key_node->mark, path, NULL,
                       "`from` has no effect beside `value`");
-    else if (!value && !sg_yaml_get(map, "from"))
+    else if (!value && !sg_yaml_get(map, "from") && !generated)
         sg_error_at(c->d, pair->key_node->mark, path, "write {from: key} or {value: ...}",
                     "field `%.*s` has neither `from` nor `value`", SG_ARG(pair->key));
     out->is_value = value;
     if (value) out->value = constant(c, root, value, sg_cfg_key(c, path, SG_STR("value")));
     else if (from) out->from = (struct sg_name){from->text, from->mark};
-    out->transform = sg_cfg_hook(c, sg_yaml_get(map, "transform"), sg_cfg_key(c, path, SG_STR("transform")));
+    out->transform = read_transform(c, map, path, generated);
 }
 
 static void read_oasst(struct sg_cfg *c, const struct sg_yaml *map) {
@@ -137,19 +150,48 @@ static void read_oasst(struct sg_cfg *c, const struct sg_yaml *map) {
                       "`required` counts only as the text \"yes\", so it has no effect");
 }
 
+static struct sg_json with_value(struct sg_arena *a, const struct sg_json *map, const struct sg_json *value) {
+    struct sg_member *members = SG_NEW_N(a, struct sg_member, map->n);
+    for (uint32_t i = 0; i < map->n; i++) {
+        members[i] = map->members[i];
+        if (sg_str_eq(members[i].key, SG_STR("value"))) members[i].value = *value;
+    }
+    return sg_json_object(members, map->n);
+}
+
+/* The paths in `value`s of the map that the generator gets are replaced as those of the fields were. */
+static void set_values(struct sg_arena *a, struct sg_output_spec *out) {
+    const struct sg_json *map = sg_json_get(&out->config, SG_STR("output_map"));
+    struct sg_member *fields = SG_NEW_N(a, struct sg_member, map->n), *members = SG_NEW_N(a, struct sg_member, out->config.n);
+    for (uint32_t i = 0; i < map->n; i++) {
+        fields[i] = map->members[i];
+        if (out->fields[i].is_value) fields[i].value = with_value(a, &fields[i].value, &out->fields[i].value);
+    }
+    for (uint32_t i = 0; i < out->config.n; i++) {
+        members[i] = out->config.members[i];
+        if (sg_str_eq(members[i].key, SG_STR("output_map")))
+            members[i].value = sg_json_object(fields, map->n);
+    }
+    out->config = sg_json_object(members, out->config.n);
+}
+
 static void read_output(struct sg_cfg *c, const struct sg_yaml *root, struct sg_output_spec *out) {
     const struct sg_yaml *config = sg_cfg_get(root, "output_config", SG_YAML_MAP), *map;
     struct sg_str path = SG_STR("output_config");
     if (!config || !sg_cfg_keys(c, config, path, SG_SECTION_OUTPUT, NULL, false)) return;
     read_oasst(c, sg_yaml_get(config, "oasst_mapper"));
     map = sg_cfg_get(config, "output_map", SG_YAML_MAP);
+    out->generator = sg_cfg_python(c, sg_yaml_get(config, "generator"), sg_cfg_key(c, path, SG_STR("generator")));
+    bool generated = out->generator.kind != SG_HOOK_NONE;
+    if (generated) out->config = sg_yaml_to_json(c->a, config);
     if (!map) return;
     path = sg_cfg_key(c, path, SG_STR("output_map"));
     out->has_map = true;
     out->fields = SG_NEW_N(c->a, struct sg_output_field, map->n);
     out->n_fields = map->n;
     for (size_t i = 0; i < map->n && !sg_cfg_enough(c); i++)
-        read_field(c, root, &map->pairs[i], sg_cfg_key(c, path, map->pairs[i].key), &out->fields[i]);
+        read_field(c, root, &map->pairs[i], sg_cfg_key(c, path, map->pairs[i].key), generated, &out->fields[i]);
+    if (generated) set_values(c->a, out);
 }
 
 /* ---------------------------------------------------------------------------------------------------------------- */
@@ -165,6 +207,9 @@ static int load(struct sg_cfg *c, struct sg_task_spec *out) {
     sg_cfg_graph(c, task, &out->graph);
     read_output(c, task->root, &out->output);
     sg_cfg_schema(c, task->root, &out->schema);
+    out->post = sg_cfg_steps(c, sg_yaml_get(task->root, "graph_post_process"), SG_STR("graph_post_process"), "processor", &out->n_post);
+    out->has_executor = sg_cfg_has_executor(c, task->folder);
+    sg_cfg_python_paths(c, out);
     return c->d->errors ? SG_E_SYNTAX : 0;
 }
 

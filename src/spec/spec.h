@@ -17,13 +17,22 @@ struct sg_name {
 
 /* --- hooks: user code by reference --------------------------------------------------------------------------------- */
 
-enum sg_hook_kind { SG_HOOK_NONE, SG_HOOK_JQ, SG_HOOK_PYTHON };
+/* A closure is a function of the process that started the run and serves it (the library). */
+enum sg_hook_kind { SG_HOOK_NONE, SG_HOOK_JQ, SG_HOOK_PYTHON, SG_HOOK_CLOSURE };
 
 struct sg_hook_spec {
     enum sg_hook_kind kind;
-    struct sg_str text; /* jq program, or dotted path */
+    struct sg_str text; /* jq program, dotted path, or a closure's name */
     struct sg_mark mark;
     struct sg_str path; /* where it stands: graph_config.edges[2].condition */
+    struct sg_str file; /* Python: of the module, as it is found without Python; empty: it is installed somewhere, or nowhere */
+    char file_hash[65]; /* SHA-256 of its text; empty with `file` */
+};
+
+/* A hook of a list, with what its entry hands to it. */
+struct sg_step_spec {
+    struct sg_hook_spec hook;
+    struct sg_json params; /* null: none are given */
 };
 
 /* --- models ---------------------------------------------------------------------------------------------------------- */
@@ -76,6 +85,7 @@ struct sg_model_spec {
     struct sg_json special_tokens; /* array of texts removed from the reply */
     struct sg_str model_path;      /* llama: GGUF file, or empty for the demo model's place */
     uint32_t threads, sequences, context; /* llama: 0 means default */
+    struct sg_hook_spec post_process;     /* of the reply's text */
     struct sg_price price;
     struct sg_str entry_from, url_from, token_from; /* for people: "models.yaml", ".env (SYGRA_M_URL)"; empty: nowhere */
 };
@@ -118,6 +128,12 @@ struct sg_attribute_spec {
     bool at_random; /* which row; else the next one for each record, from the first again behind the last */
 };
 
+/* What a model may call: an OpenAI tool object as it stands, or a reference to Python code that is described when it is loaded. */
+struct sg_tool_spec {
+    struct sg_hook_spec hook; /* NONE: `object` */
+    struct sg_json object;
+};
+
 struct sg_graph_spec;
 
 struct sg_node_spec {
@@ -127,6 +143,7 @@ struct sg_node_spec {
     struct sg_name *output_keys; /* as declared; llm default: messages */
     size_t n_output_keys;
     struct sg_json config; /* the whole node map, for lambdas */
+    bool once;             /* its hooks are never run a second time for the same execution */
 
     /* llm; all but `model` also multi_llm, for each of its children */
     struct sg_model_spec *model; /* NULL in an idle node */
@@ -135,6 +152,10 @@ struct sg_node_spec {
     struct sg_name input_key;  /* messages */
     struct sg_str output_role; /* assistant */
     struct sg_hook_spec pre_process, post_process;
+    bool chat_history;
+    struct sg_tool_spec *tools;
+    size_t n_tools;
+    struct sg_json tool_choice; /* "auto" */
     /* multi_llm */
     enum sg_strategy strategy;
     struct sg_child_spec *children;
@@ -164,7 +185,12 @@ struct sg_edge_spec {
     struct sg_mark mark;
 };
 
+/* How nodes with `chat_history` are told what was said before: as one message, or as the turns themselves. */
+enum sg_chat { SG_CHAT_NONE, SG_CHAT_SINGLE, SG_CHAT_MULTI };
+
 struct sg_graph_spec {
+    enum sg_chat conversation; /* these two: of the task itself; those of subgraphs do not count */
+    uint32_t history_window;   /* entries; 0: all */
     struct sg_node_spec *nodes;
     size_t n_nodes;
     struct sg_edge_spec *edges;
@@ -190,6 +216,9 @@ struct sg_source_spec {
     struct sg_str encoding; /* utf-8 */
     struct sg_name *fields; /* column filter; none: all */
     size_t n_fields;
+    struct sg_step_spec *transforms; /* before the filter */
+    size_t n_transforms;
+    bool streaming; /* a transform is given one row at a time, else the whole list */
     struct sg_mark mark;
 };
 
@@ -211,6 +240,8 @@ struct sg_output_spec {
     bool has_map; /* false: the raw state is the output */
     struct sg_output_field *fields;
     size_t n_fields;
+    struct sg_hook_spec generator; /* makes the whole record, by `config` */
+    struct sg_json config;         /* with a generator: output_config, $ paths already resolved */
 };
 
 /* --- checks of finished records ------------------------------------------------------------------------------------------ */
@@ -230,6 +261,7 @@ struct sg_check_spec {
 };
 
 struct sg_schema_spec {
+    struct sg_hook_spec type; /* a pydantic class; then there are no checks */
     bool against_state; /* else the mapped record where the field is in the map */
     struct sg_check_spec *checks;
     size_t n_checks;
@@ -242,6 +274,11 @@ struct sg_task_spec {
     struct sg_graph_spec graph;
     struct sg_output_spec output;
     struct sg_schema_spec schema;
+    struct sg_step_spec *post; /* of the whole output, when the run is done */
+    size_t n_post;
+    struct sg_str *python_paths; /* where Python modules are looked for, the first ones first */
+    size_t n_python_paths;
+    bool has_executor; /* task_executor.py has a class TaskExecutor of its own */
     struct sg_str origins; /* where settings with several possible places came from, one a line; no secrets */
 };
 

@@ -54,14 +54,14 @@ static struct sg_yaml scalar(struct sg_arena *a, const char *text) {
 
 static void test_harmless_values_are_those_of_the_row(void **state) {
     struct sg_arena a;
-    const struct sg_key_row *history = sg_key_find(SG_SECTION_LLM, SG_STR("chat_history"));
+    const struct sg_key_row *completions = sg_key_find(SG_SECTION_MODEL, SG_STR("completions_api"));
     const struct sg_key_row *output = sg_key_find(SG_SECTION_MODEL, SG_STR("output_type"));
     (void)state;
     sg_arena_init(&a, 0);
     struct sg_yaml no = scalar(&a, "no"), yes = scalar(&a, "yes"), text = scalar(&a, "text"), null = scalar(&a, "");
-    assert_true(sg_key_is_harmless(history, &no));
-    assert_true(sg_key_is_harmless(history, &null));
-    assert_false(sg_key_is_harmless(history, &yes));
+    assert_true(sg_key_is_harmless(completions, &no));
+    assert_true(sg_key_is_harmless(completions, &null));
+    assert_false(sg_key_is_harmless(completions, &yes));
     assert_true(sg_key_is_harmless(output, &text));
     assert_false(sg_key_is_harmless(output, &yes));
     sg_arena_fini(&a);

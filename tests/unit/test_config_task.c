@@ -383,6 +383,86 @@ static void test_origins_name_places_and_hold_no_secret(void **state) {
     sg_buf_fini(&b);
 }
 
+static void test_python_modules_are_found_without_python(void **state) {
+    struct world *w = *state;
+    char here[4096], expected[4200];
+    put("elsewhere/tasks/mine/task_executor.py",
+        "def f(config, state):\n    return {}\nclass TaskExecutor(Base):\n    pass\n");
+    put("elsewhere/tasks/mine/own.py", "x = 1\n");
+    put("package/deep/__init__.py", "");
+    put("elsewhere/tasks/mine/graph_config.yaml",
+        "graph_config:\n"
+        "  nodes:\n"
+        "    a: {node_type: lambda, lambda: tasks.mine.task_executor.f, once: true}\n"
+        "    b: {node_type: lambda, lambda: own.x}\n"
+        "    c: {node_type: lambda, lambda: package.deep.Class.method}\n"
+        "    d: {node_type: lambda, lambda: installed.somewhere.f}\n"
+        "  edges: [{from: START, to: [a, b, c, d]}, {from: [a, b, c, d], to: END}]\n");
+    load(w, "elsewhere/tasks/mine");
+    const struct sg_node_spec *n = w->t.graph.nodes;
+    assert_int_equal(n[0].lambda.kind, SG_HOOK_PYTHON);
+    is_text(n[0].lambda.file, "elsewhere/tasks/mine/task_executor.py");
+    is_text(n[1].lambda.file, "elsewhere/tasks/mine/own.py");
+    is_text(n[2].lambda.file, "package/deep/__init__.py");
+    assert_string_equal(n[2].lambda.file_hash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_int_equal(n[3].lambda.file.n, 0);
+    assert_int_equal(n[3].lambda.file_hash[0], 0);
+    assert_true(n[0].once && !n[1].once);
+    assert_true(w->t.has_executor);
+    /* The working directory, what holds `tasks`, and the task's folder, since a hook lies there; not what is between. */
+    assert_int_equal(w->t.n_python_paths, 3);
+    assert_non_null(getcwd(here, sizeof here));
+    is_text(w->t.python_paths[0], here);
+    snprintf(expected, sizeof expected, "%s/elsewhere", here);
+    is_text(w->t.python_paths[1], expected);
+    snprintf(expected, sizeof expected, "%s/elsewhere/tasks/mine", here);
+    is_text(w->t.python_paths[2], expected);
+}
+
+static void test_what_python_code_may_be_given_is_read(void **state) {
+    struct world *w = *state;
+    put("models.yaml", "m: {model_type: vllm, url: \"http://h:1/v1\", post_process: a.b.Clean}\n");
+    put("d.jsonl", "{}\n");
+    put("t/graph_config.yaml",
+        "data_config:\n"
+        "  source: {type: disk, file_path: d.jsonl, streaming: true, transformations: [a.T, {transform: b.T, params: {n: 1}}]}\n"
+        "graph_post_process: [{processor: a.P, params: {k: [2]}}]\n"
+        "schema_config: {schema: a.Schema}\n"
+        "graph_config:\n"
+        "  graph_properties: {chat_conversation: singleturn, chat_history_window_size: 3}\n"
+        "  nodes:\n"
+        "    q: {node_type: llm, model: {name: m}, prompt: [{user: hi}], chat_history: true, tool_choice: required,\n"
+        "        tools: [a.tools.search, nodot, {type: function, function: {name: f}}]}\n"
+        "  edges: [{from: START, to: q}, {from: q, to: END}]\n"
+        "output_config:\n"
+        "  generator: a.Gen\n"
+        "  output_map: {x: {from: y, transform: method}, z: {value: {v: $schema_config.schema}}}\n");
+    load(w, "t");
+    const struct sg_source_spec *source = w->t.data.source;
+    assert_int_equal(source->n_transforms, 2);
+    assert_true(source->streaming);
+    is_text(source->transforms[1].hook.text, "b.T");
+    assert_int_equal(source->transforms[0].params.type, SG_JSON_NULL);
+    is_json(w, &source->transforms[1].params, "{\"n\":1}");
+    assert_int_equal(w->t.n_post, 1);
+    is_json(w, &w->t.post[0].params, "{\"k\":[2]}");
+    is_text(w->t.schema.type.text, "a.Schema");
+    assert_int_equal(w->t.graph.conversation, SG_CHAT_SINGLE);
+    assert_int_equal(w->t.graph.history_window, 3);
+    const struct sg_node_spec *q = w->t.graph.nodes;
+    assert_true(q->chat_history);
+    assert_int_equal(q->n_tools, 2);
+    is_text(q->tools[0].hook.text, "a.tools.search");
+    is_json(w, &q->tools[1].object, "{\"type\":\"function\",\"function\":{\"name\":\"f\"}}");
+    is_json(w, &q->tool_choice, "\"required\"");
+    is_text(q->model->post_process.text, "a.b.Clean");
+    is_text(w->t.output.generator.text, "a.Gen");
+    is_text(w->t.output.fields[0].transform.text, "method");
+    is_json(w, &w->t.output.config,
+            "{\"generator\":\"a.Gen\",\"output_map\":{\"x\":{\"from\":\"y\",\"transform\":\"method\"},"
+            "\"z\":{\"value\":{\"v\":\"a.Schema\"}}}}");
+}
+
 static void test_no_such_task_is_an_io_error(void **state) {
     struct world *w = *state;
     struct sg_config_options o = {.task = SG_STR("nowhere"), .exe_dir = "."};
@@ -407,6 +487,8 @@ int main(void) {
         TEST(test_overrides_are_laid_on_from_the_inside_out),
         TEST(test_marks_point_into_the_file_of_the_text),
         TEST(test_origins_name_places_and_hold_no_secret),
+        TEST(test_python_modules_are_found_without_python),
+        TEST(test_what_python_code_may_be_given_is_read),
         TEST(test_no_such_task_is_an_io_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
