@@ -101,8 +101,8 @@ def _refuse_beside_original():
     found = None if sys.argv[:1] == ["-m"] else _original()
     if found:
         raise ImportError(f"sygra-native cannot be used beside the framework `sygra`, which is installed here ({found}): "
-                          "both are `import sygra`. Remove one of them (pip uninstall sygra), or use another virtual "
-                          "environment. The program `sygra` itself runs tasks in either")
+                          "both are `import sygra`. Remove one of them, or use another virtual "
+                          "environment")
 
 
 _refuse_beside_original()

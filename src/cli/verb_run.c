@@ -13,6 +13,7 @@ enum {
     RUN_NAME,
     OUTPUT_DIR,
     WITH_TS,
+    GRAPH_CONFIG,
     MODELS,
     PRICES,
     SEED,
@@ -34,6 +35,7 @@ enum {
     ACCEPT_CHANGES,
     RECORD,
     REPLAY,
+    ATTACH,
 };
 
 static const struct sg_option options[] = {
@@ -45,6 +47,8 @@ static const struct sg_option options[] = {
     [OUTPUT_DIR] = {"output_dir", "od", SG_OPTION_TEXT, "DIR",
                     "folder of the output, made if missing (the task's folder)"},
     [WITH_TS] = {"output_with_ts", "owt", SG_OPTION_BOOL, "BOOL", "put the time into the output's name (True)"},
+    [GRAPH_CONFIG] = {"graph_config", NULL, SG_OPTION_TEXT, "FILE",
+                      "a file in place of the task's graph_config.yaml; the rest of the task stays"},
     [MODELS] = {"models", NULL, SG_OPTION_TEXT, "FILE", "a models.yaml that comes before all others"},
     [PRICES] = {"prices", NULL, SG_OPTION_TEXT, "FILE", "what models cost, in place of the built-in list prices"},
     [SEED] = {"seed", NULL, SG_OPTION_NUMBER, "N", "seed of all draws; drawn and shown when not given"},
@@ -79,6 +83,8 @@ static const struct sg_option options[] = {
                 "write all calls to a file (in a folder: calls.jsonl) that tests are run from"},
     [REPLAY] = {"replay", NULL, SG_OPTION_TEXT, "FILE",
                 "answer calls from such a file only, offline; no run folder is made"},
+    [ATTACH] = {"attach", NULL, SG_OPTION_NUMBER, "FD",
+                "an open socket to the program that starts this one, which serves closures and without which the run stops"},
     {0},
 };
 
@@ -136,7 +142,8 @@ static int run(const struct sg_args *a) {
         return SG_EXIT_USAGE;
     }
     struct sg_run_options o = {
-        .config = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")),
+        .config = {.task = sg_str(task), .graph_config = sg_str(sg_arg_text(a, GRAPH_CONFIG, "")),
+                   .closures = a->values[ATTACH] != NULL, .models_file = sg_str(sg_arg_text(a, MODELS, "")),
                    .prices_file = sg_str(sg_arg_text(a, PRICES, "")), .exe_dir = sg_exe_dir()},
         .exe = sg_exe_path(),
         .run_name = sg_str(run_name),
@@ -148,6 +155,8 @@ static int run(const struct sg_args *a) {
         .with_timestamp = sg_arg_bool(a, WITH_TS, true),
         .has_seed = a->values[SEED] != NULL,
         .seed = sg_arg_number(a, SEED, 0),
+        .attached = a->values[ATTACH] != NULL,
+        .attached_fd = (int)sg_arg_number(a, ATTACH, 0),
         .deterministic = sg_arg_bool(a, DETERMINISTIC, false),
         .json = sg_arg_bool(a, JSON, false),
         .debug = sg_arg_bool(a, DEBUG, false),

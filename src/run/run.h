@@ -31,6 +31,8 @@ struct sg_run_options {
     bool with_timestamp;
     bool has_seed;
     uint64_t seed;
+    bool attached; /* the process that started this one holds the other end of a socket, and may serve closures */
+    int attached_fd;
     bool deterministic; /* embedded models decode one sequence at a time */
     bool json;          /* progress and summary as JSON lines */
     bool debug;

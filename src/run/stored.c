@@ -12,6 +12,7 @@ int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, str
     int rc = sg_run_stored_options(a, id->options, &stored, &cwd, err);
     if (rc != 0) return rc;
     o->task = stored.config.task;
+    o->graph_config = stored.config.graph_config;
     o->models_file = stored.config.models_file;
     if (cwd.n && chdir(cwd.p) != 0)
         return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));

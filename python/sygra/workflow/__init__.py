@@ -19,7 +19,7 @@ import uuid
 from sygra.configuration.loader import TASK_FILE
 from sygra.data import DataSink, DataSource
 from sygra.exceptions import ConfigurationError
-from sygra.library import asynchronous, options, paths, rows, taskfiles
+from sygra.library import options, paths, rows, taskfiles
 from sygra.library.callables import Closures
 from sygra.library.runs import Run, Task
 from sygra.models import ModelConfigBuilder
@@ -361,10 +361,14 @@ class Workflow:
 
     async def arun(self, num_records=None, start_index=0, output_dir=None, **kwargs):
         """`run` for an event loop. To cancel it stops the run."""
+        from sygra.library import asynchronous
+
         return await asynchronous.results(self._start(num_records, start_index, output_dir, kwargs))
 
     async def astream(self, num_records=None, start_index=0, output_dir=None, **kwargs):
         """`stream` for an event loop."""
+        from sygra.library import asynchronous
+
         async for record in asynchronous.stream(self._start(num_records, start_index, output_dir, kwargs)):
             yield record
 
