@@ -94,15 +94,19 @@ def _original():
     return None
 
 
+def _runs_this_package():
+    """A hook host, or a task's executor, in the interpreter that a task was written for: this package was put first on
+    the path on purpose, and nothing of the other one is imported."""
+    program = getattr(sys.modules.get("__main__"), "__file__", None) or ""
+    return sys.argv[:1] == ["-m"] or os.path.abspath(program).startswith(os.path.dirname(os.path.abspath(__file__)) + os.sep)
+
+
 def _refuse_beside_original():
-    """Two packages of one name in one interpreter: which of both a module comes from would be chance. A module of this
-    package that is started with -m (a hook host, say, in the interpreter that a task was written for) comes first by
-    PYTHONPATH, and is the only one."""
-    found = None if sys.argv[:1] == ["-m"] else _original()
+    """Two packages of one name in one interpreter: which of both a module comes from would be chance."""
+    found = None if _runs_this_package() else _original()
     if found:
         raise ImportError(f"sygra-native cannot be used beside the framework `sygra`, which is installed here ({found}): "
-                          "both are `import sygra`. Remove one of them, or use another virtual "
-                          "environment")
+                          "both are `import sygra`. Remove one of them, or use another virtual environment")
 
 
 _refuse_beside_original()
