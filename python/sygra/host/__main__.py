@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m sygra.host`, or the path of this folder: a host on descriptor 3, its work page on descriptor 4."""
+import faulthandler
+import mmap
+import os
+import socket
+import stat
+import sys
+import threading
+import time
+
+_PAGE_BYTES = 8192
+_LAST_WORDS = 4096  # where the second half of the page begins
+_GRACE = 1.0  # seconds for user code that is at work when the engine has gone
+
+if not __package__:  # started by its path: only this package, and not the folder of the host, is to be importable
+    sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def _work_page():
+    """Descriptor 4 as (buffer of u64, mapping), or None where there is none."""
+    try:
+        if not stat.S_ISREG(os.fstat(4).st_mode) or os.fstat(4).st_size < _PAGE_BYTES:
+            return None
+    except OSError:
+        return None
+    os.set_inheritable(4, False)
+    page = mmap.mmap(4, _PAGE_BYTES)
+    os.lseek(4, _LAST_WORDS, os.SEEK_SET)
+    faulthandler.enable(4, all_threads=False)
+    return memoryview(page)[:_LAST_WORDS].cast("Q")
+
+
+def _end_for_sure(host):
+    host.wait_for_end()
+    time.sleep(_GRACE)
+    os._exit(0)
+
+
+def main():
+    from sygra.host.serve import Host
+
+    os.set_inheritable(3, False)
+    sock = socket.socket(fileno=3)
+    sock.setblocking(True)
+    host = Host(sock, _work_page(), owns_process=True)
+    threading.Thread(target=_end_for_sure, args=(host,), name="sygra-end", daemon=True).start()
+    host.serve()
+    host.close()
+
+
+if __name__ == "__main__":  # a child made by multiprocessing imports this file too
+    main()
