@@ -52,9 +52,6 @@ class BaseTaskExecutor:
         self._dataset = None
         self._generator = None
         self.figures = {}
-        data = self.config.get("data_config") or {}
-        self.id_column = data.get("id_column") or None
-        self.resumable = self._configure_resume_behavior(args, bool(data.get("resumable", False)))
 
     def _refuse_overridden(self):
         for name in IN_ENGINE:
@@ -71,6 +68,17 @@ class BaseTaskExecutor:
                 raise ConfigurationError(f"there is no task {self.task_name}")
             self._config = taskfiles.load_yaml(os.path.join(folder, TASK_FILE))
         return self._config
+
+    def __getattr__(self, name):
+        """What the task's file says, read when it is asked for: a run as it stands needs no file read here."""
+        data = self.config.get("data_config") or {} if name in ("id_column", "resumable") else {}
+        if name == "id_column":
+            self.id_column = data.get("id_column") or None
+        elif name == "resumable":
+            self.resumable = self._configure_resume_behavior(self.args, bool(data.get("resumable", False)))
+        else:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(self, name)
 
     @staticmethod
     def _configure_resume_behavior(args, config_resumable):

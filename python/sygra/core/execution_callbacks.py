@@ -6,11 +6,10 @@ records run side by side. A callback that raises is reported by the logger `sygr
 time holds up the next callbacks, and closures, but not the engine.
 """
 import json
-import logging
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, Optional
 
-logger = logging.getLogger("sygra")
+from sygra.logger.logger_config import logger
 
 
 @dataclass
@@ -22,7 +21,7 @@ class ExecutionCallbacks:
     on_node_error(name, message, context)   on_graph_error(message, context)
     on_log(text)
 
-    A graph is run once for each record. context has `record`, the record's position in the source. Of a dropped record the
+    A graph is run once for each record. context has `record_index`, the record's position in the source. Of a dropped record the
     output is None.
     """
 
@@ -40,37 +39,42 @@ class ExecutionCallbacks:
 
 
 class NodeExecutionTracker:
-    """Turns the program's events (docs/formats/hook-protocol.md, E) into calls of callbacks."""
+    """Turns the program's events (docs/formats/hook-protocol.md, E) into calls of callbacks. `tell` is handed one event, a
+    map of event, position, node, value or error, and at_ms, when it was, on the program's clock."""
 
     def __init__(self, execution_callbacks=None, record_index=0):
         self.callbacks = execution_callbacks or ExecutionCallbacks()
-        self.record_index = record_index
+        self.record_index = record_index  # of the event that is told now
         self._current_node = None
-        self._started = {}  # (record, node): when, in ms of the program's clock
+        self._started = {}  # (record, node): at_ms
 
     @property
     def current_node(self):
-        """The node that began last and has not ended, or None."""
+        """The node that an event was told of last."""
         return self._current_node
 
-    def on_event(self, event):
+    def tell(self, event):
         kind, node = event.get("event"), event.get("node")
-        place = (event.get("position"), node)
+        self.record_index = event.get("position", self.record_index)
+        self._current_node = node or self._current_node
+        ms = self._duration(event)
+        of_node = [node] if node is not None else []
         if kind in ("node_start", "graph_start"):
-            self._started[place] = event.get("ms", 0)
-            self._current_node = node or self._current_node
-            self._call(f"on_{kind}", *([node] if node else []), event.get("value"))
-            return
-        ms = int(event.get("ms", 0) - self._started.pop(place, event.get("ms", 0)))
-        if node == self._current_node:
-            self._current_node = None
-        if kind in ("node_error", "graph_error"):
-            context = {"record": event.get("position"), "ms": ms}
-            self._call(f"on_{kind}", *([node] if node else []), event.get("error", ""), context)
+            self._call(f"on_{kind}", *of_node, event.get("value"))
         elif kind in ("node_end", "graph_end"):
-            self._call(f"on_{kind[:-3]}complete", *([node] if node else []), event.get("value"), ms)
+            self._call(f"on_{kind[:-4]}_complete", *of_node, event.get("value"), ms)
+        elif kind in ("node_error", "graph_error"):
+            self._call(f"on_{kind}", *of_node, event.get("error", ""), {"record_index": self.record_index, "ms": ms})
 
-    def on_log(self, event):
+    def _duration(self, event):
+        """Whole milliseconds between a start and its end."""
+        place, at = (event.get("position"), event.get("node")), event.get("at_ms", 0)
+        if event.get("event") in ("node_start", "graph_start"):
+            self._started[place] = at
+            return 0
+        return round(event.get("ms") or at - self._started.pop(place, at))
+
+    def tell_log(self, event):
         """An event of the run's log, as one line."""
         if self.callbacks.on_log:
             rest = {key: value for key, value in event.items() if key not in ("ts", "level", "event", "life")}

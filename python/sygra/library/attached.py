@@ -8,23 +8,22 @@ import logging
 import socket
 import threading
 
-from sygra.core.execution_callbacks import NodeExecutionTracker
+from sygra import _figures
 
 logger = logging.getLogger("sygra")
 
 
 class Attached:
     """One end of a socket pair. `descriptor` is the other, for the child to inherit; `started` closes it here, and begins
-    to serve. on_figures is handed the run's figures, once a second."""
+    to serve. `tracker` is told the run's events, if its callbacks want them."""
 
-    def __init__(self, closures, callbacks=None, on_figures=None):
+    def __init__(self, closures, tracker=None):
         from sygra.host.serve import Host  # with its event loop: a part of the start that only runs need
 
         self._mine, self._theirs = socket.socketpair()
         self.descriptor = self._theirs.fileno()
-        wants_events = callbacks is not None and callbacks.wants_events()
-        on_event = NodeExecutionTracker(callbacks).on_event if wants_events else None
-        self._host = Host(self._mine, closures=closures, on_figures=on_figures, on_event=on_event)
+        on_event = tracker.tell if tracker and tracker.callbacks.wants_events() else None
+        self._host = Host(self._mine, closures=closures, on_figures=_figures.feed, on_event=on_event)
         self._thread = threading.Thread(target=self._serve, name="sygra-host", daemon=True)
 
     def started(self):

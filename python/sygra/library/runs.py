@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 
+from sygra.core.execution_callbacks import NodeExecutionTracker
 from sygra.exceptions import ConfigurationError, ExecutionError
 from sygra.library import engine, options, progress, results, sinks, taskfiles
 from sygra.library.attached import Attached
@@ -41,7 +42,7 @@ class Run:
     def __init__(self, task, given, callbacks=None, show=None, in_process=False):
         self._task, self._given = task, {"output_with_ts": False, **given}
         self._closures = Closures(in_process)
-        self._callbacks = callbacks
+        self._tracker = NodeExecutionTracker(callbacks) if callbacks else None
         self._progress = progress.choose(show)
         self._temporary = None
         self._engine = self._attached = None
@@ -64,7 +65,7 @@ class Run:
 
     def _start(self):
         words = self._words()
-        self._attached = Attached(self._closures, self._callbacks)
+        self._attached = Attached(self._closures, self._tracker)
         self._engine = engine.Engine(words, self._attached)
 
     def _words(self):
@@ -118,8 +119,8 @@ class Run:
     def _on_event(self, event):
         if event.get("event") in ("progress", "summary"):
             self._progress.show(event)
-        if event.get("event") in ("progress", "summary") and self._attached:
-            self._attached.tell_figures(event)
+        elif self._tracker:
+            self._tracker.tell_log(event)
 
     def results(self):
         """Waits for the end; Results."""
