@@ -26,10 +26,12 @@ def _member(held, key, place, missing):
 
 
 def put(config, path, value):
+    """What is missing on the way is made: a list in front of a number, else a map."""
     keys = path.split(".")
     held = config
     for number, key in enumerate(keys[:-1]):
-        held = _item(held, key, ".".join(keys[:number + 1]), dict)
+        missing = list if _is_index(keys[number + 1]) else dict
+        held = _item(held, key, ".".join(keys[:number + 1]), missing)
     last = keys[-1]
     if isinstance(held, list):
         if not _is_index(last):

@@ -232,8 +232,8 @@ class Run:
             return []
         found = []
         for record in results.read(path)[:FAILED_SHOWN]:
-            error = record.get("error", record)
-            found.append("  " + (error.get("text") or str(error) if isinstance(error, dict) else str(error)))
+            place = f"node {record['node']}: " if record.get("node") else ""
+            found.append(f"  {place}{record.get('message') or record.get('error') or record}")
         return list(dict.fromkeys(found))
 
     def _tell_interrupted(self):
