@@ -20,17 +20,21 @@ struct seen {
 static void write_parts(struct sg_buf *b, const struct sg_frame *f) {
     struct sg_call_frame call;
     struct sg_answer_frame answer;
-    bool from_host = f->kind == SG_FRAME_RESULT || f->kind == SG_FRAME_ERROR || f->kind == SG_FRAME_PRINT;
+    bool has_extra = f->kind == SG_FRAME_RESULT || f->kind == SG_FRAME_ERROR;
+    bool plain = f->kind == SG_FRAME_PRINT || f->kind == SG_FRAME_CANCEL || f->kind == SG_FRAME_MEMORY;
     if (f->kind == SG_FRAME_CALL && sg_frame_read_call(f, &call)) {
         sg_put_u64(b, call.id);
         sg_put_u32(b, call.hook);
+        sg_put_u64(b, call.seed);
         sg_put_u32(b, (uint32_t)call.input.n);
         sg_buf_str(b, call.input);
         sg_buf_str(b, call.state);
-    } else if ((from_host || f->kind == SG_FRAME_CANCEL) && sg_frame_read_answer(f, &answer)) {
+    } else if ((has_extra || plain) && sg_frame_read_answer(f, &answer)) {
         sg_put_u64(b, answer.id);
         if (f->kind == SG_FRAME_ERROR) sg_buf_ch(b, (char)answer.fault);
+        if (has_extra) sg_put_u32(b, (uint32_t)answer.body.n);
         sg_buf_str(b, answer.body);
+        sg_buf_str(b, answer.extra);
     } else {
         sg_buf_str(b, f->payload);
     }

@@ -80,18 +80,24 @@ static bool is_plain(struct sg_str s) {
     return s.n > 0;
 }
 
-static void write_quoted(struct sg_buf *b, struct sg_str s) {
+/* Without what a terminal must not see. */
+static void write_escaped(struct sg_buf *b, struct sg_str s) {
     uint32_t code;
-    sg_buf_ch(b, '"');
     for (size_t i = 0, n; i < s.n; i += n) {
         n = sg_utf8_decode(s, i, &code);
         if (code == '\n') SG_BUF_LIT(b, "\\n");
         else if (is_unsafe(code))
             for (size_t k = 0; k < n; k++) sg_buf_printf(b, "\\x%02x", (unsigned char)s.p[i + k]);
-        else {
-            if (code == '"' || code == '\\') sg_buf_ch(b, '\\');
-            sg_buf_add(b, s.p + i, n);
-        }
+        else sg_buf_add(b, s.p + i, n);
+    }
+}
+
+static void write_quoted(struct sg_buf *b, struct sg_str s) {
+    sg_buf_ch(b, '"');
+    for (size_t at = 0, end; at < s.n; at = end) {
+        for (end = at; end < s.n && s.p[end] != '"' && s.p[end] != '\\';) end++;
+        write_escaped(b, (struct sg_str){s.p + at, end - at});
+        if (end < s.n) sg_buf_ch(b, '\\'), sg_buf_ch(b, s.p[end++]);
     }
     sg_buf_ch(b, '"');
 }
@@ -118,6 +124,17 @@ static void write_value(struct sg_buf *b, const struct sg_field *f, bool json) {
     }
 }
 
+static void write_below(struct sg_buf *b, struct sg_str text) {
+    struct sg_buf safe = SG_BUF_INIT(0);
+    sg_redact(&safe, sg_str_trim(text));
+    for (size_t at = 0, end; at < safe.n; at = end + 1) {
+        end = sg_str_find(sg_buf_view(&safe), '\n', at);
+        SG_BUF_LIT(b, "\n    ");
+        write_escaped(b, (struct sg_str){safe.p + at, end - at});
+    }
+    sg_buf_fini(&safe);
+}
+
 static void write_line(struct sg_buf *b, enum sg_event ev, const struct sg_field *fields, size_t n) {
     time_t now = (time_t)(sg_os->wall_ns() / 1000000000);
     struct tm t;
@@ -127,6 +144,10 @@ static void write_line(struct sg_buf *b, enum sg_event ev, const struct sg_field
     sg_buf_str(b, sg_str(EVENTS[ev].text));
     for (size_t i = 0; i < n; i++) {
         if (fields[i].kind == SG_FIELD_JSON) continue;
+        if (fields[i].kind == SG_FIELD_LINES) {
+            write_below(b, fields[i].str);
+            continue;
+        }
         sg_buf_printf(b, "%s%s=", i == 0 ? "  " : " ", fields[i].key);
         write_value(b, &fields[i], false);
     }

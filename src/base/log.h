@@ -35,10 +35,12 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
     X(call_failed, SG_DEBUG, "call failed")                                                                           \
     X(host_started, SG_DEBUG, "hook host started")                                                                    \
     X(host_died, SG_WARN, "hook host died")                                                                           \
+    X(host_replaced, SG_INFO, "hook host replaced, it had grown large")                                               \
     X(model_loaded, SG_INFO, "local model loaded")                                                                    \
     X(proxy_used, SG_INFO, "a model is asked through a proxy")                                                         \
     X(limit_raised, SG_DEBUG, "limit of open files raised")                                                           \
     X(hook_print, SG_INFO, "hook says")                                                                               \
+    X(hook_trace, SG_WARN, "where a hook failed (each place once)")                                                   \
     X(column_unknown, SG_WARN, "a column that the first record lacks and no node names is not part of the state")
 
 enum sg_event {
@@ -49,13 +51,15 @@ enum sg_event {
 
 struct sg_field {
     const char *key;
-    enum { SG_FIELD_STR, SG_FIELD_INT, SG_FIELD_REAL, SG_FIELD_JSON } kind;
+    enum { SG_FIELD_STR, SG_FIELD_LINES, SG_FIELD_INT, SG_FIELD_REAL, SG_FIELD_JSON } kind;
     struct sg_str str;
     int64_t i;
     double real;
 };
 
 #define SG_F_STR(k, v) ((struct sg_field){.key = (k), .kind = SG_FIELD_STR, .str = (v)})
+/* The last field: in text its lines stand below, indented. */
+#define SG_F_LINES(k, v) ((struct sg_field){.key = (k), .kind = SG_FIELD_LINES, .str = (v)})
 #define SG_F_INT(k, v) ((struct sg_field){.key = (k), .kind = SG_FIELD_INT, .i = (int64_t)(v)})
 #define SG_F_REAL(k, v) ((struct sg_field){.key = (k), .kind = SG_FIELD_REAL, .real = (v)})
 /* Members of a JSON object, without its braces: in JSON they stand for all fields, in text they are left out. */

@@ -30,7 +30,7 @@ struct sg_option {
     const char *choices; /* words that the value must be one of, separated by blanks; NULL: anything of its kind */
 };
 
-#define SG_MAX_OPTIONS 32
+#define SG_MAX_OPTIONS 48
 #define SG_MAX_WORDS 8
 
 struct sg_args {
@@ -62,6 +62,25 @@ const char *sg_arg_text(const struct sg_args *a, size_t option, const char *fall
 uint64_t sg_arg_number(const struct sg_args *a, size_t option, uint64_t fallback);
 double sg_arg_real(const struct sg_args *a, size_t option, double fallback);
 bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback);
+
+/* Rows of an option table from number `first` on, for verbs that start hook hosts: hosts.c reads them. */
+#define SG_HOST_OPTIONS(first)                                                                                          \
+    [(first)] = {"python", NULL, SG_OPTION_TEXT, "EXE",                                                                 \
+                 "interpreter of Python hooks (the active virtual environment's, else python3)"},                       \
+    [(first) + 1] = {"hosts", NULL, SG_OPTION_NUMBER, "N",                                                              \
+                     "processes that run hooks of one language, at most (as many as cores, at most 8)"},                \
+    [(first) + 2] = {"hook_timeout", NULL, SG_OPTION_REAL, "S", "seconds that one call of a Python hook may take (300)"}, \
+    [(first) + 3] = {"host_memory", NULL, SG_OPTION_NUMBER, "MB",                                                       \
+                     "a host that has grown to so many MB is replaced; at twice that it is killed (2048)"},             \
+    [(first) + 4] = {"host_env", NULL, SG_OPTION_TEXT, "NAMES",                                                         \
+                     "variables, parted by commas, that hooks see although they look like secrets"},                    \
+    [(first) + 5] = {"trust_run", NULL, SG_OPTION_FLAG, NULL,                                                           \
+                     "open Python objects that a run folder holds although this machine has not signed them"},          \
+    [(first) + 6] = {"attach", NULL, SG_OPTION_NUMBER, "FD", "descriptor of the process that serves closures (library)"}
+#define SG_N_HOST_OPTIONS 7
+/* What was given of them; reports what is wrong. `max_hosts` may be NULL: the verb has its own number. */
+bool sg_host_options(const struct sg_args *a, size_t first, const char *verb, struct sg_run_hosts *out,
+                     uint32_t *max_hosts);
 
 /* On a terminal, unless NO_COLOR is set (no-color.org) or the terminal has none. */
 bool sg_wants_colour(void);

@@ -2,7 +2,7 @@
 /* sygra check: every mistake of a task in one go; no call is made. */
 #include "cli/cli.h"
 
-enum { TASK, MODELS, BATCH_SIZE, ORIGINS, REFERENCE, JSON };
+enum { TASK, MODELS, BATCH_SIZE, ORIGINS, REFERENCE, JSON, HOSTS };
 
 static const struct sg_option options[] = {
     [TASK] = {"task", "t", SG_OPTION_TEXT, "TASK", "the task, instead of the word after `check`"},
@@ -12,6 +12,7 @@ static const struct sg_option options[] = {
     [ORIGINS] = {"origins", NULL, SG_OPTION_FLAG, NULL, "say where each setting comes from"},
     [REFERENCE] = {"reference", NULL, SG_OPTION_FLAG, NULL, "print the reference of all keys (Markdown) instead"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "mistakes as one JSON array on stdout"},
+    SG_HOST_OPTIONS(HOSTS),
     {0},
 };
 
@@ -42,9 +43,11 @@ static int run(const struct sg_args *a) {
     if (!task) return SG_EXIT_USAGE;
     struct sg_config_options o = {
         .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
+    struct sg_run_hosts hosts;
+    if (!sg_host_options(a, HOSTS, "check", &hosts, NULL)) return SG_EXIT_USAGE;
     struct sg_task t;
     bool json = a->values[JSON] != NULL;
-    int rc = sg_task_load(&t, &o, sg_exe_path());
+    int rc = sg_task_load(&t, &o, sg_exe_path(), &hosts);
     sg_check_limits(&t.diags, (uint32_t)sg_arg_number(a, BATCH_SIZE, 25), t.plan);
     if (rc == 0 && t.diags.errors) rc = SG_E_LIMIT;
     if (json || t.diags.n) sg_task_report(&t, json);

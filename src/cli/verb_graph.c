@@ -38,7 +38,7 @@ static int run(const struct sg_args *a) {
     struct sg_config_options o = {
         .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
     struct sg_task t;
-    int rc = sg_task_load(&t, &o, NULL);
+    int rc = sg_task_load(&t, &o, NULL, NULL);
     if (t.diags.n) sg_task_report(&t, false);
     if (rc == 0) rc = print_plan(&t, sg_str(format));
     sg_task_fini(&t);

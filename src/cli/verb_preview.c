@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { TASK, NUM_RECORDS, START_INDEX, MODELS, SEED, FULL, JSON };
+enum { TASK, NUM_RECORDS, START_INDEX, MODELS, SEED, FULL, JSON, HOSTS };
 
 static const struct sg_option options[] = {
     [TASK] = {"task", "t", SG_OPTION_TEXT, "TASK", "the task, instead of the word after `preview`"},
@@ -15,6 +15,7 @@ static const struct sg_option options[] = {
     [SEED] = {"seed", NULL, SG_OPTION_NUMBER, "N", "seed of all draws"},
     [FULL] = {"full", NULL, SG_OPTION_FLAG, NULL, "do not cut long values"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "one JSON line for each thing that happens, values whole"},
+    SG_HOST_OPTIONS(HOSTS),
     {0},
 };
 
@@ -26,7 +27,10 @@ static int run(const struct sg_args *a) {
         fprintf(stderr, "sygra preview: --num_records must be 1 or more; `sygra run` runs all\n");
         return SG_EXIT_USAGE;
     }
+    struct sg_run_hosts hosts;
+    if (!sg_host_options(a, HOSTS, "preview", &hosts, NULL)) return SG_EXIT_USAGE;
     struct sg_preview_options o = {
+        .hosts = hosts,
         .config = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()},
         .exe = sg_exe_path(),
         .num_records = records,

@@ -2,15 +2,19 @@
 /* sygra replay: a run once more from its recorded calls. */
 #include "cli/cli.h"
 
-enum { JSON };
+enum { JSON, HOSTS };
 
 static const struct sg_option options[] = {
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "one JSON object on stdout"},
+    SG_HOST_OPTIONS(HOSTS),
     {0},
 };
 
 static int run(const struct sg_args *a) {
-    struct sg_replay_options o = {.word = sg_str(a->n_words ? a->words[0] : ""),
+    struct sg_run_hosts hosts;
+    if (!sg_host_options(a, HOSTS, "replay", &hosts, NULL)) return SG_EXIT_USAGE;
+    struct sg_replay_options o = {.hosts = hosts,
+                                  .word = sg_str(a->n_words ? a->words[0] : ""),
                                   .exe = sg_exe_path(),
                                   .exe_dir = sg_exe_dir(),
                                   .json = a->values[JSON] != NULL};

@@ -2,7 +2,7 @@
 /* sygra resume: a killed, stopped or aborted run goes on. sygra retry: its failed and invalid records are run again, too. */
 #include "cli/cli.h"
 
-enum { NUM_RECORDS, BATCH_SIZE, PRICES, ACCEPT_CHANGES, JSON, DEBUG, FAILED, INVALID };
+enum { NUM_RECORDS, BATCH_SIZE, PRICES, ACCEPT_CHANGES, JSON, DEBUG, HOSTS, FAILED = HOSTS + SG_N_HOST_OPTIONS, INVALID };
 
 #define OPTIONS_OF_BOTH                                                                                              \
     [NUM_RECORDS] = {"num_records", "n", SG_OPTION_NUMBER, "N",                                                      \
@@ -12,7 +12,8 @@ enum { NUM_RECORDS, BATCH_SIZE, PRICES, ACCEPT_CHANGES, JSON, DEBUG, FAILED, INV
     [ACCEPT_CHANGES] = {"accept_changes", NULL, SG_OPTION_FLAG, NULL,                                                \
                         "the task has changed: run again what that concerns"},                                       \
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "events and summary as JSON lines on stdout, no panel"},           \
-    [DEBUG] = {"debug", "d", SG_OPTION_BOOL, "BOOL", "log more (False)"}
+    [DEBUG] = {"debug", "d", SG_OPTION_BOOL, "BOOL", "log more (False)"},                                                      \
+    SG_HOST_OPTIONS(HOSTS)
 
 static const struct sg_option options[] = {OPTIONS_OF_BOTH, {0}};
 
@@ -30,11 +31,16 @@ static void choose(const struct sg_args *a, bool again[4]) {
 }
 
 static int go_on(const struct sg_args *a, bool retry) {
+    struct sg_run_hosts hosts;
+    uint32_t max_hosts;
     if (a->n_words > 1) {
         fprintf(stderr, "sygra: one run at a time; \"%s\" is too much\n", a->words[1]);
         return SG_EXIT_USAGE;
     }
+    if (!sg_host_options(a, HOSTS, retry ? "retry" : "resume", &hosts, &max_hosts)) return SG_EXIT_USAGE;
     struct sg_resume_options o = {
+        .hosts = hosts,
+        .max_hosts = max_hosts,
         .word = sg_str(a->n_words ? a->words[0] : ""),
         .exe = sg_exe_path(),
         .exe_dir = sg_exe_dir(),

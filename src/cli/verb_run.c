@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 
 #define MAX_IN_FLIGHT 1000000u
-#define MAX_HOSTS 256u
 
 enum {
     TASK,
@@ -27,15 +26,13 @@ enum {
     RESUME,
     OASST,
     QUALITY,
-    PYTHON,
-    HOSTS,
     DURABILITY,
     KEEP,
     NO_JOURNAL,
     ACCEPT_CHANGES,
     RECORD,
     REPLAY,
-    ATTACH,
+    HOSTS, /* and those behind it */
 };
 
 static const struct sg_option options[] = {
@@ -66,9 +63,6 @@ static const struct sg_option options[] = {
                 "go on with the newest unfinished run of this task, if there is one (data_config.resumable)"},
     [OASST] = {"oasst", "ost", SG_OPTION_NOT_YET, "BOOL", "map the output to OASST rows"},
     [QUALITY] = {"quality", "q", SG_OPTION_NOT_YET, "BOOL", "tag the output for quality"},
-    [PYTHON] = {"python", NULL, SG_OPTION_NOT_YET, "EXE", "interpreter of Python hooks"},
-    [HOSTS] = {"hosts", NULL, SG_OPTION_NUMBER, "N",
-               "processes that run the task's programs, at most (as many as cores, at most 8)"},
     [DURABILITY] = {"durability", NULL, SG_OPTION_TEXT, "WHEN",
                     "what a loss of power may take: 1s, nothing after commit, all before exit (1s)", "1s commit exit"},
     [KEEP] = {"keep", NULL, SG_OPTION_TEXT, "WHAT",
@@ -83,8 +77,7 @@ static const struct sg_option options[] = {
                 "write all calls to a file (in a folder: calls.jsonl) that tests are run from"},
     [REPLAY] = {"replay", NULL, SG_OPTION_TEXT, "FILE",
                 "answer calls from such a file only, offline; no run folder is made"},
-    [ATTACH] = {"attach", NULL, SG_OPTION_NUMBER, "FD",
-                "an open socket to the program that starts this one, which serves closures and without which the run stops"},
+    SG_HOST_OPTIONS(HOSTS),
     {0},
 };
 
@@ -136,14 +129,12 @@ static int run(const struct sg_args *a) {
         fprintf(stderr, "sygra run: --batch_size must be between 1 and %u\n", MAX_IN_FLIGHT);
         return SG_EXIT_USAGE;
     }
-    uint64_t hosts = sg_arg_number(a, HOSTS, 0);
-    if (a->values[HOSTS] && (hosts == 0 || hosts > MAX_HOSTS)) {
-        fprintf(stderr, "sygra run: --hosts must be between 1 and %u\n", MAX_HOSTS);
-        return SG_EXIT_USAGE;
-    }
+    struct sg_run_hosts hosts;
+    uint32_t max_hosts;
+    if (!sg_host_options(a, HOSTS, "run", &hosts, &max_hosts)) return SG_EXIT_USAGE;
     struct sg_run_options o = {
         .config = {.task = sg_str(task), .graph_config = sg_str(sg_arg_text(a, GRAPH_CONFIG, "")),
-                   .closures = a->values[ATTACH] != NULL, .models_file = sg_str(sg_arg_text(a, MODELS, "")),
+                   .closures = hosts.attached, .models_file = sg_str(sg_arg_text(a, MODELS, "")),
                    .prices_file = sg_str(sg_arg_text(a, PRICES, "")), .exe_dir = sg_exe_dir()},
         .exe = sg_exe_path(),
         .run_name = sg_str(run_name),
@@ -151,12 +142,11 @@ static int run(const struct sg_args *a) {
         .num_records = sg_arg_number(a, NUM_RECORDS, 10),
         .start_index = sg_arg_number(a, START_INDEX, 0),
         .in_flight = (uint32_t)in_flight,
-        .max_hosts = (uint32_t)hosts,
+        .hosts = hosts,
+        .max_hosts = max_hosts,
         .with_timestamp = sg_arg_bool(a, WITH_TS, true),
         .has_seed = a->values[SEED] != NULL,
         .seed = sg_arg_number(a, SEED, 0),
-        .attached = a->values[ATTACH] != NULL,
-        .attached_fd = (int)sg_arg_number(a, ATTACH, 0),
         .deterministic = sg_arg_bool(a, DETERMINISTIC, false),
         .json = sg_arg_bool(a, JSON, false),
         .debug = sg_arg_bool(a, DEBUG, false),

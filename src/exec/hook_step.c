@@ -3,8 +3,10 @@
  * snapshot plus the node's own writes (spec-core 5.5). */
 #include "exec/record.h"
 
-static void on_hook(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+static void on_hook(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_json *effects,
+                    const struct sg_err *err) {
     struct task *t = c->ud;
+    (void)effects; /* programs in jq have none */
     t->hook_waits = false;
     sg_task_go(t, status != 0 ? sg_task_fail_err(t, status, err) : t->on_result(t, results));
 }

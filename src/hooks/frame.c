@@ -87,23 +87,50 @@ void sg_set_u32(struct sg_buf *b, size_t at, uint32_t v) {
 
 /* ---- payloads ---- */
 
+#define CALL_HEAD 24
+#define ID_BYTES 8
+
 bool sg_frame_read_call(const struct sg_frame *f, struct sg_call_frame *out) {
-    const size_t head = 16;
     struct sg_str s = f->payload;
-    if (s.n < head) return false;
-    *out = (struct sg_call_frame){.id = get_u64(s.p), .hook = get_u32(s.p + 8)};
-    uint32_t n = get_u32(s.p + 12);
-    if (n > s.n - head) return false;
-    out->input = (struct sg_str){s.p + head, n};
-    out->state = (struct sg_str){s.p + head + n, s.n - head - n};
+    if (s.n < CALL_HEAD) return false;
+    *out = (struct sg_call_frame){.id = get_u64(s.p), .hook = get_u32(s.p + 8), .seed = get_u64(s.p + 12)};
+    uint32_t n = get_u32(s.p + 20);
+    if (n > s.n - CALL_HEAD) return false;
+    out->input = (struct sg_str){s.p + CALL_HEAD, n};
+    out->state = (struct sg_str){s.p + CALL_HEAD + n, s.n - CALL_HEAD - n};
     return true;
 }
 
+/* Results and errors have a body of a known length, and something behind it. */
+static bool has_extra(uint8_t kind) {
+    return kind == SG_FRAME_RESULT || kind == SG_FRAME_ERROR;
+}
+
+static size_t body_at(uint8_t kind) {
+    return ID_BYTES + (kind == SG_FRAME_ERROR ? 1 : 0) + (has_extra(kind) ? 4 : 0);
+}
+
 bool sg_frame_read_answer(const struct sg_frame *f, struct sg_answer_frame *out) {
-    size_t head = f->kind == SG_FRAME_ERROR ? 9 : 8;
+    size_t head = body_at(f->kind);
     struct sg_str s = f->payload;
     if (s.n < head) return false;
-    *out = (struct sg_answer_frame){.id = get_u64(s.p), .body = {s.p + head, s.n - head}};
-    if (f->kind == SG_FRAME_ERROR) out->fault = (uint8_t)s.p[8];
+    size_t n = has_extra(f->kind) ? get_u32(s.p + head - 4) : s.n - head;
+    if (n > s.n - head) return false;
+    *out = (struct sg_answer_frame){
+        .id = get_u64(s.p), .body = {s.p + head, n}, .extra = {s.p + head + n, s.n - head - n}};
+    if (f->kind == SG_FRAME_ERROR) out->fault = (uint8_t)s.p[ID_BYTES];
     return true;
+}
+
+size_t sg_frame_begin_answer(struct sg_buf *b, enum sg_frame_kind kind, uint64_t id, uint8_t fault) {
+    size_t begin = sg_frame_begin(b, kind);
+    sg_put_u64(b, id);
+    if (kind == SG_FRAME_ERROR) sg_buf_ch(b, (char)fault);
+    if (has_extra((uint8_t)kind)) sg_put_u32(b, 0);
+    return begin;
+}
+
+void sg_frame_end_body(struct sg_buf *b, size_t begin) {
+    size_t at = begin + LENGTH_BYTES + 1 + body_at((uint8_t)b->p[begin + LENGTH_BYTES]);
+    sg_set_u32(b, at - 4, (uint32_t)(b->n - at));
 }

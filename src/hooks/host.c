@@ -2,26 +2,28 @@
 /* host: the engine's end of one socket.
  *
  * Deadlines: one lazy timer: it is armed while something is awaited, and looks when it fires. Starting and each load
- * may take START_MS. A call's time begins when it is the first without answer (serial host) or when it is sent
- * (others, which promise to begin at once). A serial host that is at its first call for SLOW_MS gives the others
- * back, so that one hanging program holds up one record and not a window full of them; the host is told to skip them,
- * and their slots stay taken until it has said so.
+ * may take start_ms. A call's time begins when it is the first without answer (serial host) or when it is sent
+ * (others). A serial host that is at its first call for SLOW_MS gives the others back, so that one hanging program
+ * holds up one record and not a window full of them; the host is told to skip them, and their slots stay taken until
+ * it has said so.
  * The end of a host is seen twice, as the end of its socket (after its last answer) and as the exit of its process
- * (which says how): it has ended when both came. Who is to blame: of a serial host the first call; of another one
- * every call, but at a deadline those that are over it. SIGKILL from outside says nothing about any call. */
+ * (which says how): it has ended when both came. blame.c says whose fault that is.
+ * Size: a host that tells its size is asked for nothing more when it has passed most_resident, and is ended at twice
+ * that; what it held before its first call (a model that a module loads) counts half. */
 #include "hooks/host.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define START_MS 60000
 #define SLOW_MS 100
 /* Between exit and the end of the socket, in whichever order. Only a grandchild that holds the socket, or a host that
  * closed it and goes on, can make that long. */
 #define LINGER_MS 500
 /* Bytes not written yet that stop the sending of more calls. */
 #define BACKLOG ((size_t)256 << 10)
+/* The same of figures and events, which nobody waits for. */
+#define NEWS_BACKLOG ((size_t)16 << 20)
 #define KEEP ((size_t)1 << 20)
 #define MAX_INPUT ((size_t)256 << 20)
 /* Answers that are no results (prints) may have this size whatever the limit of results, and frames have heads. */
@@ -68,38 +70,56 @@ static void end(struct sg_host *host, const struct sg_err *why) {
     host->how->ev->on_end(host, why);
 }
 
-/* ---- blame ---- */
-
-static void blame(struct sg_host *host, enum sg_host_blame how) {
-    uint32_t n = host->serial && host->n_slots ? 1 : host->n_slots;
-    for (uint32_t i = 0; i < n; i++) host->slots[i].blame = how;
-}
-
-static void explain_exit(const struct sg_host *host, struct sg_err *err) {
-    unsigned long long memory_mb = host->how->memory_bytes >> 20;
-    if (host->signal == SIGKILL && host->killed) sg_fail(err, SG_E_HOST, "its host closed the connection");
-    else if (host->signal == SIGKILL) sg_fail(err, SG_E_HOST, "its host was killed from outside (out of memory?)");
-    else if (host->signal)
-        sg_fail(err, SG_E_HOST, "its host was ended by signal %d (%s)", host->signal, strsignal(host->signal));
-    else if (host->exit_status == SG_HOST_EXIT_MEMORY && memory_mb)
-        sg_fail(err, SG_E_HOST, "the program used more than %llu MB", memory_mb);
-    else if (host->words[0]) sg_fail(err, SG_E_HOST, "its host ended: %s", host->words);
-    else sg_fail(err, SG_E_HOST, "its host ended with status %d", host->exit_status);
-}
-
 static void end_if_gone(struct sg_host *host) {
     struct sg_err why;
-    if (!host->exited || !host->stream_ended) return;
-    blame(host, host->signal == SIGKILL && !host->killed ? SG_BLAME_UNSURE : SG_BLAME_SURE);
-    explain_exit(host, &why);
+    bool gone = host->stream_ended && (host->exited || !host->process);
+    if (!gone) return;
+    if (host->signal == SIGKILL && !host->killed) sg_blame_for_kill(host);
+    else sg_blame_for_death(host);
+    sg_blame_explain(host, &why);
     end(host, &why);
 }
 
 static void break_off(struct sg_host *host, const char *what) {
     struct sg_err why;
-    blame(host, SG_BLAME_SURE);
+    sg_blame_for_death(host);
     sg_fail(&why, SG_E_HOST, "its host broke the protocol: %s", what);
     end(host, &why);
+}
+
+/* ---- slots: in use as bits, in the order of sending as a list ---- */
+
+static struct sg_host_slot *first_slot(struct sg_host *host) {
+    return host->n_slots ? &host->slots[host->first] : NULL;
+}
+
+static struct sg_host_slot *take_slot(struct sg_host *host) {
+    uint8_t i = (uint8_t)__builtin_ctzll(~host->used);
+    struct sg_host_slot *slot = &host->slots[i];
+    *slot = (struct sg_host_slot){.id = ++host->sends * SG_HOST_SLOTS + i, .prev = host->last, .next = SG_HOST_NO_SLOT};
+    if (host->n_slots++) host->slots[host->last].next = i;
+    else host->first = i;
+    host->last = i;
+    host->used |= (uint64_t)1 << i;
+    return slot;
+}
+
+static void free_slot(struct sg_host *host, struct sg_host_slot *slot) {
+    bool was_first = slot == first_slot(host);
+    if (slot->prev == SG_HOST_NO_SLOT) host->first = slot->next;
+    else host->slots[slot->prev].next = slot->next;
+    if (slot->next == SG_HOST_NO_SLOT) host->last = slot->prev;
+    else host->slots[slot->next].prev = slot->prev;
+    host->used &= ~((uint64_t)1 << (slot - host->slots));
+    host->n_slots--;
+    if (!was_first || !host->serial) return;
+    host->returned = false;
+    if (host->n_slots) first_slot(host)->since_ns = now_ns(host);
+}
+
+static struct sg_host_slot *find_slot(struct sg_host *host, uint64_t id) {
+    uint32_t i = (uint32_t)(id % SG_HOST_SLOTS);
+    return host->used >> i & 1 && host->slots[i].id == id ? &host->slots[i] : NULL;
 }
 
 /* ---- time ---- */
@@ -109,14 +129,26 @@ static uint32_t slow_ms(const struct sg_host *host) {
     return deadline < 2 * SLOW_MS ? deadline / 2 : SLOW_MS;
 }
 
+/* The call whose deadline comes first. */
+static struct sg_host_slot *most_urgent(struct sg_host *host) {
+    struct sg_host_slot *slot = first_slot(host);
+    while (slot && slot->endless && !host->serial)
+        slot = slot->next == SG_HOST_NO_SLOT ? NULL : &host->slots[slot->next];
+    return slot && slot->endless ? NULL : slot;
+}
+
+static bool may_return(const struct sg_host *host) {
+    return host->serial && !host->returned && host->n_slots > 1;
+}
+
 /* When to look next; 0: nothing is awaited. */
-static uint64_t due_ns(const struct sg_host *host) {
+static uint64_t due_ns(struct sg_host *host) {
     if (host->killed) return 0;
     if (host->exited || host->stream_ended) return host->since_ns + SG_MS(LINGER_MS);
-    if (host->state < SG_HOST_READY) return host->since_ns + SG_MS(START_MS);
-    if (host->n_slots == 0) return 0;
-    bool may_return = host->serial && !host->returned && host->n_slots > 1;
-    return host->slots[0].since_ns + SG_MS(may_return ? slow_ms(host) : host->how->deadline_ms);
+    if (host->state < SG_HOST_READY) return host->since_ns + SG_MS(host->how->start_ms);
+    if (may_return(host)) return first_slot(host)->since_ns + SG_MS(slow_ms(host));
+    const struct sg_host_slot *slot = most_urgent(host);
+    return slot ? slot->since_ns + SG_MS(host->how->deadline_ms) : 0;
 }
 
 static void watch_time(struct sg_host *host) {
@@ -134,26 +166,46 @@ static void on_timer(struct sg_timer *t) {
 
 static void give_back(struct sg_host *host) {
     host->returned = true;
-    for (uint32_t i = host->n_slots - 1; i > 0; i--) { /* the pool puts each before what waits */
+    for (uint8_t i = host->last, prev; i != host->first; i = prev) { /* the pool puts each before what waits */
         struct sg_hook_call *call = host->slots[i].call;
-        if (!call) continue;
+        prev = host->slots[i].prev;
+        if (!call || call->once) continue;
         sg_host_forget(host, call);
         host->how->ev->on_return(host, call);
     }
     sg_host_flush(host);
 }
 
+static void say_late(const struct sg_host *host, struct sg_err *why) {
+    uint32_t limit = host->how->deadline_ms, start = host->how->start_ms;
+    if (host->state < SG_HOST_READY) sg_fail(why, SG_E_HOST, "its host said nothing for %u s", start / 1000);
+    else if (limit % 1000) sg_fail(why, SG_E_TIMEOUT, "the %s ran longer than %u ms", host->how->noun, limit);
+    else sg_fail(why, SG_E_TIMEOUT, "the %s ran longer than %u s", host->how->noun, limit / 1000);
+}
+
+/* A host that is not ours to kill is left alone: only the call fails. */
+static void fail_overdue(struct sg_host *host, const struct sg_err *why) {
+    struct sg_host_slot *slot;
+    uint64_t now = now_ns(host), limit = SG_MS(host->how->deadline_ms);
+    while (!host->ended && (slot = most_urgent(host)) && now - slot->since_ns >= limit) {
+        struct sg_hook_call *call = slot->call;
+        slot->endless = true;
+        if (!call) continue;
+        sg_host_forget(host, call);
+        host->how->ev->on_overdue(host, call, why);
+    }
+    if (host->ended) return;
+    sg_host_flush(host);
+}
+
 static void end_overdue(struct sg_host *host) {
     struct sg_err why;
-    uint32_t limit = host->how->deadline_ms;
-    uint64_t now = now_ns(host);
-    for (uint32_t i = 0; i < host->n_slots; i++) {
-        struct sg_host_slot *slot = &host->slots[i];
-        if (slot->since_ns && now - slot->since_ns >= SG_MS(limit)) slot->blame = SG_BLAME_SURE;
+    say_late(host, &why);
+    if (host->state == SG_HOST_READY && !host->process) {
+        fail_overdue(host, &why);
+        return;
     }
-    if (host->state < SG_HOST_READY) sg_fail(&why, SG_E_HOST, "its host said nothing for %d s", START_MS / 1000);
-    else if (limit % 1000) sg_fail(&why, SG_E_TIMEOUT, "the program ran longer than %u ms", limit);
-    else sg_fail(&why, SG_E_TIMEOUT, "the program ran longer than %u s", limit / 1000);
+    sg_blame_for_time(host, now_ns(host));
     end(host, &why);
 }
 
@@ -168,7 +220,7 @@ static void check_time(struct sg_host *host) {
     } else if (host->stream_ended) {
         host->killed = true;
         sg_process_kill(host->process);
-    } else if (host->state == SG_HOST_READY && host->serial && !host->returned && host->n_slots > 1) {
+    } else if (host->state == SG_HOST_READY && may_return(host)) {
         give_back(host);
         watch_time(host);
     } else {
@@ -189,6 +241,11 @@ static int64_t int_of(const struct sg_json *object, struct sg_str key, int64_t o
     return v && sg_json_to_i64(v, &n) ? n : otherwise;
 }
 
+static bool is_true(const struct sg_json *object, struct sg_str key) {
+    const struct sg_json *v = sg_json_get(object, key);
+    return v && v->type == SG_JSON_TRUE;
+}
+
 static void load_step(struct sg_host *host) {
     host->since_ns = now_ns(host);
     if (host->n_loaded < host->n_loads) return;
@@ -199,12 +256,14 @@ static void load_step(struct sg_host *host) {
 static void on_hello(struct sg_host *host, const struct sg_frame *f) {
     const struct sg_json *hello = parse_object(host, f);
     if (!hello || host->state != SG_HOST_STARTING || int_of(hello, SG_STR("sygra_hooks"), 0) != SG_HOOK_PROTOCOL) {
-        break_off(host, "no hello of version 1");
+        break_off(host, "no hello of version 2");
         return;
     }
-    const struct sg_json *serial = sg_json_get(hello, SG_STR("serial"));
     int64_t window = int_of(hello, SG_STR("window"), 1);
-    host->serial = serial && serial->type == SG_JSON_TRUE;
+    host->serial = is_true(hello, SG_STR("serial"));
+    host->shows_work = is_true(hello, SG_STR("work"));
+    host->wants[SG_NEWS_FIGURES] = is_true(hello, SG_STR("figures"));
+    host->wants[SG_NEWS_EVENTS] = is_true(hello, SG_STR("events"));
     host->window = window < 1 ? 1 : window > SG_HOST_SLOTS ? SG_HOST_SLOTS : (uint32_t)window;
     host->state = SG_HOST_LOADING;
     load_step(host);
@@ -218,37 +277,31 @@ static void on_load_answer(struct sg_host *host, const struct sg_frame *f) {
         return;
     }
     host->n_loaded++;
-    host->how->ev->on_loaded(host, (uint32_t)hook, f->kind == SG_FRAME_REFUSED ? answer : NULL);
+    host->how->ev->on_loaded(host, (uint32_t)hook, answer, f->kind == SG_FRAME_REFUSED);
     if (!host->ended) load_step(host);
 }
 
-static uint32_t find_slot(const struct sg_host *host, uint64_t id) {
-    uint32_t last = host->serial && host->n_slots ? 1 : host->n_slots;
-    for (uint32_t i = 0; i < last; i++)
-        if (host->slots[i].id == id) return i;
-    return UINT32_MAX;
-}
-
-static void free_slot(struct sg_host *host, uint32_t i) {
-    host->n_slots--;
-    memmove(&host->slots[i], &host->slots[i + 1], (host->n_slots - i) * sizeof *host->slots);
-    if (i == 0 && host->serial) {
-        host->returned = false;
-        if (host->n_slots) host->slots[0].since_ns = now_ns(host);
-    }
-}
-
+/* A serial host answers its calls in their order. */
 static void on_answer(struct sg_host *host, const struct sg_frame *f) {
     struct sg_answer_frame answer;
-    uint32_t i = sg_frame_read_answer(f, &answer) ? find_slot(host, answer.id) : UINT32_MAX;
-    if (i == UINT32_MAX) {
+    struct sg_host_slot *slot = sg_frame_read_answer(f, &answer) ? find_slot(host, answer.id) : NULL;
+    if (!slot || (host->serial && slot != first_slot(host))) {
         break_off(host, "an answer to no call");
         return;
     }
-    struct sg_hook_call *call = host->slots[i].call;
-    free_slot(host, i);
+    struct sg_hook_call *call = slot->call;
+    host->has_answered = true;
+    free_slot(host, slot);
     if (call) host->how->ev->on_answer(host, call, &answer, f->kind == SG_FRAME_RESULT);
-    else if (sg_host_has_room(host)) host->how->ev->on_ready(host);
+    else host->how->ev->on_ready(host);
+}
+
+/* The last line that is not blank, for the day when the host ends. */
+static void keep_words(struct sg_host *host, struct sg_str text) {
+    struct sg_str s = sg_str_trim(text);
+    const char *end = s.n ? memrchr(s.p, '\n', s.n) : NULL;
+    if (end) s = (struct sg_str){end + 1, s.n - (size_t)(end + 1 - s.p)};
+    if (s.n) snprintf(host->words, sizeof host->words, "%.*s", SG_ARG(s));
 }
 
 static void on_print(struct sg_host *host, const struct sg_frame *f) {
@@ -257,11 +310,32 @@ static void on_print(struct sg_host *host, const struct sg_frame *f) {
         break_off(host, "a print without a call's number");
         return;
     }
-    struct sg_hook_call *call = NULL;
-    for (uint32_t i = 0; i < host->n_slots; i++)
-        if (host->slots[i].id == print.id) call = host->slots[i].call;
-    if (print.id == 0) snprintf(host->words, sizeof host->words, "%.*s", SG_ARG(print.body));
-    host->how->ev->on_print(host, call, print.body);
+    const struct sg_host_slot *slot = find_slot(host, print.id);
+    if (print.id == 0) keep_words(host, print.body);
+    host->how->ev->on_print(host, slot ? slot->call : NULL, print.body);
+}
+
+static uint64_t most_resident(const struct sg_host *host) {
+    uint64_t wished = host->how->most_resident, begun = 2 * host->resident_at_first;
+    return wished > begun ? wished : begun;
+}
+
+static void on_memory(struct sg_host *host, const struct sg_frame *f) {
+    struct sg_answer_frame memory;
+    struct sg_err why;
+    if (!sg_frame_read_answer(f, &memory)) {
+        break_off(host, "a size without a number");
+        return;
+    }
+    host->resident = memory.id;
+    if (!host->has_answered) host->resident_at_first = memory.id;
+    uint64_t most = host->how->most_resident ? most_resident(host) : UINT64_MAX / 2;
+    host->retiring |= host->resident > most;
+    host->how->ev->on_memory(host);
+    if (host->ended || host->resident <= 2 * most) return;
+    sg_blame_for_death(host);
+    sg_fail(&why, SG_E_HOST, "its host held more than %llu MB (--host_memory)", (unsigned long long)most >> 20);
+    end(host, &why);
 }
 
 static void on_frame(struct sg_host *host, const struct sg_frame *f) {
@@ -272,6 +346,7 @@ static void on_frame(struct sg_host *host, const struct sg_frame *f) {
     case SG_FRAME_RESULT:
     case SG_FRAME_ERROR: on_answer(host, f); break;
     case SG_FRAME_PRINT: on_print(host, f); break;
+    case SG_FRAME_MEMORY: on_memory(host, f); break;
     default: break_off(host, "a frame of unknown kind");
     }
 }
@@ -331,28 +406,19 @@ static void on_exit_of(void *ud, int exit_status, int sig) {
 
 static const struct sg_stream_events STREAM_EVENTS = {.on_data = on_data, .on_room = on_room};
 
-/* ---- asking ---- */
-
-static void put_hello(struct sg_host *host) {
-    size_t at = sg_frame_begin(&host->out, SG_FRAME_HELLO);
-    sg_buf_printf(&host->out, "{\"sygra_hooks\":%d,\"result_bytes\":%llu", SG_HOOK_PROTOCOL,
-                  (unsigned long long)host->how->result_bytes);
-    if (host->how->now > 0) sg_buf_printf(&host->out, ",\"now\":%.6f", host->how->now);
-    sg_buf_ch(&host->out, '}');
-    sg_frame_end(&host->out, at);
-}
+/* ---- life ---- */
 
 static int start_process(struct sg_host *host, struct sg_err *err) {
-    const char *const argv[] = {host->how->exe, "--host", host->how->kind, NULL};
-    const char *const env[] = {NULL};
-    struct sg_spawn spawn = {.file = host->how->exe, .argv = argv, .env = env, .on_exit = on_exit_of, .ud = host};
+    const struct sg_host_setup *how = host->how;
+    struct sg_spawn spawn = {.file = how->file, .argv = how->argv, .env = how->env, .on_exit = on_exit_of, .ud = host};
+    if (how->page) spawn.page_bytes = sizeof(struct sg_work_page);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* they map terabytes: the deadline must do */
-    spawn.memory_limit = host->how->memory_bytes;
+    spawn.memory_limit = how->memory_limit;
 #endif
-    return sg_process_start(host->how->loop, &spawn, &STREAM_EVENTS, host, &host->process, &host->stream, err);
+    return sg_process_start(how->loop, &spawn, &STREAM_EVENTS, host, &host->process, &host->stream, err);
 }
 
-int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct sg_err *err) {
+static struct sg_host *make_host(const struct sg_host_setup *how) {
     struct sg_host *host = sg_xcalloc(1, sizeof *host);
     host->how = how;
     host->ud = how->ud;
@@ -360,69 +426,98 @@ int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct 
     host->values = SG_BUF_INIT(MAX_INPUT);
     host->timer = (struct sg_timer){.on_fire = on_timer, .ud = host};
     host->window = 1;
+    host->first = host->last = SG_HOST_NO_SLOT;
     sg_arena_init(&host->arena, 0);
     sg_frames_init(&host->in, (uint32_t)(how->result_bytes + SMALL_FRAME));
+    return host;
+}
+
+static void greet(struct sg_host *host) {
+    size_t at = sg_frame_begin(&host->out, SG_FRAME_HELLO);
+    sg_buf_str(&host->out, host->how->hello);
+    sg_frame_end(&host->out, at);
+    host->since_ns = now_ns(host);
+    watch_time(host);
+}
+
+int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct sg_err *err) {
+    struct sg_host *host = make_host(how);
     if (start_process(host, err) != 0) {
         release(host);
         return sg_err_wrap(err, SG_E_HOST, "no host");
     }
     host->pid = sg_process_id(host->process);
-    host->since_ns = now_ns(host);
-    put_hello(host);
-    watch_time(host);
+    greet(host);
     *out = host;
     return 0;
 }
 
-void sg_host_load(struct sg_host *host, uint32_t hook, const char *language, struct sg_str text, bool state,
-                  bool again) {
+int sg_host_attach(const struct sg_host_setup *how, int fd, struct sg_host **out, struct sg_err *err) {
+    struct sg_host *host = make_host(how);
+    int rc = sg_stream_wrap(how->loop, fd, &STREAM_EVENTS, host, &host->stream);
+    if (rc != 0) {
+        release(host);
+        return sg_fail(err, SG_E_HOST, "no host: descriptor %d is no socket to a process that serves hooks", fd);
+    }
+    greet(host);
+    *out = host;
+    return 0;
+}
+
+/* ---- asking ---- */
+
+void sg_host_load(struct sg_host *host, const struct sg_host_hook *hook, bool again) {
     SG_ASSERT(host->state == SG_HOST_STARTING);
     if (host->n_loads == host->cap_loads) {
         host->cap_loads = host->cap_loads ? host->cap_loads * 2 : 8;
         host->loads = sg_xrealloc(host->loads, host->cap_loads * sizeof *host->loads);
     }
-    host->loads[host->n_loads++] = hook;
+    host->loads[host->n_loads++] = hook->number;
     size_t at = sg_frame_begin(&host->out, SG_FRAME_LOAD);
-    sg_buf_printf(&host->out, "{\"hook\":%u,\"language\":\"%s\",\"variables\":[%s],\"again\":%s,\"text\":", hook,
-                  language, state ? "\"state\"" : "", again ? "true" : "false");
-    sg_json_write_string(&host->out, text);
-    sg_buf_ch(&host->out, '}');
+    sg_buf_printf(&host->out, "{\"hook\":%u,\"again\":%s,", hook->number, again ? "true" : "false");
+    sg_buf_str(&host->out, hook->load);
     sg_frame_end(&host->out, at);
 }
 
 bool sg_host_has_room(const struct sg_host *host) {
     bool lives = host->state == SG_HOST_READY && !host->ended && !host->exited && !host->stream_ended;
-    return lives && !host->returned && host->n_slots < host->window && host->out.n - host->written < BACKLOG;
+    bool takes = !host->returned && !host->retiring && !host->alone;
+    return lives && takes && host->n_slots < host->window && host->out.n - host->written < BACKLOG;
 }
 
 /* The input goes where it is sent from; the state follows it by way of a buffer, as its author writes both at once. */
-static void put_values(struct sg_host *host, struct sg_hook_call *call, enum sg_hook_args args) {
+static void put_values(struct sg_host *host, struct sg_hook_call *call) {
     struct sg_buf *out = &host->out, *values = &host->values;
     sg_put_u32(out, 0);
     size_t input = out->n;
     call->write(call, out, values);
     sg_set_u32(out, input - 4, (uint32_t)(out->n - input));
-    if (args == SG_HOOK_INPUT_AND_STATE) sg_buf_str(out, sg_buf_view(values));
+    sg_buf_str(out, sg_buf_view(values));
     if (values->failed) out->failed = true;
     sg_buf_reset(values, KEEP);
 }
 
-int sg_host_send(struct sg_host *host, struct sg_hook_call *call, enum sg_hook_args args, struct sg_err *err) {
+int sg_host_send(struct sg_host *host, struct sg_hook_call *call, struct sg_err *err) {
     SG_ASSERT(host->n_slots < SG_HOST_SLOTS);
+    bool begins = host->n_slots == 0 || !host->serial;
+    struct sg_host_slot *slot = take_slot(host);
     size_t at = sg_frame_begin(&host->out, SG_FRAME_CALL);
     host->out.max = at + MAX_INPUT;
-    sg_put_u64(&host->out, call->id_);
+    sg_put_u64(&host->out, slot->id);
     sg_put_u32(&host->out, (uint32_t)call->hook);
-    put_values(host, call, args);
+    sg_put_u64(&host->out, call->seed);
+    put_values(host, call);
     host->out.max = SIZE_MAX / 2;
     if (host->out.failed) {
         sg_frame_drop(&host->out, at);
+        free_slot(host, slot);
         return sg_fail(err, SG_E_LIMIT, "the input of a hook is larger than %zu MB", MAX_INPUT >> 20);
     }
     sg_frame_end(&host->out, at);
-    bool first = host->n_slots == 0 || !host->serial;
-    host->slots[host->n_slots++] =
-        (struct sg_host_slot){.call = call, .id = call->id_, .since_ns = first ? now_ns(host) : 0};
+    slot->call = call;
+    slot->endless = call->no_deadline;
+    slot->since_ns = begins ? now_ns(host) : 0;
+    call->id_ = slot->id;
     return 0;
 }
 
@@ -441,11 +536,31 @@ void sg_host_flush(struct sg_host *host) {
 }
 
 void sg_host_forget(struct sg_host *host, struct sg_hook_call *call) {
-    for (uint32_t i = 0; i < host->n_slots; i++) {
-        if (host->slots[i].call != call) continue;
-        host->slots[i].call = NULL;
-        size_t at = sg_frame_begin(&host->out, SG_FRAME_CANCEL);
-        sg_put_u64(&host->out, host->slots[i].id);
-        sg_frame_end(&host->out, at);
+    struct sg_host_slot *slot = find_slot(host, call->id_);
+    if (!slot || slot->call != call) return;
+    slot->call = NULL;
+    size_t at = sg_frame_begin_answer(&host->out, SG_FRAME_CANCEL, slot->id, 0);
+    sg_frame_end(&host->out, at);
+}
+
+static void put_news(struct sg_host *host, enum sg_frame_kind kind, struct sg_str json) {
+    size_t at = sg_frame_begin(&host->out, kind);
+    sg_buf_str(&host->out, json);
+    sg_frame_end(&host->out, at);
+}
+
+void sg_host_tell(struct sg_host *host, enum sg_hook_news news, struct sg_str json) {
+    char lost[64];
+    if (host->state < SG_HOST_READY || !host->wants[news]) return;
+    if (host->out.n - host->written > NEWS_BACKLOG) {
+        host->lost_news += news == SG_NEWS_EVENTS;
+        return;
     }
+    if (host->lost_news && news == SG_NEWS_EVENTS) {
+        int n = snprintf(lost, sizeof lost, "{\"event\":\"lost\",\"n\":%llu}", (unsigned long long)host->lost_news);
+        put_news(host, SG_FRAME_EVENT, (struct sg_str){lost, (size_t)n});
+        host->lost_news = 0;
+    }
+    put_news(host, news == SG_NEWS_EVENTS ? SG_FRAME_EVENT : SG_FRAME_FIGURES, json);
+    sg_host_flush(host);
 }

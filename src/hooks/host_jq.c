@@ -50,6 +50,7 @@
 
 struct program {
     struct sg_str text; /* malloc'd */
+    struct sg_str node; /* malloc'd: JSON that $node is, empty: it is not bound */
     bool state, known;
     struct sg_jq *jq; /* NULL: not compiled yet */
 };
@@ -155,8 +156,7 @@ static void commit(struct host *h) {
 
 static void send_print(uint64_t id, struct sg_str text) {
     struct sg_buf b = SG_BUF_INIT(SIZE_MAX / 2);
-    size_t at = sg_frame_begin(&b, SG_FRAME_PRINT);
-    sg_put_u64(&b, id);
+    size_t at = sg_frame_begin_answer(&b, SG_FRAME_PRINT, id, 0);
     sg_buf_str(&b, text);
     sg_frame_end(&b, at);
     hand_out(sg_buf_view(&b));
@@ -169,10 +169,9 @@ static void on_print(void *ud, struct sg_str json) {
 }
 
 static void put_error(struct host *h, uint64_t id, enum sg_frame_fault fault, const char *text) {
-    size_t at = sg_frame_begin(&h->work, SG_FRAME_ERROR);
-    sg_put_u64(&h->work, id);
-    sg_buf_ch(&h->work, (char)fault);
+    size_t at = sg_frame_begin_answer(&h->work, SG_FRAME_ERROR, id, (uint8_t)fault);
     sg_buf_str(&h->work, sg_str(text));
+    sg_frame_end_body(&h->work, at);
     sg_frame_end(&h->work, at);
 }
 
@@ -198,7 +197,7 @@ static int64_t int_of(const struct sg_json *object, struct sg_str key, int64_t o
 static int on_hello(struct host *h, const struct sg_frame *f) {
     struct sg_json hello;
     if (!parse_object(h, f, &hello) || int_of(&hello, SG_STR("sygra_hooks"), 0) != SG_HOOK_PROTOCOL)
-        return give_up("this host speaks version 1 of the hook protocol");
+        return give_up("this host speaks version 2 of the hook protocol");
     h->result_bytes = (size_t)int_of(&hello, SG_STR("result_bytes"), RESULT_BYTES);
     const struct sg_json *now = sg_json_get(&hello, SG_STR("now"));
     if (now) sg_json_to_double(now, &h->now);
@@ -211,8 +210,12 @@ static int on_hello(struct host *h, const struct sg_frame *f) {
 }
 
 static int compile(struct host *h, struct program *p, struct sg_jq_fault *fault) {
-    const struct sg_jq_setup how = {
-        .state = p->state, .now = h->now, .on_print = on_print, .on_no_memory = on_no_memory, .ud = h};
+    const struct sg_jq_setup how = {.state = p->state,
+                                    .node = p->node,
+                                    .now = h->now,
+                                    .on_print = on_print,
+                                    .on_no_memory = on_no_memory,
+                                    .ud = h};
     return sg_jq_open(p->text, &how, &p->jq, fault);
 }
 
@@ -240,10 +243,17 @@ static struct program *place_program(struct host *h, int64_t hook) {
     return &h->programs[hook];
 }
 
-static bool has_state(const struct sg_json *load) {
+static bool has_variable(const struct sg_json *load, struct sg_str name) {
     const struct sg_json *names = sg_json_get(load, SG_STR("variables"));
-    if (!names || names->type != SG_JSON_ARRAY || names->n != 1) return false;
-    return sg_json_is_text(&names->items[0], SG_STR("state"));
+    for (uint32_t i = 0; names && names->type == SG_JSON_ARRAY && i < names->n; i++)
+        if (sg_json_is_text(&names->items[i], name)) return true;
+    return false;
+}
+
+static struct sg_str keep(struct sg_str s) {
+    char *copy = sg_xmalloc(s.n + 1);
+    memcpy(copy, s.p, s.n);
+    return (struct sg_str){copy, s.n};
 }
 
 static int on_load(struct host *h, const struct sg_frame *f) {
@@ -255,9 +265,9 @@ static int on_load(struct host *h, const struct sg_frame *f) {
     struct program *p = place_program(h, hook);
     if (!p || !text || text->type != SG_JSON_STRING || !language || !sg_json_is_text(language, SG_STR("jq")))
         return give_up("a load has no number, text or language for this host");
-    char *copy = sg_xmalloc((size_t)text->n + 1);
-    memcpy(copy, text->text, text->n);
-    *p = (struct program){.text = {copy, text->n}, .state = has_state(&load)};
+    *p = (struct program){.text = keep(sg_json_text(text)), .state = has_variable(&load, SG_STR("state"))};
+    const struct sg_json *node = sg_json_get(&load, SG_STR("config"));
+    if (node && has_variable(&load, SG_STR("node"))) p->node = keep(sg_json_dump(&h->arena, node));
     /* It compiled before: not needed before its first call, and with luck never in this host. */
     bool later = again && again->type == SG_JSON_TRUE;
     struct sg_jq_fault fault;
@@ -281,12 +291,12 @@ static void run_program(struct host *h, const struct sg_call_frame *c, struct pr
         put_error(h, c->id, SG_FAULT_REQUEST, err.text);
         return;
     }
-    size_t at = sg_frame_begin(&h->work, SG_FRAME_RESULT);
-    sg_put_u64(&h->work, c->id);
+    size_t at = sg_frame_begin_answer(&h->work, SG_FRAME_RESULT, c->id, 0);
     h->work.max = h->work.n + h->result_bytes;
     int rc = sg_jq_run(p->jq, &input, p->state ? &state : NULL, &h->work, &err);
     h->work.max = SIZE_MAX / 2;
     if (rc == 0) {
+        sg_frame_end_body(&h->work, at);
         sg_frame_end(&h->work, at);
         return;
     }
@@ -388,6 +398,7 @@ static void fini(struct host *h) {
     for (size_t i = 0; i < h->n_programs; i++) {
         sg_jq_close(h->programs[i].jq);
         free((char *)h->programs[i].text.p);
+        free((char *)h->programs[i].node.p);
     }
     free(h->programs);
     free(h->chunk);

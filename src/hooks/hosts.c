@@ -1,452 +1,530 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hosts: the pool: hooks by number, calls that wait, hosts that come and go.
+/* hosts: calls that wait and the hosts of one language.
  *
- * One deferred function, pump(), does all sending: it hands the waiting calls to the hosts with most room, starts a
- * host when there is none, when more calls wait than all hosts hold, or when one is slow, and then lets every host
- * write once. All other functions only change the lists and ask for a pump.
- * A call is waiting (first in, first out; what comes back from a host goes to the front), sent (a slot of its host
- * knows it), or done. What ended a host fails; what was only near goes to the front again. When nobody can say (a
- * host killed from outside), a call that was at work in MAX_DEATHS such deaths fails, so that one which makes the
- * system kill its hosts ends too.
- * Starting: START_TRIES hosts that end before their hello fail all calls and loads that wait for them with the reason;
- * the next call tries anew. So a program that cannot be started costs each call a failure and no loop.
- * User's callbacks may close the whole pool: `depth` counts the functions under way, the last one frees. */
-#include "hooks/host.h"
+ * One deferred function, on_pump(), does all sending: it hands the waiting calls to the hosts with most room, starts a
+ * host where one is wanted, and then lets every host write once. All other functions only change the lists and ask for a
+ * pump.
+ * A call waits (first in, first out; what comes back from a host goes to the front), or it is sent (a slot of its host
+ * knows it), or it is done. When its host ends, it is told by blame.c to be
+ *   - guilty: it fails;
+ *   - a suspect, one of several that were at work: each runs again, alone in a host, which shows who it was;
+ *   - at work in a death that says nothing (a kill from outside): it runs again, and fails at the MAX_DEATHS-th;
+ *   - innocent: it runs again.
+ * A call that shall run once never runs again: it fails, whatever it was.
+ * More hosts: when more calls wait than all hosts hold, when one is held up, when suspects wait for one that is idle, or
+ * when all have had several calls at a time for GROW_MS. Starting: START_TRIES hosts that end before their hello fail
+ * all calls and loads that wait for them with the reason; the next call tries anew. So a program that cannot be started
+ * costs each call a failure and no loop.
+ * User's callbacks may close the pool: `depth` counts the functions under way, the last one frees. */
+#include "hooks/hosts.h"
 
-#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
-#define MAX_HOSTS 8
-#define DEADLINE_MS 10000
-#define MEMORY_BYTES ((uint64_t)512 << 20)
-#define RESULT_BYTES ((uint64_t)64 << 20)
-#define MAX_RESULT_BYTES ((uint64_t)1 << 30)
 #define START_TRIES 3
 #define MAX_DEATHS 3
+#define GROW_MS 100
+/* Calls that a host holds without break when another one is of use. */
+#define CROWD 2
 
-enum call_state { CALL_DONE, CALL_WAITING, CALL_SENT, CALL_GUILTY };
-enum hook_state { HOOK_NEW, HOOK_LOADED, HOOK_BROKEN };
-
-struct place { /* where a hook stands */
-    struct sg_mark mark;
-    struct sg_str path;
-};
-
-struct hook {
-    struct sg_str text;
-    enum sg_hook_args args;
-    enum hook_state state;
-    struct sg_str fault; /* BROKEN: why, as people read it */
-    struct place *places;
-    size_t n_places, cap_places;
-};
+enum call_state { CALL_DONE, CALL_WAITING, CALL_SUSPECT, CALL_GUILTY, CALL_SENT };
 
 struct call_list {
     struct sg_hook_call *first, *last;
 };
 
-struct sg_hooks {
+struct sg_hosts {
+    struct sg_hosts_setup how;
     struct sg_loop *loop;
-    struct sg_host_setup setup;
-    struct sg_hooks_options options;
     struct sg_arena arena;
-    struct hook *hooks;
-    size_t n_hooks, cap_hooks;
-    struct call_list waiting, guilty; /* guilty: their host has ended, they are about to fail */
+    struct sg_def **defs; /* of this language */
+    size_t n_defs, cap_defs;
+    struct call_list lists[CALL_SENT]; /* guilty ones are about to fail: their host has ended */
     struct sg_host *hosts;
     uint32_t n_hosts, failed_starts;
     struct sg_err start_error;
     struct sg_later pump;
+    struct sg_timer grow;
+    uint64_t crowded_ns; /* since then every host has had several calls; 0: not so */
     struct sg_diags *diags;
     void (*on_loaded)(void *ud, int status);
     void *load_ud;
     bool loading, closed;
     uint32_t depth;
-    uint64_t next_id;
     struct sg_hook_figures figures;
 };
 
+static const struct sg_host_events HOST_EVENTS;
+
 /* ---- life ---- */
 
-static void enter(struct sg_hooks *h) {
-    h->depth++;
+static void enter(struct sg_hosts *p) {
+    p->depth++;
 }
 
-static void leave(struct sg_hooks *h) {
-    if (--h->depth > 0 || !h->closed) return;
-    sg_arena_fini(&h->arena);
-    free((char *)h->setup.exe);
-    free(h);
+static void leave(struct sg_hosts *p) {
+    if (--p->depth > 0 || !p->closed) return;
+    struct sg_hosts_setup how = p->how;
+    if (how.attached_fd >= 0) close(how.attached_fd);
+    sg_arena_fini(&p->arena);
+    free(p);
+    how.on_gone(how.gone_ud);
 }
 
-static void ask_pump(struct sg_hooks *h) {
-    if (!h->closed) sg_later(h->loop, &h->pump);
+static void ask_pump(struct sg_hosts *p) {
+    if (!p->closed) sg_later(p->loop, &p->pump);
 }
 
-static uint32_t default_hosts(void) {
-    cpu_set_t cpus;
-    int n = sched_getaffinity(0, sizeof cpus, &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-    return n > MAX_HOSTS ? MAX_HOSTS : (uint32_t)n;
+static void on_grow(struct sg_timer *t) {
+    ask_pump(t->ud);
 }
 
 static void on_pump(struct sg_later *d);
-static const struct sg_host_events HOST_EVENTS;
 
-int sg_hooks_open(struct sg_loop *l, const struct sg_hooks_options *o, struct sg_hooks **out, struct sg_err *err) {
-    if (!o->exe) return sg_fail(err, SG_E_USAGE, "the path of this program is not known: hooks cannot be run");
-    struct sg_hooks *h = sg_xcalloc(1, sizeof *h);
-    h->loop = l;
-    h->options = *o;
-    if (!h->options.max_hosts) h->options.max_hosts = default_hosts();
-    h->setup = (struct sg_host_setup){.loop = l,
-                                      .exe = strdup(o->exe),
-                                      .kind = "jq",
-                                      .memory_bytes = o->memory_bytes ? o->memory_bytes : MEMORY_BYTES,
-                                      .result_bytes = o->result_bytes ? o->result_bytes : RESULT_BYTES,
-                                      .deadline_ms = o->deadline_ms ? o->deadline_ms : DEADLINE_MS,
-                                      .now = o->now,
-                                      .ev = &HOST_EVENTS,
-                                      .ud = h};
-    if (h->setup.result_bytes > MAX_RESULT_BYTES) h->setup.result_bytes = MAX_RESULT_BYTES;
-    h->pump = (struct sg_later){.run = on_pump, .ud = h};
-    sg_arena_init(&h->arena, 0);
-    *out = h;
-    return 0;
+struct sg_hosts *sg_hosts_open(const struct sg_hosts_setup *how) {
+    struct sg_hosts *p = sg_xcalloc(1, sizeof *p);
+    p->how = *how;
+    p->how.host.ev = &HOST_EVENTS;
+    p->how.host.ud = p;
+    p->loop = how->host.loop;
+    p->pump = (struct sg_later){.run = on_pump, .ud = p};
+    p->grow = (struct sg_timer){.on_fire = on_grow, .ud = p};
+    sg_arena_init(&p->arena, 0);
+    return p;
 }
 
-void sg_hooks_close(struct sg_hooks *h) {
-    enter(h);
-    h->closed = true;
-    sg_later_cancel(h->loop, &h->pump);
-    while (h->hosts) {
-        struct sg_host *host = h->hosts;
-        h->hosts = host->next;
+void sg_hosts_close(struct sg_hosts *p) {
+    enter(p);
+    p->closed = true;
+    sg_later_cancel(p->loop, &p->pump);
+    sg_timer_stop(p->loop, &p->grow);
+    while (p->hosts) {
+        struct sg_host *host = p->hosts;
+        p->hosts = host->next;
         sg_host_close(host);
     }
-    leave(h);
+    leave(p);
 }
 
 /* ---- hooks ---- */
 
-int sg_hooks_add(struct sg_hooks *h, const struct sg_hook_spec *spec, enum sg_hook_args args) {
-    SG_ASSERT(spec->kind == SG_HOOK_JQ);
+void sg_hosts_add(struct sg_hosts *p, struct sg_def *def) {
+    def->pool = p;
+    *SG_PUSH(&p->arena, p->defs, p->n_defs, p->cap_defs) = def;
+}
+
+void sg_hosts_load(struct sg_hosts *p, struct sg_diags *diags, void (*on_done)(void *ud, int status), void *ud) {
+    p->diags = diags;
+    p->on_loaded = on_done;
+    p->load_ud = ud;
+    p->loading = true;
+    ask_pump(p);
+}
+
+static struct sg_def *def_of(const struct sg_hosts *p, uint32_t number) {
     size_t i = 0;
-    while (i < h->n_hooks && (h->hooks[i].args != args || !sg_str_eq(h->hooks[i].text, spec->text))) i++;
-    if (i == h->n_hooks) {
-        struct hook *added = SG_PUSH(&h->arena, h->hooks, h->n_hooks, h->cap_hooks);
-        *added = (struct hook){.text = sg_str_dup(&h->arena, spec->text), .args = args};
+    while (p->defs[i]->told.number != number) i++;
+    return p->defs[i];
+}
+
+static void break_def(struct sg_hosts *p, struct sg_def *def, struct sg_str fault) {
+    sg_def_break(def, fault, p->loading ? p->diags : NULL);
+}
+
+/* There is, or is going to be, an attached host, which is wanted without hooks, too. */
+static bool is_attached(const struct sg_hosts *p) {
+    return !p->how.host.file && (p->how.attached_fd >= 0 || p->hosts);
+}
+
+/* Tells that loading is over, once nothing is new any more and an attached host has said what it wants. */
+static void end_loading(struct sg_hosts *p, int status) {
+    if (!p->loading) return;
+    if (p->n_defs == 0 && is_attached(p) && !(p->hosts && p->hosts->state == SG_HOST_READY)) return;
+    for (size_t i = 0; i < p->n_defs; i++) {
+        if (p->defs[i]->state == SG_DEF_NEW) return;
+        if (p->defs[i]->state == SG_DEF_BROKEN && status == 0) status = SG_E_HOOK;
     }
-    struct hook *k = &h->hooks[i];
-    struct place *place = SG_PUSH(&h->arena, k->places, k->n_places, k->cap_places);
-    *place = (struct place){spec->mark, sg_str_dup(&h->arena, spec->path)};
-    return (int)i;
-}
-
-void sg_hooks_load(struct sg_hooks *h, struct sg_diags *diags, void (*on_done)(void *ud, int status), void *ud) {
-    h->diags = diags;
-    h->on_loaded = on_done;
-    h->load_ud = ud;
-    h->loading = true;
-    ask_pump(h);
-}
-
-static void set_broken(struct sg_hooks *h, struct hook *k, struct sg_str fault) {
-    k->state = HOOK_BROKEN;
-    k->fault = fault;
-    for (size_t i = 0; h->loading && i < k->n_places; i++)
-        sg_error_at(h->diags, k->places[i].mark, k->places[i].path, NULL, "%s: %.*s", h->setup.kind, SG_ARG(fault));
-}
-
-static struct sg_str describe_refusal(struct sg_hooks *h, const struct sg_json *refusal) {
-    const struct sg_json *message = sg_json_get(refusal, SG_STR("message"));
-    const struct sg_json *line = sg_json_get(refusal, SG_STR("line"));
-    const struct sg_json *column = sg_json_get(refusal, SG_STR("column"));
-    struct sg_str text = message && message->type == SG_JSON_STRING ? sg_json_text(message) : SG_STR("refused");
-    if (line && line->type == SG_JSON_NUMBER && column && column->type == SG_JSON_NUMBER)
-        return sg_str_printf(&h->arena, "line %.*s, column %.*s: %.*s", SG_ARG(sg_json_text(line)),
-                             SG_ARG(sg_json_text(column)), SG_ARG(text));
-    if (line && line->type == SG_JSON_NUMBER)
-        return sg_str_printf(&h->arena, "line %.*s: %.*s", SG_ARG(sg_json_text(line)), SG_ARG(text));
-    return sg_str_dup(&h->arena, text);
-}
-
-/* Tells that loading is over, once nothing is new any more. */
-static void end_loading(struct sg_hooks *h, int status) {
-    if (!h->loading) return;
-    for (size_t i = 0; i < h->n_hooks; i++) {
-        if (h->hooks[i].state == HOOK_NEW) return;
-        if (h->hooks[i].state == HOOK_BROKEN && status == 0) status = SG_E_HOOK;
-    }
-    h->loading = false;
-    h->on_loaded(h->load_ud, status);
+    p->loading = false;
+    p->on_loaded(p->load_ud, status);
 }
 
 /* ---- calls ---- */
 
-static void put_first(struct sg_hooks *h, struct sg_hook_call *c) {
-    struct call_list *l = &h->waiting;
+static void put_first(struct sg_hosts *p, struct sg_hook_call *c) {
+    enum call_state state = c->suspect_ ? CALL_SUSPECT : CALL_WAITING;
+    struct call_list *l = &p->lists[state];
     c->prev_ = NULL;
     c->next_ = l->first;
     if (l->first) l->first->prev_ = c;
     else l->last = c;
     l->first = c;
-    c->state_ = CALL_WAITING;
-    h->figures.waiting++;
+    c->state_ = (uint8_t)state;
+    p->figures.waiting++;
 }
 
-static void put_last(struct sg_hooks *h, struct sg_hook_call *c, enum call_state state) {
-    struct call_list *l = state == CALL_WAITING ? &h->waiting : &h->guilty;
+static void put_last(struct sg_hosts *p, struct sg_hook_call *c, enum call_state state) {
+    struct call_list *l = &p->lists[state];
     c->next_ = NULL;
     c->prev_ = l->last;
     if (l->last) l->last->next_ = c;
     else l->first = c;
     l->last = c;
     c->state_ = (uint8_t)state;
-    h->figures.waiting += state == CALL_WAITING;
+    p->figures.waiting += state != CALL_GUILTY;
 }
 
-static void take_out(struct sg_hooks *h, struct sg_hook_call *c) {
-    struct call_list *l = c->state_ == CALL_WAITING ? &h->waiting : &h->guilty;
+static void take_out(struct sg_hosts *p, struct sg_hook_call *c) {
+    struct call_list *l = &p->lists[c->state_];
     if (c->prev_) c->prev_->next_ = c->next_;
     else l->first = c->next_;
     if (c->next_) c->next_->prev_ = c->prev_;
     else l->last = c->prev_;
-    h->figures.waiting -= c->state_ == CALL_WAITING;
+    p->figures.waiting -= c->state_ != CALL_GUILTY;
 }
 
-void sg_hook_start(struct sg_hooks *h, struct sg_hook_call *c) {
-    SG_ASSERT(c->hook >= 0 && (size_t)c->hook < h->n_hooks);
+void sg_hosts_start(struct sg_hosts *p, struct sg_hook_call *c) {
     c->deaths_ = 0;
-    h->figures.calls++;
-    put_last(h, c, CALL_WAITING);
-    ask_pump(h);
+    c->suspect_ = false;
+    p->figures.calls++;
+    put_last(p, c, CALL_WAITING);
+    ask_pump(p);
 }
 
-void sg_hook_cancel(struct sg_hooks *h, struct sg_hook_call *c) {
-    if (c->state_ == CALL_WAITING || c->state_ == CALL_GUILTY) take_out(h, c);
-    else if (c->state_ == CALL_SENT) sg_host_forget(c->host_, c);
+void sg_hosts_cancel(struct sg_hosts *p, struct sg_hook_call *c) {
+    if (c->state_ == CALL_SENT) sg_host_forget(c->host_, c);
+    else if (c->state_ != CALL_DONE) take_out(p, c);
     c->state_ = CALL_DONE;
-    ask_pump(h);
+    ask_pump(p);
 }
 
 /* The call is out of all lists. */
-static void fail(struct sg_hooks *h, struct sg_hook_call *c, int code, const char *text) {
+static void fail(struct sg_hosts *p, struct sg_hook_call *c, int code, struct sg_str text, struct sg_str details) {
     struct sg_err err;
-    sg_fail(&err, code, "%s: %s", h->setup.kind, text);
+    sg_fail(&err, code, "%s: %.*s", p->how.language, SG_ARG(text));
     c->state_ = CALL_DONE;
-    h->figures.failed++;
-    if (code == SG_E_TIMEOUT) h->figures.timeouts++;
-    c->on_done(c, code, NULL, &err);
+    p->figures.failed++;
+    if (code == SG_E_TIMEOUT) p->figures.timeouts++;
+    if (details.n && p->how.on_trace) p->how.on_trace(p->how.ud, c, sg_str(err.text), details);
+    c->on_done(c, code, NULL, NULL, &err);
+}
+
+static struct sg_hook_call *next_to_go(const struct sg_hosts *p) {
+    struct sg_hook_call *c = p->lists[CALL_SUSPECT].first;
+    return c ? c : p->lists[CALL_WAITING].first;
 }
 
 /* ---- hosts: starting ---- */
 
-static int start_host(struct sg_hooks *h) {
+static int make_host(struct sg_hosts *p, struct sg_host **out) {
+    if (p->how.host.file) return sg_host_start(&p->how.host, out, &p->start_error);
+    int fd = p->how.attached_fd;
+    p->how.attached_fd = -1;
+    if (fd >= 0) return sg_host_attach(&p->how.host, fd, out, &p->start_error);
+    if (p->start_error.code == 0)
+        sg_fail(&p->start_error, SG_E_HOST, "no host: this run was not started by a process that serves its closures");
+    return SG_E_HOST;
+}
+
+static int start_host(struct sg_hosts *p) {
     struct sg_host *host;
-    if (sg_host_start(&h->setup, &host, &h->start_error) != 0) {
-        h->failed_starts++;
+    if (make_host(p, &host) != 0) {
+        p->failed_starts++;
         return SG_E_HOST;
     }
-    for (size_t i = 0; i < h->n_hooks; i++) {
-        const struct hook *k = &h->hooks[i];
-        bool state = k->args == SG_HOOK_INPUT_AND_STATE, again = k->state == HOOK_LOADED;
-        if (k->state != HOOK_BROKEN) sg_host_load(host, (uint32_t)i, h->setup.kind, k->text, state, again);
+    for (size_t i = 0; i < p->n_defs; i++) {
+        const struct sg_def *def = p->defs[i];
+        if (def->state != SG_DEF_BROKEN) sg_host_load(host, &def->told, def->state == SG_DEF_LOADED);
     }
-    host->next = h->hosts;
-    h->hosts = host;
-    h->n_hosts++;
-    h->figures.hosts_started++;
+    host->next = p->hosts;
+    p->hosts = host;
+    p->crowded_ns = 0;
+    if (++p->n_hosts > p->figures.most_hosts) p->figures.most_hosts = p->n_hosts;
+    p->figures.hosts_started++;
     sg_host_flush(host);
-    SG_LOG(host_started, SG_F_STR("kind", sg_str(h->setup.kind)), SG_F_INT("pid", host->pid));
+    SG_LOG(host_started, SG_F_STR("kind", sg_str(p->how.language)), SG_F_INT("pid", host->pid));
     return 0;
 }
 
 /* Nothing that waits for a host will get one. */
-static void give_up(struct sg_hooks *h) {
-    const struct sg_err why = h->start_error;
-    h->failed_starts = 0;
-    for (size_t i = 0; h->loading && i < h->n_hooks; i++)
-        if (h->hooks[i].state == HOOK_NEW) set_broken(h, &h->hooks[i], sg_str_dup(&h->arena, sg_str(why.text)));
-    end_loading(h, SG_E_HOST);
-    for (uint32_t n = h->figures.waiting; n && !h->closed && h->waiting.first; n--) {
-        struct sg_hook_call *c = h->waiting.first;
-        take_out(h, c);
-        fail(h, c, SG_E_HOST, why.text);
+static void give_up(struct sg_hosts *p) {
+    const struct sg_err why = p->start_error;
+    struct sg_hook_call *c;
+    p->failed_starts = 0;
+    for (size_t i = 0; p->loading && i < p->n_defs; i++)
+        if (p->defs[i]->state == SG_DEF_NEW) break_def(p, p->defs[i], sg_str_dup(&p->arena, sg_str(why.text)));
+    end_loading(p, SG_E_HOST);
+    for (uint32_t n = p->figures.waiting; n && !p->closed && (c = next_to_go(p)); n--) {
+        take_out(p, c);
+        fail(p, c, SG_E_HOST, sg_str(why.text), SG_STR_NONE);
     }
 }
 
-/* More wait than all hosts hold, or a host is held up by one call. */
-static bool wants_another(const struct sg_hooks *h) {
+/* Hosts that can be asked, now or soon. */
+static uint32_t lasting_hosts(const struct sg_hosts *p) {
+    uint32_t n = 0;
+    for (const struct sg_host *host = p->hosts; host; host = host->next) n += !host->retiring;
+    return n;
+}
+
+static bool wants_another(const struct sg_hosts *p) {
     uint32_t sent = 0;
-    bool slow = false;
-    if (h->n_hosts >= h->options.max_hosts || h->failed_starts >= START_TRIES) return false;
-    for (const struct sg_host *host = h->hosts; host; host = host->next) {
+    bool slow = p->lists[CALL_SUSPECT].first != NULL;
+    if (lasting_hosts(p) >= p->how.max_hosts || p->failed_starts >= START_TRIES || !p->how.host.file) return false;
+    for (const struct sg_host *host = p->hosts; host; host = host->next) {
         if (host->state < SG_HOST_READY) return false;
         sent += host->n_slots;
         slow |= host->returned;
     }
-    return h->figures.waiting > (slow ? 0 : sent);
+    bool crowded = p->crowded_ns && sg_loop_now_ns(p->loop) - p->crowded_ns >= SG_MS(GROW_MS);
+    return crowded || p->figures.waiting > (slow ? 0 : sent);
 }
 
-static void see_to_a_host(struct sg_hooks *h) {
-    bool needed = h->waiting.first || (h->loading && h->n_hooks);
-    while (needed && h->n_hosts == 0 && h->failed_starts < START_TRIES && start_host(h) != 0) {}
-    if (needed && h->n_hosts == 0) give_up(h);
+/* Serial hosts say themselves when they are held up. */
+static bool is_crowded(const struct sg_hosts *p) {
+    bool any = false;
+    for (const struct sg_host *host = p->hosts; host; host = host->next) {
+        if (host->state < SG_HOST_READY || host->serial || host->n_slots < CROWD) return false;
+        any = true;
+    }
+    return any && lasting_hosts(p) < p->how.max_hosts;
+}
+
+static void watch_crowd(struct sg_hosts *p) {
+    if (!is_crowded(p)) {
+        p->crowded_ns = 0;
+    } else if (!p->crowded_ns) {
+        p->crowded_ns = sg_loop_now_ns(p->loop);
+        sg_timer_start(p->loop, &p->grow, SG_MS(GROW_MS));
+    }
+}
+
+static void see_to_a_host(struct sg_hosts *p) {
+    bool needed = next_to_go(p) || (p->loading && (p->n_defs || is_attached(p)));
+    while (needed && lasting_hosts(p) == 0 && p->failed_starts < START_TRIES && start_host(p) != 0) {}
+    if (needed && p->n_hosts == 0) give_up(p);
 }
 
 /* ---- sending ---- */
 
-static struct sg_host *most_room(const struct sg_hooks *h) {
+static struct sg_host *most_room(const struct sg_hosts *p, const struct sg_host *but) {
     struct sg_host *best = NULL;
-    for (struct sg_host *host = h->hosts; host; host = host->next)
-        if (sg_host_has_room(host) && (!best || host->n_slots < best->n_slots)) best = host;
+    for (struct sg_host *host = p->hosts; host; host = host->next)
+        if (host != but && sg_host_has_room(host) && (!best || host->n_slots < best->n_slots)) best = host;
     return best;
 }
 
-static void send(struct sg_hooks *h, struct sg_hook_call *c, struct sg_host *host) {
+static void send(struct sg_hosts *p, struct sg_hook_call *c, struct sg_host *host) {
     struct sg_err err;
-    const struct hook *k = &h->hooks[c->hook];
-    take_out(h, c);
-    c->id_ = ++h->next_id; /* of this sending: a host that it came back from may still skip the old number */
-    if (k->state == HOOK_BROKEN) {
-        fail(h, c, SG_E_HOOK, k->fault.p);
-    } else if (sg_host_send(host, c, k->args, &err) != 0) {
-        fail(h, c, err.code, err.text);
+    const struct sg_def *def = c->def_;
+    take_out(p, c);
+    if (def->state == SG_DEF_BROKEN) {
+        fail(p, c, SG_E_HOOK, def->fault, SG_STR_NONE);
+    } else if (sg_host_send(host, c, &err) != 0) {
+        fail(p, c, err.code, sg_str(err.text), SG_STR_NONE);
     } else {
         c->state_ = CALL_SENT;
         c->host_ = host;
+        host->alone = c->suspect_;
     }
 }
 
+/* Suspects go to idle hosts. While one waits, the host that will be idle first gets nothing else. */
+static void send_waiting(struct sg_hosts *p) {
+    struct call_list *suspects = &p->lists[CALL_SUSPECT], *waiting = &p->lists[CALL_WAITING];
+    struct sg_host *host, *kept = NULL;
+    while (!p->closed && suspects->first && (kept = most_room(p, NULL)) && kept->n_slots == 0)
+        send(p, suspects->first, kept);
+    if (p->closed || !suspects->first) kept = NULL;
+    while (!p->closed && waiting->first && (host = most_room(p, kept))) send(p, waiting->first, host);
+}
+
 static void on_pump(struct sg_later *d) {
-    struct sg_hooks *h = d->ud;
-    struct sg_host *host;
-    enter(h);
-    if (h->loading && h->n_hooks == 0) end_loading(h, 0);
-    if (!h->closed) see_to_a_host(h);
-    while (!h->closed && h->waiting.first && (host = most_room(h))) send(h, h->waiting.first, host);
-    if (!h->closed && wants_another(h)) start_host(h);
-    for (host = h->closed ? NULL : h->hosts; host; host = host->next) sg_host_flush(host);
-    leave(h);
+    struct sg_hosts *p = d->ud;
+    enter(p);
+    if (p->loading && p->n_defs == 0) end_loading(p, 0);
+    if (!p->closed) see_to_a_host(p);
+    send_waiting(p);
+    if (!p->closed) watch_crowd(p);
+    if (!p->closed && wants_another(p)) start_host(p);
+    for (struct sg_host *host = p->closed ? NULL : p->hosts; host; host = host->next) sg_host_flush(host);
+    leave(p);
 }
 
 /* ---- hosts: what they say ---- */
 
-static void on_loaded(struct sg_host *host, uint32_t hook, const struct sg_json *refusal) {
-    struct sg_hooks *h = host->ud;
-    struct hook *k = &h->hooks[hook];
-    enter(h);
-    h->failed_starts = 0;
-    if (refusal) set_broken(h, k, describe_refusal(h, refusal));
-    else if (k->state == HOOK_NEW) k->state = HOOK_LOADED;
-    end_loading(h, 0);
-    leave(h);
+static void on_loaded(struct sg_host *host, uint32_t hook, const struct sg_json *answer, bool refused) {
+    struct sg_hosts *p = host->ud;
+    struct sg_def *def = def_of(p, hook);
+    enter(p);
+    p->failed_starts = 0;
+    if (refused) break_def(p, def, sg_def_refusal(&p->arena, answer));
+    else sg_def_loaded(&p->arena, def, answer);
+    end_loading(p, 0);
+    leave(p);
+}
+
+static void remove_host(struct sg_hosts *p, const struct sg_host *host) {
+    struct sg_host **link = &p->hosts;
+    while (*link != host) link = &(*link)->next;
+    *link = host->next;
+    p->n_hosts--;
+}
+
+/* It has grown large, and nothing is left to be waited for. */
+static void replace_if_done(struct sg_hosts *p, struct sg_host *host) {
+    if (p->closed || host->ended || !host->retiring || host->n_slots || !p->how.host.file) return;
+    SG_LOG(host_replaced, SG_F_STR("kind", sg_str(p->how.language)), SG_F_INT("pid", host->pid),
+           SG_F_INT("bytes", host->resident));
+    p->figures.hosts_replaced++;
+    remove_host(p, host);
+    sg_host_close(host);
+    ask_pump(p);
+}
+
+/* A slot is free again. */
+static void note_room(struct sg_hosts *p, struct sg_host *host) {
+    if (host->n_slots < CROWD) p->crowded_ns = 0;
+    if (host->n_slots == 0) host->alone = false;
+    if (next_to_go(p)) ask_pump(p);
 }
 
 static void on_ready(struct sg_host *host) {
-    struct sg_hooks *h = host->ud;
-    h->failed_starts = 0;
-    ask_pump(h);
+    struct sg_hosts *p = host->ud;
+    p->failed_starts = 0;
+    enter(p);
+    end_loading(p, 0);
+    if (!p->closed) note_room(p, host);
+    if (!p->closed) replace_if_done(p, host);
+    leave(p);
 }
 
 static int error_code(const struct sg_answer_frame *answer) {
-    return answer->fault == SG_FAULT_RAISED ? SG_E_HOOK : answer->fault == SG_FAULT_LIMIT ? SG_E_LIMIT : SG_E_HOST;
+    bool hooks_own = answer->fault == SG_FAULT_RAISED || answer->fault == SG_FAULT_RESULT;
+    return hooks_own ? SG_E_HOOK : answer->fault == SG_FAULT_LIMIT ? SG_E_LIMIT : SG_E_HOST;
 }
 
-static void give_result(struct sg_hooks *h, struct sg_hook_call *c, struct sg_str text) {
-    struct sg_json results;
-    if (sg_json_parse(c->arena, text, &results, NULL, NULL) != 0 || results.type != SG_JSON_ARRAY) {
-        fail(h, c, SG_E_HOST, "its host returned no JSON array");
-        return;
+static bool parse(struct sg_arena *a, struct sg_str text, enum sg_json_type type, struct sg_json *out) {
+    return sg_json_parse(a, text, out, NULL, NULL) == 0 && out->type == type;
+}
+
+static void give_result(struct sg_hosts *p, struct sg_hook_call *c, const struct sg_answer_frame *answer) {
+    struct sg_json results, effects;
+    bool more = answer->extra.n > 0;
+    if (!parse(c->arena, answer->body, SG_JSON_ARRAY, &results)) {
+        fail(p, c, SG_E_HOST, SG_STR("its host returned no JSON array"), SG_STR_NONE);
+    } else if (more && !parse(c->arena, answer->extra, SG_JSON_OBJECT, &effects)) {
+        fail(p, c, SG_E_HOST, SG_STR("its host returned effects that are no JSON object"), SG_STR_NONE);
+    } else {
+        c->state_ = CALL_DONE;
+        c->on_done(c, 0, &results, more ? &effects : NULL, NULL);
     }
-    c->state_ = CALL_DONE;
-    c->on_done(c, 0, &results, NULL);
 }
 
 static void on_answer(struct sg_host *host, struct sg_hook_call *c, const struct sg_answer_frame *answer,
                       bool result) {
-    struct sg_hooks *h = host->ud;
-    enter(h);
-    if (h->waiting.first) ask_pump(h);
-    if (result) {
-        give_result(h, c, answer->body);
-    } else {
-        char text[SG_ERR_TEXT];
-        snprintf(text, sizeof text, "%.*s", SG_ARG(answer->body));
-        fail(h, c, error_code(answer), text);
-    }
-    leave(h);
+    struct sg_hosts *p = host->ud;
+    enter(p);
+    note_room(p, host);
+    if (result) give_result(p, c, answer);
+    else fail(p, c, error_code(answer), answer->body, answer->extra);
+    replace_if_done(p, host);
+    leave(p);
 }
 
 static void on_print(struct sg_host *host, struct sg_hook_call *call, struct sg_str text) {
-    struct sg_hooks *h = host->ud;
-    enter(h);
-    if (h->options.on_print) h->options.on_print(h->options.ud, call, text);
-    leave(h);
+    struct sg_hosts *p = host->ud;
+    enter(p);
+    if (p->how.on_print) p->how.on_print(p->how.ud, call, text);
+    leave(p);
 }
 
 static void on_return(struct sg_host *host, struct sg_hook_call *call) {
-    struct sg_hooks *h = host->ud;
-    put_first(h, call);
-    ask_pump(h);
+    struct sg_hosts *p = host->ud;
+    put_first(p, call);
+    ask_pump(p);
+}
+
+static void on_overdue(struct sg_host *host, struct sg_hook_call *call, const struct sg_err *why) {
+    struct sg_hosts *p = host->ud;
+    enter(p);
+    fail(p, call, why->code, sg_str(why->text), SG_STR_NONE);
+    leave(p);
+}
+
+static void on_memory(struct sg_host *host) {
+    struct sg_hosts *p = host->ud;
+    uint64_t bytes = 0;
+    for (const struct sg_host *each = p->hosts; each; each = each->next) bytes += each->resident;
+    if (bytes > p->figures.peak_bytes) p->figures.peak_bytes = bytes;
+    if (host->retiring) ask_pump(p);
+    if (host->state == SG_HOST_READY) replace_if_done(p, host);
 }
 
 /* ---- hosts: the end of one ---- */
 
-static void remove_host(struct sg_hooks *h, const struct sg_host *host) {
-    struct sg_host **link = &h->hosts;
-    while (*link != host) link = &(*link)->next;
-    *link = host->next;
-    h->n_hosts--;
-    h->figures.hosts_died++;
+static bool is_guilty(struct sg_hook_call *c, enum sg_host_blame blame) {
+    c->deaths_ += blame == SG_BLAME_UNSURE;
+    c->suspect_ |= blame == SG_BLAME_SUSPECT;
+    return c->once || blame == SG_BLAME_SURE || c->deaths_ >= MAX_DEATHS;
 }
 
-static bool is_guilty(struct sg_host_slot *slot) {
-    if (slot->blame == SG_BLAME_UNSURE) slot->call->deaths_++;
-    return slot->blame == SG_BLAME_SURE || slot->call->deaths_ >= MAX_DEATHS;
-}
-
-/* Innocent calls go back to the front, in their order. */
-static void sort_calls(struct sg_hooks *h, struct sg_host *host) {
-    for (uint32_t i = host->n_slots; i-- > 0;) {
+/* Those that run again go to the front, in their order. */
+static void sort_calls(struct sg_hosts *p, struct sg_host *host) {
+    for (uint8_t i = host->last; i != SG_HOST_NO_SLOT; i = host->slots[i].prev) {
         struct sg_hook_call *c = host->slots[i].call;
         if (!c) continue;
-        if (is_guilty(&host->slots[i])) put_last(h, c, CALL_GUILTY);
-        else put_first(h, c);
+        if (is_guilty(c, host->slots[i].blame)) put_last(p, c, CALL_GUILTY);
+        else put_first(p, c);
     }
 }
 
-/* A host that ended before it said what it is, or over a program that it should load. */
-static void blame_start(struct sg_hooks *h, const struct sg_host *host, const struct sg_err *why) {
+/* A host that ended before it said what it is, or over a hook that it should load. */
+static void blame_start(struct sg_hosts *p, const struct sg_host *host, const struct sg_err *why) {
+    struct sg_def *def = host->state == SG_HOST_LOADING ? def_of(p, host->loads[host->n_loaded]) : NULL;
+    bool from_outside = host->signal == SIGKILL && !host->killed;
     if (host->state == SG_HOST_READY) return;
-    struct hook *k = host->state == SG_HOST_LOADING ? &h->hooks[host->loads[host->n_loaded]] : NULL;
-    if (k && k->state == HOOK_NEW) {
-        set_broken(h, k, sg_str_printf(&h->arena, "while the program was compiled: %s", why->text));
-        end_loading(h, 0);
+    if (def && def->state == SG_DEF_NEW && !from_outside) {
+        break_def(p, def, sg_str_printf(&p->arena, "while the %s was %s: %s", p->how.host.noun, p->how.loading, why->text));
+        end_loading(p, 0);
         return;
     }
-    h->failed_starts++;
-    h->start_error = *why;
-    sg_err_wrap(&h->start_error, SG_E_HOST, "no host");
+    p->failed_starts++;
+    p->start_error = *why;
+    sg_err_wrap(&p->start_error, SG_E_HOST, "no host");
+}
+
+static void fail_guilty(struct sg_hosts *p, const struct sg_err *why, struct sg_str words) {
+    struct sg_hook_call *c;
+    while (!p->closed && (c = p->lists[CALL_GUILTY].first)) {
+        char text[SG_ERR_TEXT];
+        int n = snprintf(text, sizeof text, "%s%s", why->text,
+                         c->once ? "; it may have run, and `once` forbids another try" : "");
+        take_out(p, c);
+        fail(p, c, why->code, (struct sg_str){text, n < SG_ERR_TEXT ? (size_t)n : SG_ERR_TEXT - 1}, words);
+    }
 }
 
 static void on_end(struct sg_host *host, const struct sg_err *why) {
-    struct sg_hooks *h = host->ud;
-    enter(h);
-    SG_LOG(host_died, SG_F_STR("kind", sg_str(h->setup.kind)), SG_F_INT("pid", host->pid),
+    struct sg_hosts *p = host->ud;
+    struct sg_str shown = sg_blame_words(host);
+    struct sg_buf words = SG_BUF_INIT(0);
+    enter(p);
+    SG_LOG(host_died, SG_F_STR("kind", sg_str(p->how.language)), SG_F_INT("pid", host->pid),
            SG_F_STR("why", sg_str(why->text)));
-    remove_host(h, host);
-    sort_calls(h, host);
-    blame_start(h, host, why);
+    sg_buf_str(&words, shown);
+    remove_host(p, host);
+    p->figures.hosts_died++;
+    sort_calls(p, host);
+    blame_start(p, host, why);
+    if (!p->how.host.file) p->start_error = *why;
     sg_host_close(host);
-    ask_pump(h);
-    while (!h->closed && h->guilty.first) {
-        struct sg_hook_call *c = h->guilty.first;
-        take_out(h, c);
-        fail(h, c, why->code, why->text);
-    }
-    leave(h);
+    ask_pump(p);
+    if (!p->how.host.file && p->how.on_detached) p->how.on_detached(p->how.ud);
+    fail_guilty(p, why, sg_buf_view(&words));
+    sg_buf_fini(&words);
+    leave(p);
 }
 
 static const struct sg_host_events HOST_EVENTS = {
@@ -455,10 +533,24 @@ static const struct sg_host_events HOST_EVENTS = {
     .on_answer = on_answer,
     .on_print = on_print,
     .on_return = on_return,
+    .on_overdue = on_overdue,
+    .on_memory = on_memory,
     .on_end = on_end,
 };
 
-void sg_hooks_figures(const struct sg_hooks *h, struct sg_hook_figures *out) {
-    *out = h->figures;
-    out->hosts = h->n_hosts;
+/* ---- news and figures ---- */
+
+bool sg_hosts_wants(const struct sg_hosts *p, enum sg_hook_news news) {
+    bool wants = false;
+    for (const struct sg_host *host = p->hosts; host; host = host->next) wants |= host->wants[news];
+    return wants;
+}
+
+void sg_hosts_tell(struct sg_hosts *p, enum sg_hook_news news, struct sg_str json) {
+    for (struct sg_host *host = p->hosts; host; host = host->next) sg_host_tell(host, news, json);
+}
+
+void sg_hosts_figures(const struct sg_hosts *p, struct sg_hook_figures *out) {
+    *out = p->figures;
+    out->hosts = p->n_hosts;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jq_program: how a user's text becomes a program that cannot reach out of its box.
  *
- * libjq binds named arguments when it compiles, not when it runs, so `$state` travels in the input: the program that
+ * libjq binds named arguments when it compiles, not when it runs, so `$state` and `$node` travel in the input: the program that
  * runs is
- *     <definitions> .[1] as $state | .[0] | (<text>
+ *     <definitions> .[1] as $state | .[2] as $node | .[0] | (<text>
  *
  *     )
  * All that stands before the text is on its first line, so that lines (and $__loc__) are the user's; columns of line
@@ -36,6 +36,8 @@ struct sg_jq {
     jq_state *jq;
     struct sg_jq_setup how;
     struct sg_numbers numbers;
+    struct sg_arena arena;
+    struct sg_json node; /* that $node is */
     struct sg_buf print; /* one printed value */
 };
 
@@ -157,6 +159,10 @@ static bool compile_with(struct sg_jq *p, struct compile *c, const char *head, c
     return ok;
 }
 
+static bool has_variables(const struct sg_jq *p) {
+    return p->how.state || p->how.node.n;
+}
+
 static int compile_program(struct sg_jq *p, struct sg_str text, struct sg_jq_fault *fault) {
     static const char NO_MODULES[] = "a hook has no modules: import, include and module do not work";
     static const char NO_EXPRESSION[] = "the program has no expression (`.` passes the input on)";
@@ -171,7 +177,8 @@ static int compile_program(struct sg_jq *p, struct sg_str text, struct sg_jq_fau
 
     char head[sizeof DEFINITIONS + 128], now[64] = "";
     if (p->how.now > 0) snprintf(now, sizeof now, "def now: %.6f; ", p->how.now);
-    snprintf(head, sizeof head, "%s%s%s", DEFINITIONS, now, p->how.state ? ".[1] as $state | .[0] | (" : "(");
+    snprintf(head, sizeof head, "%s%s%s%s%s(", DEFINITIONS, now, p->how.state ? ".[1] as $state | " : "",
+             p->how.node.n ? ".[2] as $node | " : "", has_variables(p) ? ".[0] | " : "");
     if (compile_with(p, &c, head, "\n\n)")) return 0;
     /* It parses alone, so only definitions without an expression are left as a reason. */
     return strstr(fault->text, "syntax error") ? refuse(fault, NO_EXPRESSION) : SG_E_HOOK;
@@ -198,7 +205,9 @@ int sg_jq_open(struct sg_str text, const struct sg_jq_setup *how, struct sg_jq *
     jq_set_attr(p->jq, jv_string("JQ_LIBRARY_PATH"), jv_array());
     jq_set_debug_cb(p->jq, on_debug, p);
     jq_set_input_cb(p->jq, NULL, NULL); /* jq_init of 1.6 leaves it unset: `inputs` would jump anywhere */
-    int rc = compile_program(p, text, fault);
+    sg_arena_init(&p->arena, 0);
+    int rc = how->node.n ? sg_json_parse(&p->arena, how->node, &p->node, NULL, NULL) : 0;
+    rc = rc ? refuse(fault, "its node is no JSON") : compile_program(p, text, fault);
     if (rc == 0) *out = p;
     else sg_jq_close(p);
     return rc;
@@ -208,6 +217,7 @@ void sg_jq_close(struct sg_jq *p) {
     if (!p) return;
     jq_teardown(&p->jq);
     sg_numbers_fini(&p->numbers);
+    sg_arena_fini(&p->arena);
     sg_buf_fini(&p->print);
     free(p);
 }
@@ -258,7 +268,8 @@ int sg_jq_run(struct sg_jq *p, const struct sg_json *input, const struct sg_json
               struct sg_err *err) {
     sg_numbers_clear(&p->numbers);
     jv v = sg_jv_read(input, &p->numbers);
-    if (p->how.state) v = JV_ARRAY(v, state ? sg_jv_read(state, &p->numbers) : jv_null());
+    if (has_variables(p))
+        v = JV_ARRAY(v, state ? sg_jv_read(state, &p->numbers) : jv_null(), sg_jv_read(&p->node, &p->numbers));
     jq_start(p->jq, v, 0);
     return collect(p, out, err);
 }

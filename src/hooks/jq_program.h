@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* jq_program: one jq program: compiled once, run for every call. No sockets, no processes: those are host_jq.c.
  *
- * What a program finds here instead of the jq command: `$state` (when wanted); no modules, no environment, no further
+ * What a program finds here instead of the jq command: `$state` and `$node` (when wanted); no modules, no environment, no further
  * inputs, UTC as local time, `now` as it was set, `debug` and `stderr` to a callback. libjq 1.6 and 1.7 (Debian 12,
  * Ubuntu 24.04) behave alike as far as this file can make them.
  * A program may still end the process (abort, endless recursion) or never end: the caller lives in a process for
@@ -17,6 +17,7 @@ struct sg_jq;
 
 struct sg_jq_setup {
     bool state; /* bind $state */
+    struct sg_str node; /* JSON that $node is; empty: it is not bound */
     double now; /* seconds since 1970 that `now` gives; 0: the clock */
     void (*on_print)(void *ud, struct sg_str json); /* debug and stderr */
     void (*on_no_memory)(void *ud); /* must not return: libjq aborts behind it */

@@ -419,6 +419,10 @@ int sg_process_id(const struct sg_process *p) {
     return p->loop->ops->process_id(p);
 }
 
+const void *sg_process_page(const struct sg_process *p) {
+    return p->page;
+}
+
 void sg_process_close(struct sg_process *p) {
     if (p) p->loop->ops->process_close(p);
 }

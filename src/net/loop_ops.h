@@ -106,6 +106,7 @@ struct sg_worker {
 };
 struct sg_process {
     struct sg_loop *loop;
+    void *page; /* shared with the child, or NULL */
 };
 
 void sg_loop_init(struct sg_loop *l, const struct sg_loop_ops *ops, uint64_t seed);

@@ -16,6 +16,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,6 +25,8 @@
 #include <unistd.h>
 
 #define CHILD_SOCKET 3
+#define CHILD_PAGE 4
+#define FIRST_FREE 5
 
 struct sg_uv_process {
     struct sg_process base;
@@ -34,23 +37,33 @@ struct sg_uv_process {
     bool closed;
     struct sg_later ended;
     int exit_status, signal;
+    size_t page_bytes;
+};
+
+/* What a child inherits beside its standard descriptors; -1: none. */
+struct inherited {
+    int socket, page;
 };
 
 /* --- the child: system calls only --------------------------------------------------------------------------------- */
 
 /* Marked, not closed: the pipe must live until exec. */
 static void mark_others(void) {
-    if (syscall(SYS_close_range, CHILD_SOCKET + 1, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
+    if (syscall(SYS_close_range, FIRST_FREE, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
     struct rlimit most = {.rlim_cur = 1024}; /* a kernel before 5.11 */
     getrlimit(RLIMIT_NOFILE, &most);
-    for (int fd = CHILD_SOCKET + 1; fd < (int)most.rlim_cur; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
+    for (int fd = FIRST_FREE; fd < (int)most.rlim_cur; fd++) fcntl(fd, F_SETFD, FD_CLOEXEC);
 }
 
-/* The socket is moved out of the way first: dup2 onto itself would keep its close-on-exec, and /dev/null may get number 3. */
-static int set_descriptors(int sock) {
-    int safe = fcntl(sock, F_DUPFD, CHILD_SOCKET + 1);
+/* Both are moved out of the way first: dup2 onto itself would keep their close-on-exec, and /dev/null may get their number. */
+static int set_descriptors(struct inherited in) {
+    int socket = fcntl(in.socket, F_DUPFD, FIRST_FREE);
+    int page = in.page < 0 ? -1 : fcntl(in.page, F_DUPFD, FIRST_FREE);
     int null = open("/dev/null", O_RDONLY);
-    if (safe < 0 || null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(safe, CHILD_SOCKET) < 0) return -1;
+    if (socket < 0 || null < 0 || (page < 0) != (in.page < 0)) return -1;
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(socket, CHILD_SOCKET) < 0) return -1;
+    if (page < 0) close(CHILD_PAGE);
+    else if (dup2(page, CHILD_PAGE) < 0) return -1;
     mark_others();
     return 0;
 }
@@ -68,32 +81,32 @@ static void default_signals(void) {
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int become(const struct sg_spawn *how, int sock, pid_t parent) {
+static int become(const struct sg_spawn *how, struct inherited in, pid_t parent) {
     setsid();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) return ESRCH; /* it ended before the line above */
-    if (set_descriptors(sock) != 0 || set_memory_limit(how->memory_limit) != 0) return errno;
+    if (set_descriptors(in) != 0 || set_memory_limit(how->memory_limit) != 0) return errno;
     default_signals();
     execve(how->file, (char *const *)how->argv, (char *const *)how->env);
     return errno;
 }
 
 /* Alone in its function, because vfork returns twice into this frame. */
-static __attribute__((noinline)) pid_t vfork_and_exec(const struct sg_spawn *how, int sock, int report) {
+static __attribute__((noinline)) pid_t vfork_and_exec(const struct sg_spawn *how, struct inherited in, int report) {
     pid_t parent = getpid();
     pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork): the head of this file says why */
     if (pid != 0) return pid;
-    int sys = become(how, sock, parent); /* NOLINT(clang-analyzer-unix.Vfork): system calls only */
+    int sys = become(how, in, parent); /* NOLINT(clang-analyzer-unix.Vfork): system calls only */
     if (write(report, &sys, sizeof sys) < 0) _exit(126);
     _exit(127);
 }
 
 /* The pid, or a negative errno. `report` is a pipe. */
-static pid_t start_reporting(const struct sg_spawn *how, int sock, const int report[2]) {
+static pid_t start_reporting(const struct sg_spawn *how, struct inherited in, const int report[2]) {
     sigset_t all, old;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
-    pid_t pid = vfork_and_exec(how, sock, report[1]);
+    pid_t pid = vfork_and_exec(how, in, report[1]);
     int sys = pid < 0 ? errno : 0;
     pthread_sigmask(SIG_SETMASK, &old, NULL);
     close(report[1]);
@@ -104,16 +117,16 @@ static pid_t start_reporting(const struct sg_spawn *how, int sock, const int rep
 }
 
 /* The pipe's ends are moved above the numbers that the child fills anew. */
-static pid_t start(const struct sg_spawn *how, int sock) {
+static pid_t start(const struct sg_spawn *how, struct inherited in) {
     int low[2], report[2];
     if (pipe2(low, O_CLOEXEC) != 0) return -errno;
-    report[0] = fcntl(low[0], F_DUPFD_CLOEXEC, CHILD_SOCKET + 1);
-    report[1] = fcntl(low[1], F_DUPFD_CLOEXEC, CHILD_SOCKET + 1);
+    report[0] = fcntl(low[0], F_DUPFD_CLOEXEC, FIRST_FREE);
+    report[1] = fcntl(low[1], F_DUPFD_CLOEXEC, FIRST_FREE);
     int sys = errno;
     close(low[0]);
     close(low[1]);
     if (report[0] >= 0 && report[1] >= 0) {
-        pid_t pid = start_reporting(how, sock, report);
+        pid_t pid = start_reporting(how, in, report);
         close(report[0]);
         return pid;
     }
@@ -124,6 +137,7 @@ static pid_t start(const struct sg_spawn *how, int sock) {
 /* --- the end of one ------------------------------------------------------------------------------------------------ */
 
 static void forget(struct sg_uv_process *p) {
+    if (p->base.page) munmap(p->base.page, p->page_bytes);
     struct sg_uv_process **link = &sg_uv_world(p->base.loop)->processes;
     while (*link != p) link = &(*link)->next;
     *link = p->next;
@@ -173,9 +187,13 @@ static void on_sigchld(uv_signal_t *handle, int number) {
 
 /* --- the interface ------------------------------------------------------------------------------------------------- */
 
-static struct sg_uv_process *new_process(struct sg_uv_world *w, const struct sg_spawn *how, pid_t pid) {
+static struct sg_uv_process *new_process(struct sg_uv_world *w, const struct sg_spawn *how, pid_t pid, void *page) {
     struct sg_uv_process *p = sg_xcalloc(1, sizeof *p);
-    *p = (struct sg_uv_process){.base = {&w->base}, .pid = pid, .on_exit = how->on_exit, .ud = how->ud};
+    *p = (struct sg_uv_process){.base = {&w->base, page},
+                                .pid = pid,
+                                .on_exit = how->on_exit,
+                                .ud = how->ud,
+                                .page_bytes = how->page_bytes};
     p->ended = (struct sg_later){.run = on_ended, .ud = p};
     p->next = w->processes;
     w->processes = p;
@@ -190,20 +208,41 @@ static void watch_children(struct sg_uv_world *w) {
     uv_unref((uv_handle_t *)&w->sigchld);
 }
 
+/* The shared memory, mapped, and its descriptor; neither when the process shall have none. */
+static int make_page(size_t bytes, void **page, int *fd) {
+    *page = NULL;
+    *fd = -1;
+    if (bytes == 0) return 0;
+    *fd = memfd_create("sygra work page", MFD_CLOEXEC);
+    if (*fd < 0) return -1;
+    void *p = ftruncate(*fd, (off_t)bytes) == 0 ? mmap(NULL, bytes, PROT_READ, MAP_SHARED, *fd, 0) : MAP_FAILED;
+    if (p != MAP_FAILED) *page = p;
+    return p == MAP_FAILED ? -1 : 0;
+}
+
+static pid_t start_with_page(const struct sg_spawn *how, int socket, void **page) {
+    struct inherited in = {.socket = socket};
+    pid_t pid = make_page(how->page_bytes, page, &in.page) == 0 ? start(how, in) : -errno;
+    if (in.page >= 0) close(in.page);
+    if (pid < 0 && *page) munmap(*page, how->page_bytes);
+    return pid;
+}
+
 int sg_uv_process_start(struct sg_loop *l, const struct sg_spawn *how, const struct sg_stream_events *ev, void *stream_ud,
                         struct sg_process **out, struct sg_stream **stream, struct sg_err *err) {
     struct sg_uv_world *w = sg_uv_world(l);
     int ends[2];
+    void *page;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
         return sg_fail_sys(err, SG_E_IO, errno, "cannot make a socket pair");
     watch_children(w);
-    pid_t pid = start(how, ends[1]);
+    pid_t pid = start_with_page(how, ends[1], &page);
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
         return sg_fail_sys(err, SG_E_IO, -pid, "cannot start %s", how->file);
     }
-    struct sg_uv_process *p = new_process(w, how, pid);
+    struct sg_uv_process *p = new_process(w, how, pid, page);
     int rc = sg_stream_wrap(l, ends[0], ev, stream_ud, stream);
     if (rc) {
         sg_uv_process_close(&p->base);

@@ -25,6 +25,14 @@ static uint32_t columns_crc(const struct run *r) {
     return crc;
 }
 
+/* Trust is asked for anew, each time. */
+static void put_hosts(struct sg_buf *b, const struct sg_run_hosts *hosts) {
+    if (hosts->python.n) member(b, "python", hosts->python);
+    if (hosts->env_names.n) member(b, "host_env", hosts->env_names);
+    if (hosts->timeout_ms) sg_buf_printf(b, ",\"hook_timeout_ms\":%u", hosts->timeout_ms);
+    if (hosts->memory_bytes) sg_buf_printf(b, ",\"host_memory_mb\":%u", (uint32_t)(hosts->memory_bytes >> 20));
+}
+
 static struct sg_str options_json(struct run *r) {
     const struct sg_run_options *o = r->o;
     char cwd[PATH_MAX];
@@ -41,6 +49,7 @@ static struct sg_str options_json(struct run *r) {
     member(&b, "cwd", sg_str(getcwd(cwd, sizeof cwd) ? cwd : ""));
     sg_buf_printf(&b, ",\"in_flight\":%u,\"hosts\":%u,\"deterministic\":%s", o->in_flight, o->max_hosts,
                   o->deterministic ? "true" : "false");
+    put_hosts(&b, &o->hosts);
     if (o->record.n) member(&b, "record", o->record);
     if (r->task.plan->n_columns) sg_buf_printf(&b, ",\"columns\":%u", columns_crc(r));
     sg_buf_ch(&b, '}');
@@ -58,6 +67,30 @@ static uint32_t count_member(const struct sg_json *v, const char *key, uint32_t 
     const struct sg_json *m = sg_json_get(v, sg_str(key));
     int64_t n = 0;
     return m && sg_json_to_i64(m, &n) && n > 0 && n <= UINT32_MAX ? (uint32_t)n : otherwise;
+}
+
+static struct sg_run_hosts stored_hosts(struct sg_arena *a, const struct sg_json *v) {
+    return (struct sg_run_hosts){.python = sg_str_dup(a, text_member(v, "python")),
+                                 .env_names = sg_str_dup(a, text_member(v, "host_env")),
+                                 .timeout_ms = count_member(v, "hook_timeout_ms", 0),
+                                 .memory_bytes = (uint64_t)count_member(v, "host_memory_mb", 0) << 20};
+}
+
+struct sg_run_hosts sg_run_hosts_here(struct sg_arena *a, const struct sg_run_hosts *given) {
+    struct sg_run_hosts here = *given;
+    bool is_path = sg_str_find(here.python, '/', 0) < here.python.n;
+    if (is_path) here.python = sg_run_absolute(a, here.python);
+    return here;
+}
+
+void sg_run_override_hosts(struct sg_run_hosts *stored, const struct sg_run_hosts *given) {
+    if (given->python.n) stored->python = given->python;
+    if (given->env_names.n) stored->env_names = given->env_names;
+    if (given->timeout_ms) stored->timeout_ms = given->timeout_ms;
+    if (given->memory_bytes) stored->memory_bytes = given->memory_bytes;
+    stored->trust = given->trust;
+    stored->attached = given->attached;
+    stored->attached_fd = given->attached_fd;
 }
 
 int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
@@ -80,6 +113,7 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
     *cwd = sg_str_dup(a, text_member(&v, "cwd"));
     out->in_flight = count_member(&v, "in_flight", out->in_flight);
     out->max_hosts = count_member(&v, "hosts", 0);
+    out->hosts = stored_hosts(a, &v);
     out->deterministic = d && d->type == SG_JSON_TRUE;
     return 0;
 }

@@ -93,7 +93,7 @@ static int ask_and_print(struct models *m) {
 int sg_run_models(const struct sg_models_options *o) {
     struct models m = {.o = o};
     sg_log_setup(SG_FAILURE, 2, false); /* what fails is said on stdout */
-    int rc = sg_task_load(&m.task, &o->config, NULL);
+    int rc = sg_task_load(&m.task, &o->config, NULL, NULL);
     if (m.task.diags.n) sg_task_report(&m.task, false);
     int status = rc == 0 ? ask_and_print(&m) : SG_EXIT_ERROR;
     sg_task_fini(&m.task);

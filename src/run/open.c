@@ -10,52 +10,12 @@
 
 #define LINES_ABOVE 25000 /* more records than this are written as JSON Lines (spec-core 1.6) */
 
-/* Until the step's callback stops the loop. */
-static int wait_for_step(struct run *r, struct sg_err *err) {
+int sg_run_wait(struct run *r, struct sg_err *err) {
     r->step_status = SG_E_CANCELED;
     sg_loop_run(r->loop);
     if (r->interrupted) return sg_fail(err, SG_E_CANCELED, "interrupted before the first record");
     if (r->step_status != 0 && err) *err = r->step_err;
     return r->step_status;
-}
-
-/* --- hooks ------------------------------------------------------------------------------------------------------ */
-
-static void on_hooks_loaded(void *ud, int status) {
-    struct run *r = ud;
-    r->step_status = status;
-    if (status != 0) sg_fail(&r->step_err, status, "the task's programs cannot be loaded");
-    sg_loop_stop(r->loop);
-}
-
-/* What a hook prints, with the record and node it was called for where that is known. */
-static void on_hook_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
-    (void)ud;
-    struct sg_exec_place at = {0};
-    if (c) at = sg_exec_place_of(c);
-    if (at.node.n)
-        SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
-    else SG_LOG(hook_print, SG_F_STR("text", text));
-}
-
-static int open_hooks(struct run *r, struct sg_err *err) {
-    const struct sg_plan *p = r->task.plan;
-    r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
-    struct sg_hooks_options ho = {
-        .exe = r->o->exe,
-        .max_hosts = r->o->max_hosts,
-        .now = (double)r->started_wall_ns / 1e9,
-        .on_print = on_hook_print,
-        .ud = r};
-    int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
-    if (rc != 0 || p->n_hooks == 0) return rc;
-    for (size_t i = 0; i < p->n_hooks; i++)
-        r->hook_ids[i] = sg_hooks_add(r->hooks, p->hooks[i].spec,
-                                      p->hooks[i].with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
-    sg_hooks_load(r->hooks, &r->task.diags, on_hooks_loaded, r);
-    rc = wait_for_step(r, err);
-    if (r->task.diags.errors) sg_task_report(&r->task, false);
-    return rc;
 }
 
 /* --- names, and what went before -------------------------------------------------------------------------------- */
@@ -140,7 +100,7 @@ static void open_log(struct run *r) {
 static int resume_output(struct run *r, const struct sg_output_options *oo, struct sg_err *err) {
     int rc = sg_run_settle(r, err);
     if (rc == 0) rc = sg_output_resume(r->loop, oo, on_resumed, r, &r->output, err);
-    if (rc == 0) rc = wait_for_step(r, err);
+    if (rc == 0) rc = sg_run_wait(r, err);
     if (rc != 0) return rc;
     open_log(r);
     sg_output_meta(r->output, SG_STR("lives"), sg_str_printf(&r->task.arena, "%u", r->life));
@@ -180,7 +140,7 @@ static int open_columns(struct run *r, struct sg_err *err) {
         specs[i] = (struct sg_column_spec){p->columns[i].source, p->columns[i].name};
     int rc =
         sg_columns_load(r->loop, specs, p->n_columns, r->o->config.exe_dir, on_columns_loaded, r, &r->columns, err);
-    return rc == 0 ? wait_for_step(r, err) : rc;
+    return rc == 0 ? sg_run_wait(r, err) : rc;
 }
 
 static int open_source(struct run *r, struct sg_err *err) {
@@ -239,7 +199,7 @@ static int open_exec(struct run *r) {
                                  .columns = r->columns,
                                  .source = r->source,
                                  .output = r->output,
-                                 .observer = r->observer,
+                                 .observer = r->observer ? r->observer : sg_run_teller(r),
                                  .seed = r->seed,
                                  .first = r->first,
                                  .in_flight = r->o->in_flight,
@@ -258,7 +218,7 @@ int sg_run_open_all(struct run *r, struct sg_err *err) {
     if (rc != 0) return rc;
     sg_loop_on_signal(r->loop, sg_run_on_signal, r);
     rc = sg_run_open_replay(r, err);
-    if (rc == 0) rc = open_hooks(r, err);
+    if (rc == 0) rc = sg_run_open_hooks(r, err);
     if (rc == 0) rc = open_columns(r, err);
     if (rc == 0) rc = open_data(r, err);
     if (rc == 0) rc = open_models(r, err);

@@ -22,6 +22,7 @@ struct sg_run_again {
 struct run {
     const struct sg_run_options *o;
     const struct sg_run_again *again; /* NULL: a run of its own */
+    struct sg_exec_observer teller; /* for hosts that want events */
     const struct sg_exec_observer *observer; /* a preview: it sees all, and nothing is written; else NULL */
     struct sg_task task;
     struct sg_loop *loop;
@@ -33,6 +34,7 @@ struct run {
     struct sg_exec *exec;
     struct sg_calls_model **models;
     int *hook_ids;
+    struct traces *traces; /* of hosts.c */
     struct sg_str folder, stem;  /* of the output */
     uint64_t seed, first, count; /* count 0: all */
     int64_t started_wall_ns;     /* of the run's first life */
@@ -53,7 +55,7 @@ struct run {
     const struct sg_output_resumed *resumed;
     int step_status; /* of the asynchronous step of opening that was waited for */
     struct sg_err step_err;
-    struct sg_timer tick, progress, grace;
+    struct sg_timer tick, progress, grace, tell;
     struct sg_str models_json; /* of facts.c */
     struct sg_str metadata; /* the file that was written; empty: none */
     struct sg_rates rates;
@@ -65,8 +67,16 @@ struct run {
     struct sg_output_result result;
 };
 
+/* --- hosts.c: the hook hosts of a run --- */
+int sg_run_open_hooks(struct run *r, struct sg_err *err);
+/* Of a task that is checked and not run. */
+void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
+/* The loop runs until a step of opening is done. */
+int sg_run_wait(struct run *r, struct sg_err *err);
+
 /* --- run.c: what the opened parts call ---------------------------------------------------------------------------- */
 void sg_run_on_signal(void *ud, int signal);
+void sg_run_on_detached(void *ud);
 void sg_run_on_output_error(void *ud, const struct sg_err *err);
 void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
 
@@ -82,6 +92,11 @@ bool sg_run_columns_differ(struct run *r);
 int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_options *out, struct sg_str *cwd,
                           struct sg_err *err);
 
+/* As they are given here, for when the working directory changes. */
+struct sg_run_hosts sg_run_hosts_here(struct sg_arena *a, const struct sg_run_hosts *given);
+/* What is given in place of what was stored. */
+void sg_run_override_hosts(struct sg_run_hosts *stored, const struct sg_run_hosts *given);
+
 /* --- accept.c: what is to run again of a run that goes on --- */
 /* Fails, having told what that concerns, when the task is another one and nobody has accepted that. */
 int sg_run_settle(struct run *r, struct sg_err *err);
@@ -92,7 +107,7 @@ int sg_run_open_replay(struct run *r, struct sg_err *err);
 void sg_run_close_replay(struct run *r);
 
 /* --- stored.c: the task that a run names, loaded in the folder in which the run was started, where the process then is. */
-int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o, struct sg_task *t,
+int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_run_options *o, struct sg_task *t,
                        struct sg_err *err);
 
 /* --- find.c --- */
@@ -120,6 +135,12 @@ struct sg_cost sg_run_cost(const struct run *r);
 
 /* --- metadata.c: once the output has finished --- */
 void sg_run_write_metadata(struct run *r);
+
+/* --- tell.c: figures and events for hosts that want them, from the start until every record has ended --- */
+/* NULL: none wants events. Once the hooks are loaded. */
+const struct sg_exec_observer *sg_run_teller(struct run *r);
+void sg_run_tell_hosts(struct run *r);
+void sg_run_tell_hosts_end(struct run *r);
 
 /* --- watch.c: the panel or lines of progress, from the start until the loop has ended --- */
 void sg_run_watch(struct run *r);

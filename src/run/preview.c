@@ -73,6 +73,7 @@ static void free_view(struct sg_preview *v) {
 int sg_run_preview(const struct sg_preview_options *o) {
     struct sg_run_options ro = {.config = o->config,
                                 .exe = o->exe,
+                                .hosts = o->hosts,
                                 .num_records = o->num_records,
                                 .start_index = o->start_index,
                                 .in_flight = 1,
@@ -86,7 +87,7 @@ int sg_run_preview(const struct sg_preview_options *o) {
     r->started_wall_ns = sg_os->wall_ns();
     r->seed = o->has_seed ? o->seed : sg_os->entropy() >> 11;
     sg_arena_init(&p.view.arena, 0);
-    int rc = sg_task_load(&r->task, &o->config, NULL);
+    int rc = sg_task_load(&r->task, &o->config, NULL, NULL);
     if (r->task.diags.n) sg_task_report(&r->task, false);
     int status = rc == 0 ? run_loaded(&p) : SG_EXIT_ERROR;
     free_view(&p.view);

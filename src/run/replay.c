@@ -99,7 +99,7 @@ static int refuse_live(struct replay *p, struct sg_err *err) {
 }
 
 /* What the run was, and how far it has got; its task is loaded where it was started. */
-static int look(struct replay *p, struct sg_arena *a, struct sg_err *err) {
+static int look(struct replay *p, struct sg_arena *a, const struct sg_run_hosts *hosts, struct sg_err *err) {
     struct run *r = &p->run;
     struct sg_run_options *o = &p->options;
     struct sg_rundb *db;
@@ -111,6 +111,7 @@ static int look(struct replay *p, struct sg_arena *a, struct sg_err *err) {
     if (rc < 0) *err = *sg_rundb_error(db);
     sg_rundb_close(db);
     if (rc == 0) rc = sg_run_stored_options(a, r->was.options, o, &cwd, err);
+    sg_run_override_hosts(&o->hosts, hosts);
     if (rc == 0) rc = sg_run_go_to(cwd, err);
     if (rc < 0) return rc;
     p->n = done.position - r->was.first;
@@ -160,7 +161,7 @@ static int run_loaded(struct replay *p, struct sg_err *err) {
 
 static int replay(struct replay *p, struct sg_arena *a, struct sg_err *err) {
     struct run *r = &p->run;
-    int rc = sg_task_load(&r->task, &p->options.config, NULL);
+    int rc = sg_task_load(&r->task, &p->options.config, NULL, NULL);
     if (r->task.diags.n) sg_task_report(&r->task, false);
     if (rc != 0) return sg_fail(err, SG_E_SYNTAX, "the task has mistakes");
     rc = refuse_live(p, err);
@@ -239,10 +240,11 @@ int sg_run_replay(const struct sg_replay_options *o) {
     p.observer = (struct sg_exec_observer){.on_event = on_event, .ud = &p};
     *r = (struct run){.o = &p.options, .observer = &p.observer, .replaying = true, .life = 1};
     sg_log_setup(SG_FAILURE, 2, false);
+    struct sg_run_hosts hosts = sg_run_hosts_here(&a, &o->hosts);
     int rc = sg_run_find(&a, o->word, false, &r->run_folder, &err);
     if (rc == 0) {
         r->run_folder = sg_run_absolute(&a, r->run_folder);
-        rc = look(&p, &a, &err);
+        rc = look(&p, &a, &hosts, &err);
     }
     if (rc == 0) {
         rc = replay(&p, &a, &err);

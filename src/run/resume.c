@@ -73,6 +73,7 @@ int sg_run_resume(const struct sg_resume_options *ro) {
     memcpy(o.again, ro->again, sizeof o.again);
     o.config.exe_dir = ro->exe_dir;
     /* Now, as the working directory is about to change. */
+    struct sg_run_hosts hosts = sg_run_hosts_here(&a, &ro->hosts);
     struct sg_str prices = ro->prices_file.n ? sg_run_absolute(&a, ro->prices_file) : SG_STR_NONE;
     int rc = sg_run_find(&a, ro->word, false, &o.run_folder, &err), status;
     if (rc == 0 && !ro->word.n) rc = sg_run_find(&a, ro->word, true, &o.run_folder, &err);
@@ -80,6 +81,8 @@ int sg_run_resume(const struct sg_resume_options *ro) {
         o.run_folder = sg_run_absolute(&a, o.run_folder);
         rc = look(&a, ro, &o, &finished, &err);
     }
+    sg_run_override_hosts(&o.hosts, &hosts);
+    if (ro->max_hosts) o.max_hosts = ro->max_hosts;
     if (ro->in_flight) o.in_flight = ro->in_flight;
     if (prices.n) o.config.prices_file = prices;
     if (rc != 0) {

@@ -20,9 +20,21 @@ enum sg_exit {
     SG_EXIT_INTERRUPTED = 130,
 };
 
+/* Processes that run user code (hooks/hooks.h); what is 0 or empty is as there. */
+struct sg_run_hosts {
+    struct sg_str python;    /* interpreter; empty: the active virtual environment's, or python3 */
+    struct sg_str env_names; /* "A,B": variables they see although these look like secrets */
+    uint32_t timeout_ms;     /* of a call */
+    uint64_t memory_bytes;   /* of a host */
+    bool trust;              /* pickled values are opened whoever has made them */
+    bool attached;           /* attached_fd leads to the process that started this one, and serves its closures */
+    int attached_fd;
+};
+
 struct sg_run_options {
     struct sg_config_options config;
     const char *exe;                    /* path of this program, for hook hosts */
+    struct sg_run_hosts hosts;
     struct sg_str run_name, output_dir; /* may be empty */
     uint64_t num_records;               /* 0: all */
     uint64_t start_index;
@@ -31,8 +43,6 @@ struct sg_run_options {
     bool with_timestamp;
     bool has_seed;
     uint64_t seed;
-    bool attached; /* the process that started this one holds the other end of a socket, and may serve closures */
-    int attached_fd;
     bool deterministic; /* embedded models decode one sequence at a time */
     bool json;          /* progress and summary as JSON lines */
     bool debug;
@@ -59,6 +69,8 @@ struct sg_resume_options {
     bool has_count;
     uint64_t count;     /* 0: all */
     uint32_t in_flight; /* 0: as before */
+    struct sg_run_hosts hosts; /* empty: as before */
+    uint32_t max_hosts;
     bool again[4];      /* records that ended so are run again, too (by enum sg_outcome) */
     bool accept_changes;
     bool json, debug;
@@ -70,6 +82,7 @@ int sg_run_resume(const struct sg_resume_options *o);
 struct sg_replay_options {
     struct sg_str word; /* as for resume */
     const char *exe, *exe_dir;
+    struct sg_run_hosts hosts; /* empty: as the run had them */
     bool json;
 };
 int sg_run_replay(const struct sg_replay_options *o);
@@ -90,8 +103,8 @@ struct sg_task {
     struct sg_plan *plan; /* NULL when there were errors */
 };
 
-/* Loads and checks a task; jq programs too when `exe` is given. Returns 0 or a negative SG_E_*; mistakes are in t->diags. */
-int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const char *exe);
+/* Loads and checks a task; its hooks too when `exe` is given. Returns 0 or a negative SG_E_*; mistakes are in t->diags. */
+int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const char *exe, const struct sg_run_hosts *hosts);
 void sg_task_fini(struct sg_task *t);
 /* Prints the diagnostics to stderr, or as JSON to stdout. */
 void sg_task_report(const struct sg_task *t, bool json);
@@ -107,6 +120,7 @@ int sg_run(const struct sg_run_options *o);
 struct sg_preview_options {
     struct sg_config_options config;
     const char *exe;
+    struct sg_run_hosts hosts;
     uint64_t num_records, start_index;
     bool has_seed;
     uint64_t seed;

@@ -5,18 +5,19 @@
 #include <limits.h>
 #include <unistd.h>
 
-int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_config_options *o,
-                       struct sg_task *t, struct sg_err *err) {
+int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, struct sg_run_options *o, struct sg_task *t,
+                       struct sg_err *err) {
     struct sg_str cwd;
     struct sg_run_options stored = {0};
     int rc = sg_run_stored_options(a, id->options, &stored, &cwd, err);
     if (rc != 0) return rc;
-    o->task = stored.config.task;
-    o->graph_config = stored.config.graph_config;
-    o->models_file = stored.config.models_file;
+    o->config.task = stored.config.task;
+    o->config.graph_config = stored.config.graph_config;
+    o->config.models_file = stored.config.models_file;
+    o->hosts = stored.hosts;
     if (cwd.n && chdir(cwd.p) != 0)
         return sg_fail(err, SG_E_MISSING, "the run was started in %.*s, which is not there any more", SG_ARG(cwd));
-    rc = sg_task_load(t, o, NULL);
+    rc = sg_task_load(t, &o->config, NULL, NULL);
     if (rc == 0) return 0;
     sg_task_report(t, false);
     return sg_fail(err, rc, "the run's task cannot be loaded any more");
@@ -77,7 +78,7 @@ static int search_source(struct search *s, const struct sg_task *t, const struct
 
 static int find_id(struct sg_arena *a, const struct sg_run_identity *id, struct search *s, const char *exe_dir,
                    struct sg_err *err) {
-    struct sg_config_options o = {.exe_dir = exe_dir};
+    struct sg_run_options o = {.config.exe_dir = exe_dir};
     struct sg_task t = {0};
     int rc = sg_run_load_stored(a, id, &o, &t, err);
     bool endless = rc == 0 && !t.spec.data.source && !id->count;

@@ -1,41 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Loading a task: config, plan, and the compilation of its jq programs in a built-in host; the limits of this machine. */
-#include "exec/exec.h"
-#include "run/run.h"
+/* Loading a task: config, plan, and its hooks, which are loaded in hosts (hosts.c); the limits of this machine. */
+#include "run/parts.h"
 
 #include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void on_hooks_loaded(void *ud, int status) {
-    (void)status; /* each mistake is in diags */
-    sg_loop_stop(ud);
-}
-
-/* A loop of its own: `check` needs no run. */
-static void compile_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe) {
-    struct sg_loop *loop;
-    struct sg_hooks *hooks;
-    struct sg_err err = {0};
-    if (plan->n_hooks == 0) return;
-    if (sg_loop_open_uv(&loop, 0, &err) != 0) {
-        sg_error_at(&t->diags, (struct sg_mark){0}, SG_STR_NONE, NULL, "%s", err.text);
-        return;
-    }
-    if (sg_hooks_open(loop, &(struct sg_hooks_options){.exe = exe, .max_hosts = 1}, &hooks, &err) == 0) {
-        for (size_t i = 0; i < plan->n_hooks; i++) {
-            const struct sg_plan_hook *h = &plan->hooks[i];
-            if (h->spec->kind != SG_HOOK_JQ) continue; /* config has said that it is refused */
-            sg_hooks_add(hooks, h->spec, h->with_state ? SG_HOOK_INPUT_AND_STATE : SG_HOOK_INPUT);
-        }
-        sg_hooks_load(hooks, &t->diags, on_hooks_loaded, loop);
-        sg_loop_run(loop);
-        sg_hooks_close(hooks);
-    }
-    sg_loop_close(loop);
-}
-
-int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const char *exe) {
+int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const char *exe,
+                 const struct sg_run_hosts *hosts) {
     *t = (struct sg_task){0};
     sg_arena_init(&t->arena, 64 * 1024);
     sg_diags_init(&t->diags);
@@ -45,7 +17,7 @@ int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const cha
         struct sg_plan *plan = NULL;
         int built = sg_plan_build(&t->arena, &t->spec, &t->diags, &plan);
         if (rc == 0) rc = built;
-        if (exe) compile_hooks(t, plan, exe);
+        if (exe && plan->n_hooks) sg_run_check_hooks(t, plan, exe, hosts);
         if (t->diags.errors) rc = SG_E_SYNTAX;
         if (rc == 0) t->plan = plan;
     }

@@ -210,7 +210,7 @@ static int run_again(struct sg_why *w, struct sg_err *err) {
 
 static int load_task(struct sg_why *w, struct sg_run_options *ro, struct sg_err *err) {
     const struct sg_run_identity *id = &sg_look_facts(w->look)->id;
-    int rc = sg_run_load_stored(&w->arena, id, &ro->config, &w->run.task, err);
+    int rc = sg_run_load_stored(&w->arena, id, ro, &w->run.task, err);
     if (rc == 0) return 0;
     struct sg_err why = *err;
     return sg_fail(err, rc, "%s; `sygra records --position %llu` shows the calls and replies", why.text,

@@ -5,6 +5,7 @@
  * A host takes a while to start, computes one call after the other, and writes answers at once or when it has nothing else
  * to do. Its death is seen twice, as the end of the socket and as the exit of the process, in whichever order; bytes that it
  * had not written yet are lost, the last ones in the middle of a frame.
+ * A host that has a work page mostly keeps it, as hosts with threads do.
  * Kills from outside are few (options.host_kills a life), because the engine blames a call that was at work in two of them.
  *
  * Memory: a process and its host are one, freed by sg_process_close. */
@@ -48,7 +49,7 @@ struct sim_process {
     const struct sg_sim_program **programs; /* by number of the hook */
     size_t n_programs;
     struct call *calls, **calls_end;
-    bool serial, gathers, hangs;
+    bool serial, gathers, hangs, shows_work;
     uint32_t window;
 };
 
@@ -95,17 +96,17 @@ static void flush(struct sim_process *p) {
 }
 
 static void put_error(struct sim_process *p, uint64_t id, enum sg_frame_fault fault, struct sg_str text) {
-    size_t at = sg_frame_begin(&p->out, SG_FRAME_ERROR);
-    sg_put_u64(&p->out, id);
-    sg_buf_ch(&p->out, (char)fault);
+    size_t at = sg_frame_begin_answer(&p->out, SG_FRAME_ERROR, id, (uint8_t)fault);
     sg_buf_str(&p->out, text);
+    sg_frame_end_body(&p->out, at);
     sg_frame_end(&p->out, at);
 }
 
 static void put_hello(struct sim_process *p) {
     size_t at = sg_frame_begin(&p->out, SG_FRAME_READY);
-    sg_buf_printf(&p->out, "{\"sygra_hooks\":%d,\"host\":\"sim\",\"pid\":%d,\"serial\":%s,\"window\":%u}",
-                  SG_HOOK_PROTOCOL, sg_sim_process_id(&p->base), p->serial ? "true" : "false", p->window);
+    sg_buf_printf(&p->out, "{\"sygra_hooks\":%d,\"host\":\"sim\",\"pid\":%d,\"serial\":%s,\"window\":%u,\"work\":%s}",
+                  SG_HOOK_PROTOCOL, sg_sim_process_id(&p->base), p->serial ? "true" : "false", p->window,
+                  p->shows_work ? "true" : "false");
     sg_frame_end(&p->out, at);
 }
 
@@ -138,9 +139,9 @@ static void compute(struct sim_process *p, const struct call *c) {
         SG_ASSERT(sg_json_parse(&p->arena, (struct sg_str){c->bytes + c->input_n, c->state_n}, &state, NULL, NULL) ==
                   0);
     if (program->run(&p->arena, &input, has_state ? &state : NULL, &result)) {
-        size_t at = sg_frame_begin(&p->out, SG_FRAME_RESULT);
-        sg_put_u64(&p->out, c->id);
+        size_t at = sg_frame_begin_answer(&p->out, SG_FRAME_RESULT, c->id, 0);
         sg_buf_str(&p->out, sg_buf_view(&result));
+        sg_frame_end_body(&p->out, at);
         sg_frame_end(&p->out, at);
     } else {
         put_error(p, c->id, SG_FAULT_RAISED, sg_buf_view(&result));
@@ -149,9 +150,19 @@ static void compute(struct sim_process *p, const struct call *c) {
     sg_arena_reset(&p->arena);
 }
 
+/* What the engine will read when this host dies: the call at work, and sometimes one more, as if two threads were. */
+static void show_work(struct sim_process *p) {
+    struct sg_work_page *page = p->base.page;
+    const struct call *second = p->calls->next;
+    if (!p->shows_work) return;
+    page->at_work[0] = p->calls->id;
+    page->at_work[1] = second && sg_sim_below(loop_of(p)->sim, 2) ? second->id : 0;
+}
+
 /* Something goes wrong at this call: true when it has. */
 static bool go_wrong(struct sim_process *p) {
     struct sg_sim *w = loop_of(p)->sim;
+    show_work(p);
     if (w->kills_left && sg_sim_hit(w, SG_SIM_host_kill)) {
         w->kills_left--;
         end(p, 0, SIGKILL);
@@ -290,6 +301,8 @@ int sg_sim_process_start(struct sg_loop *base, const struct sg_spawn *how, const
     struct sg_stream *ends[2];
     sg_sim_pair(l, ends);
     p->stream = ends[1];
+    if (how->page_bytes) p->base.page = sg_xcalloc(1, how->page_bytes);
+    p->shows_work = how->page_bytes && !p->serial && sg_sim_below(l->sim, 4) > 0;
     sg_stream_adopt(ends[0], ev, stream_ud);
     sg_stream_adopt(ends[1], &HOST_EVENTS, p);
     sg_stream_pause(p->stream, true);
@@ -316,5 +329,6 @@ void sg_sim_process_close(struct sg_process *base) {
     sg_buf_fini(&p->out);
     sg_arena_fini(&p->arena);
     free(p->programs);
+    free(p->base.page);
     free(p);
 }

@@ -8,6 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
+import textwrap
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = os.path.join(ROOT, "python")
@@ -20,10 +21,16 @@ class Gone(Exception):
     """The host has ended."""
 
 
+def client_of(folder, source, **more):
+    """A host that can import the source as the module `hooks`."""
+    (folder / "hooks.py").write_text(textwrap.dedent(source))
+    return Client(folder, **more)
+
+
 class Client:
     """One host. What it prints is in `prints`, as (call, text); memory reports are in `memory`."""
 
-    def __init__(self, folder, python=sys.executable, args=None, page=True, **hello):
+    def __init__(self, folder, python=os.environ.get("HOST_PYTHON", sys.executable), args=None, page=True, **hello):
         self.sock, theirs = socket.socketpair()
         self.sock.settimeout(60)
         self._data = b""

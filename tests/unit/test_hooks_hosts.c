@@ -46,11 +46,11 @@ static void say_json(struct sg_buf *b, enum sg_frame_kind kind, const char *json
 }
 
 static void say_result(struct sg_buf *b, uint64_t id, struct sg_str value) {
-    size_t at = sg_frame_begin(b, SG_FRAME_RESULT);
-    sg_put_u64(b, id);
+    size_t at = sg_frame_begin_answer(b, SG_FRAME_RESULT, id, 0);
     sg_buf_ch(b, '[');
     sg_buf_str(b, value);
     sg_buf_ch(b, ']');
+    sg_frame_end_body(b, at);
     sg_frame_end(b, at);
 }
 
@@ -79,9 +79,9 @@ static void odd_call(struct sg_buf *b, const struct sg_call_frame *c, bool first
     if (is("killed") && fatal) raise(SIGKILL);
     if (is("wrong-id") && fatal) say_result(b, 12345678, SG_STR("1"));
     else if (is("no-array") && fatal) {
-        size_t at = sg_frame_begin(b, SG_FRAME_RESULT);
-        sg_put_u64(b, c->id);
+        size_t at = sg_frame_begin_answer(b, SG_FRAME_RESULT, c->id, 0);
         sg_buf_add(b, "{oh", 3);
+        sg_frame_end_body(b, at);
         sg_frame_end(b, at);
     } else if (is("shuffles")) { /* answers three at a time, the last one first */
         held[n_held].id = c->id;
@@ -108,9 +108,9 @@ static void odd_load(struct sg_buf *b, const struct sg_frame *f) {
 static void odd_hello(struct sg_buf *b) {
     if (is("mute")) _exit(1);
     if (is("garbage")) sg_buf_add(b, "GET / HTTP/1.1\r\n\r\n", 18);
-    else if (is("future")) say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":2}");
-    else if (is("shuffles")) say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":1,\"window\":6}");
-    else say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":1,\"serial\":true,\"window\":9}");
+    else if (is("future")) say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":3}");
+    else if (is("shuffles")) say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":2,\"window\":6}");
+    else say_json(b, SG_FRAME_READY, "{\"sygra_hooks\":2,\"serial\":true,\"window\":9}");
 }
 
 static int odd_host(const char *argv0) {
@@ -197,9 +197,9 @@ static void close_world(struct world *w) {
     sg_buf_fini(&w->printed);
 }
 
-static int add(struct world *w, const char *program, enum sg_hook_args args) {
+static int add(struct world *w, const char *program, enum sg_hook_role role) {
     struct sg_hook_spec spec = {.kind = SG_HOOK_JQ, .text = sg_str(program), .path = SG_STR("here")};
-    return sg_hooks_add(w->hooks, &spec, args);
+    return sg_hooks_add(w->hooks, &spec, role, SG_STR_NONE, NULL);
 }
 
 static int load(struct world *w) {
@@ -215,8 +215,10 @@ static void write_values(struct sg_hook_call *c, struct sg_buf *input, struct sg
     if (k->state) sg_buf_str(state, sg_str(k->state));
 }
 
-static void on_done(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
+static void on_done(struct sg_hook_call *c, int status, const struct sg_json *results,
+                    const struct sg_json *effects, const struct sg_err *err) {
     struct call *k = c->ud;
+    (void)effects;
     assert_int_equal(k->status, 1);
     k->status = status;
     k->took_ms = (double)(sg_loop_now_ns(k->w->loop) - k->began) / 1e6;
@@ -252,7 +254,7 @@ static struct call run_one(struct sg_hooks_options o, const char *program, const
     struct world w;
     struct call k;
     open_world(&w, o);
-    int hook = add(&w, program, SG_HOOK_INPUT);
+    int hook = add(&w, program, SG_ROLE_PRE);
     if (load(&w) != 0) fail_msg("%s does not compile", program);
     start(&w, &k, hook, input, NULL);
     sg_loop_run(w.loop);
@@ -298,7 +300,7 @@ static void test_state_is_bound_for_each_call(void **state) {
     struct world w;
     struct call k[2];
     open_world(&w, (struct sg_hooks_options){0});
-    int hook = add(&w, "$state.n + .", SG_HOOK_INPUT_AND_STATE);
+    int hook = add(&w, "$state.n + .", SG_ROLE_TRANSFORM);
     assert_int_equal(load(&w), 0);
     start(&w, &k[0], hook, "1", "{\"n\":10}");
     start(&w, &k[1], hook, "2", "{\"n\":20}");
@@ -319,10 +321,10 @@ static void test_the_same_hook_gets_the_same_number(void **state) {
     (void)state;
     struct world w;
     open_world(&w, (struct sg_hooks_options){0});
-    assert_int_equal(add(&w, ".a", SG_HOOK_INPUT), 0);
-    assert_int_equal(add(&w, ".b", SG_HOOK_INPUT), 1);
-    assert_int_equal(add(&w, ".a", SG_HOOK_INPUT), 0);
-    assert_int_equal(add(&w, ".a", SG_HOOK_INPUT_AND_STATE), 2);
+    assert_int_equal(add(&w, ".a", SG_ROLE_PRE), 0);
+    assert_int_equal(add(&w, ".b", SG_ROLE_PRE), 1);
+    assert_int_equal(add(&w, ".a", SG_ROLE_PRE), 0);
+    assert_int_equal(add(&w, ".a", SG_ROLE_TRANSFORM), 2);
     close_world(&w);
 }
 
@@ -331,7 +333,7 @@ static void test_prints_come_with_their_call(void **state) {
     struct world w;
     struct call k;
     open_world(&w, (struct sg_hooks_options){0});
-    int hook = add(&w, "debug | empty", SG_HOOK_INPUT);
+    int hook = add(&w, "debug | empty", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     start(&w, &k, hook, "[\"seen\"]", NULL);
     sg_loop_run(w.loop);
@@ -346,7 +348,7 @@ static void test_ten_thousand_calls_over_two_hosts(void **state) {
     struct call *k = sg_xcalloc(N, sizeof *k);
     char(*input)[16] = sg_xcalloc(N, sizeof *input), wanted[32];
     open_world(&w, (struct sg_hooks_options){.max_hosts = 2});
-    int even = add(&w, ". + 1", SG_HOOK_INPUT), odd = add(&w, ". - 1", SG_HOOK_INPUT);
+    int even = add(&w, ". + 1", SG_ROLE_PRE), odd = add(&w, ". - 1", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     for (int i = 0; i < N; i++) {
         snprintf(input[i], sizeof input[i], "%d", i);
@@ -373,7 +375,7 @@ static void test_large_values_go_both_ways(void **state) {
     memset(text, 'x', BYTES + 2);
     text[0] = text[BYTES + 1] = '"', text[BYTES + 2] = '\0';
     open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
-    int same = add(&w, ".", SG_HOOK_INPUT), length = add(&w, "length", SG_HOOK_INPUT);
+    int same = add(&w, ".", SG_ROLE_PRE), length = add(&w, "length", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     for (int i = 0; i < N; i++) start(&w, &k[i], i % 2 ? same : length, text, NULL);
     sg_loop_run(w.loop);
@@ -400,12 +402,12 @@ static void test_a_program_that_does_not_compile_is_reported_at_all_its_places(v
     open_world(&w, (struct sg_hooks_options){0});
     struct sg_hook_spec spec = {.kind = SG_HOOK_JQ, .text = SG_STR(".a\n  | nothing"), .path = SG_STR("first")};
     spec.mark.line = 7;
-    sg_hooks_add(w.hooks, &spec, SG_HOOK_INPUT);
+    sg_hooks_add(w.hooks, &spec, SG_ROLE_PRE, SG_STR_NONE, NULL);
     spec.mark.line = 9;
     spec.path = SG_STR("second");
-    sg_hooks_add(w.hooks, &spec, SG_HOOK_INPUT);
-    add(&w, ".fine", SG_HOOK_INPUT);
-    add(&w, "import \"x\" as x; .", SG_HOOK_INPUT);
+    sg_hooks_add(w.hooks, &spec, SG_ROLE_PRE, SG_STR_NONE, NULL);
+    add(&w, ".fine", SG_ROLE_PRE);
+    add(&w, "import \"x\" as x; .", SG_ROLE_PRE);
     assert_int_equal(load(&w), SG_E_HOOK);
     assert_int_equal(w.diags.errors, 3);
     assert_int_equal(w.diags.items[0].mark.line, 7);
@@ -447,7 +449,7 @@ static void test_a_hanging_program_fails_alone(void **state) {
     struct world w;
     struct call k[N];
     open_world(&w, (struct sg_hooks_options){.max_hosts = 1, .deadline_ms = 300});
-    int hook = add(&w, HANG_OR_PASS, SG_HOOK_INPUT);
+    int hook = add(&w, HANG_OR_PASS, SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     run_many(&w, k, N, hook, "1", 7, "\"hang\"");
     expect_only_failure(k, N, 7, SG_E_TIMEOUT, "jq: the program ran longer than 300 ms");
@@ -460,7 +462,7 @@ static void check_held_up(size_t n) {
     struct world w;
     struct call k[50];
     open_world(&w, (struct sg_hooks_options){.max_hosts = 2, .deadline_ms = 2000});
-    int hook = add(&w, HANG_OR_PASS, SG_HOOK_INPUT);
+    int hook = add(&w, HANG_OR_PASS, SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     run_many(&w, k, n, hook, "1", 0, "\"hang\"");
     expect_only_failure(k, n, 0, SG_E_TIMEOUT, "longer than 2 s");
@@ -481,7 +483,7 @@ static bool run_slow_among_quick(void) {
     struct world w;
     struct call k[N], again;
     open_world(&w, (struct sg_hooks_options){.max_hosts = 2});
-    int hook = add(&w, "if . > 1 then reduce range(.) as $i (0; . + 1) else debug end", SG_HOOK_INPUT);
+    int hook = add(&w, "if . > 1 then reduce range(.) as $i (0; . + 1) else debug end", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     run_many(&w, k, N, hook, "1", 3, "3000000");
     for (int i = 0; i < N; i++) assert_int_equal(k[i].status, 0);
@@ -523,7 +525,7 @@ static void test_calls_before_a_crash_keep_their_results(void **state) {
     struct world w;
     struct call k[N];
     open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
-    int hook = add(&w, "if . == \"deep\" then reduce range(400000) as $i (0; [.]) | 1 else . end", SG_HOOK_INPUT);
+    int hook = add(&w, "if . == \"deep\" then reduce range(400000) as $i (0; [.]) | 1 else . end", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     run_many(&w, k, N, hook, "1", 20, "\"deep\"");
     expect_only_failure(k, N, 20, SG_E_HOST, "its host was ended by signal 11");
@@ -536,7 +538,7 @@ static void test_a_hook_that_always_kills_its_host_fails_each_call(void **state)
     struct world w;
     struct call k[N];
     open_world(&w, (struct sg_hooks_options){.exe = host_named("aborts"), .max_hosts = 2});
-    int hook = add(&w, "any", SG_HOOK_INPUT);
+    int hook = add(&w, "any", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     run_many(&w, k, N, hook, "\"fatal\"", 3, "3");
     for (int i = 0; i < N; i++) {
@@ -554,7 +556,7 @@ static void check_culprit(const char *host, size_t special, int code, const char
     struct world w;
     struct call k[N];
     open_world(&w, (struct sg_hooks_options){.exe = host_named(host), .max_hosts = 1});
-    int hook = add(&w, "any", SG_HOOK_INPUT);
+    int hook = add(&w, "any", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     run_many(&w, k, N, hook, "1", special, "\"fatal\"");
     expect_only_failure(k, N, special, code, text);
@@ -576,7 +578,7 @@ static void test_a_host_killed_from_outside_costs_no_call(void **state) {
     struct world w;
     struct call k[N];
     open_world(&w, (struct sg_hooks_options){.exe = host_named("dies-once"), .max_hosts = 1});
-    int hook = add(&w, "any", SG_HOOK_INPUT);
+    int hook = add(&w, "any", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     run_many(&w, k, N, hook, "1", N, NULL);
     for (int i = 0; i < N; i++) assert_string_equal(k[i].result, "[1]");
@@ -596,7 +598,7 @@ static void test_answers_may_come_in_any_order_from_a_host_that_is_not_serial(vo
     struct call k[N];
     char input[N][16], wanted[32];
     open_world(&w, (struct sg_hooks_options){.exe = host_named("shuffles"), .max_hosts = 1});
-    int hook = add(&w, "any", SG_HOOK_INPUT);
+    int hook = add(&w, "any", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     for (int i = 0; i < N; i++) {
         snprintf(input[i], sizeof input[i], "%d", i);
@@ -615,7 +617,7 @@ static void check_no_start(const char *exe, const char *text) {
     struct world w;
     struct call k;
     open_world(&w, (struct sg_hooks_options){.exe = exe});
-    int hook = add(&w, ".", SG_HOOK_INPUT);
+    int hook = add(&w, ".", SG_ROLE_PRE);
     assert_int_equal(load(&w), SG_E_HOST);
     assert_int_equal(w.diags.errors, 1);
     if (!strstr(w.diags.items[0].text.p, text)) fail_msg("'%s' is not in '%s'", text, w.diags.items[0].text.p);
@@ -631,7 +633,7 @@ static void test_a_host_that_cannot_be_started_fails_everything_with_the_reason(
     check_no_start("/nowhere/sygra", "jq: no host: cannot start /nowhere/sygra");
     check_no_start(host_named("mute"), "jq: no host: its host ended with status 1");
     check_no_start(host_named("garbage"), "broke the protocol");
-    check_no_start(host_named("future"), "no hello of version 1");
+    check_no_start(host_named("future"), "no hello of version 2");
 }
 
 static void test_a_program_that_crashes_the_compiler_is_named(void **state) {
@@ -639,9 +641,9 @@ static void test_a_program_that_crashes_the_compiler_is_named(void **state) {
     struct world w;
     struct call k;
     open_world(&w, (struct sg_hooks_options){.exe = host_named("crashes-loading")});
-    int good = add(&w, "good", SG_HOOK_INPUT);
-    int bad = add(&w, "bad", SG_HOOK_INPUT);
-    int also = add(&w, "also good", SG_HOOK_INPUT);
+    int good = add(&w, "good", SG_ROLE_PRE);
+    int bad = add(&w, "bad", SG_ROLE_PRE);
+    int also = add(&w, "also good", SG_ROLE_PRE);
     assert_int_equal(load(&w), SG_E_HOOK);
     assert_int_equal(w.diags.errors, 1);
     assert_non_null(strstr(w.diags.items[0].text.p, "while the program was compiled: its host was ended by signal"));
@@ -660,8 +662,9 @@ static void test_a_program_that_crashes_the_compiler_is_named(void **state) {
 
 /* ---- cancel and close ---- */
 
-static void on_never(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_err *err) {
-    (void)c, (void)status, (void)results, (void)err;
+static void on_never(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_json *effects,
+                     const struct sg_err *err) {
+    (void)c, (void)status, (void)results, (void)effects, (void)err;
     fail_msg("a canceled call called back");
 }
 
@@ -671,7 +674,7 @@ static void test_canceled_calls_end_without_callback(void **state) {
     struct world w;
     struct call k[N];
     open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
-    int hook = add(&w, ".", SG_HOOK_INPUT);
+    int hook = add(&w, ".", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     for (int i = 0; i < N; i++) {
         start(&w, &k[i], hook, "1", NULL);
@@ -694,7 +697,7 @@ struct canceler {
 
 /* Cancels, in the first call's callback, calls of which some are in the host and some wait. */
 static void on_done_and_cancel(struct sg_hook_call *c, int status, const struct sg_json *results,
-                               const struct sg_err *err) {
+                               const struct sg_json *effects, const struct sg_err *err) {
     struct call *k = c->ud;
     struct canceler *all = (struct canceler *)((char *)k - offsetof(struct canceler, first));
     for (size_t i = 0; i < all->n; i += 2) {
@@ -702,7 +705,7 @@ static void on_done_and_cancel(struct sg_hook_call *c, int status, const struct 
         all->calls[i].w->open--;
         sg_hook_cancel(k->w->hooks, &all->calls[i].c);
     }
-    on_done(c, status, results, err);
+    on_done(c, status, results, effects, err);
 }
 
 static void test_calls_are_canceled_wherever_they_are(void **state) {
@@ -712,7 +715,7 @@ static void test_calls_are_canceled_wherever_they_are(void **state) {
     struct call k[N];
     struct canceler all = {k, N, {.w = NULL}};
     open_world(&w, (struct sg_hooks_options){.max_hosts = 1});
-    int hook = add(&w, ".", SG_HOOK_INPUT);
+    int hook = add(&w, ".", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     start(&w, &all.first, hook, "0", NULL);
     all.first.c.on_done = on_done_and_cancel;
@@ -724,12 +727,12 @@ static void test_calls_are_canceled_wherever_they_are(void **state) {
 }
 
 static void on_done_and_close(struct sg_hook_call *c, int status, const struct sg_json *results,
-                              const struct sg_err *err) {
+                              const struct sg_json *effects, const struct sg_err *err) {
     struct call *k = c->ud;
     sg_hooks_close(k->w->hooks);
     k->w->hooks = NULL;
     k->w->open = 1;
-    on_done(c, status, results, err);
+    on_done(c, status, results, effects, err);
 }
 
 /* As the pool closes in that callback, all other calls are dropped. */
@@ -738,7 +741,7 @@ static void check_close_in_callback(const char *host, const char *input) {
     struct world w;
     struct call k[N];
     open_world(&w, (struct sg_hooks_options){.exe = host ? host_named(host) : NULL});
-    int hook = add(&w, ".", SG_HOOK_INPUT);
+    int hook = add(&w, ".", SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     for (int i = 0; i < N; i++) start(&w, &k[i], hook, input, NULL);
     k[0].c.on_done = on_done_and_close;
@@ -759,7 +762,7 @@ static void test_closing_with_calls_under_way_ends_the_hosts(void **state) {
     struct world w;
     struct call k[3];
     open_world(&w, (struct sg_hooks_options){0});
-    int hook = add(&w, HANG_OR_PASS, SG_HOOK_INPUT);
+    int hook = add(&w, HANG_OR_PASS, SG_ROLE_PRE);
     assert_int_equal(load(&w), 0);
     for (int i = 0; i < 3; i++) start(&w, &k[i], hook, i ? "\"hang\"" : "1", NULL);
     w.open = 1;

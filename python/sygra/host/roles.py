@@ -12,7 +12,6 @@ from sygra.host import load, trouble, wire
 from sygra.host.values import messages_of
 
 _ORDINARY = frozenset((dict, type(None), str, list, int, float, bool, tuple))  # never awaitable
-_MAP = "a dict of state variables"
 
 
 class Unfinished:
@@ -74,10 +73,10 @@ class Hook:
     def answer(self, raw, held):
         return self.codec.answer(self.must_be_map(raw), held)
 
-    def must_be_map(self, raw, none=True):
-        if isinstance(raw, dict) or (raw is None and none):
+    def must_be_map(self, raw):
+        if isinstance(raw, dict) or raw is None:
             return raw
-        raise self.useless(raw, f"{_MAP}, or None" if none else _MAP)
+        raise self.useless(raw, "a dict of state variables, or None")
 
     def useless(self, raw, wanted):
         gave = "nothing (None)" if raw is None else f"a {type(raw).__name__}: {trouble.brief(raw)}"
@@ -175,6 +174,8 @@ class Lambda(Hook):
 
 
 class Pre(Hook):
+    """What it returns is what this execution sees; of that, only what was changed in place stays in the state."""
+
     label = "pre_process"
 
     def __init__(self, host, found, config):
@@ -188,7 +189,7 @@ class Pre(Hook):
     def answer(self, raw, held):
         if raw is None:
             raise self.useless(raw, "the state, changed or not, or a new one")
-        return super().answer(raw, held)
+        return self.codec.answer(self.must_be_map(raw), held, says_all=True)
 
 
 class Post(Hook):

@@ -52,7 +52,7 @@ class Host:
         self._frozen = False
         self._flushed_at = 0.0
         self._will_flush = False
-        self._memory = (0.0, 0)  # when looked, what was reported
+        self._memory = None  # when looked, what was reported; nothing before the host is ready
 
     def serve(self):
         """Returns when the engine has closed its end, or when the calling thread is free of its last call after that."""
@@ -132,6 +132,7 @@ class Host:
             "version": self._hooks.python,
         }
         self.wire.put(wire.json_frame(b"h", ready))
+        self._memory = (0.0, 0)
 
     def _load(self, said):
         """A load may take its time: it is answered before the next is begun."""
@@ -262,9 +263,9 @@ class Host:
         return self._tasks.count() > 0 or any(self._page[:_FIRST_TASK_SLOT])
 
     def _report_memory(self):
-        at, reported = self._memory
-        if crew.now() - at < _MEMORY_EVERY:
+        if self._memory is None or crew.now() - self._memory[0] < _MEMORY_EVERY:
             return
+        reported = self._memory[1]
         resident = _resident_bytes()
         if abs(resident - reported) > _MEMORY_STEP:
             reported = resident

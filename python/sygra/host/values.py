@@ -145,8 +145,9 @@ class Codec:
         except ValueError:
             return self._encode(value, where, top=True)
 
-    def answer(self, result, held):
-        """(outputs, effects) for a hook that returned a dict or None, and was handed `held` (or None)."""
+    def answer(self, result, held, says_all=False):
+        """(outputs, effects) for a hook that returned a dict or None, and was handed `held` (or None). What it changed
+        in place and returned too is in the outputs only, unless it `says_all`."""
         if held is None:
             return (self.encode_map(result) if result is not None else b"[null]"), b""
         changed = [key for key, before in held.prints.items() if self._print(held.values[key], f"state[{key!r}]") != before]
@@ -159,7 +160,7 @@ class Codec:
                 outputs = b"[{}]"
             else:
                 outputs = self.encode_map({k: v for k, v in result.items() if k not in kept} if kept else result)
-        unsaid = {k: held.values[k] for k in changed if result is None or k not in result} if changed else None
+        unsaid = {k: held.values[k] for k in changed if says_all or result is None or k not in result}
         return outputs, self._effects(kept, unsaid)
 
     def _effects(self, kept, changed):

@@ -22,13 +22,14 @@ OPTIONS = {
     "python": "--python",
     "hook_timeout": "--hook_timeout",
     "host_env": "--host_env",
+    "host_memory": "--host_memory",
     "durability": "--durability",
     "keep": "--keep",
     "record": "--record",
     "replay": "--replay",
 }
 FLAGS = {"deterministic": "--deterministic", "no_journal": "--no_journal", "accept_changes": "--accept_changes",
-         "trust_run": "--trust-run"}
+         "trust_run": "--trust_run"}
 # Where the framework's default is to do nothing, nothing is said, so that the program does not refuse what it lacks.
 ONLY_IF_TRUE = ("oasst", "quality", "debug", "disable_metadata")
 WITHOUT_EFFECT = ("checkpoint_interval", "enable_default_transforms", "clear_logs", "run_args")

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* blame: which of its calls has ended a host, and in which words that is told.
+ *
+ * What is known depends on the host. A serial one is at its first call. One with a work page has noted there which calls
+ * it had begun: one call is the culprit, several are suspects, and calls that are not there are innocent. Of a host that
+ * notes nothing each call that it holds may be the one. A call that nobody waits for any more (canceled) may still be
+ * the culprit; then no other is.
+ * A host that was killed from outside says nothing about its calls, and neither does one that dies between two calls:
+ * what was at work then is only counted, so that a call which makes the system kill its hosts ends, too. */
+#include "hooks/host.h"
+
+#include <signal.h>
+#include <string.h>
+
+static const struct sg_work_page *page_of(const struct sg_host *host) {
+    return host->shows_work && host->process ? sg_process_page(host->process) : NULL;
+}
+
+static struct sg_host_slot *next_of(struct sg_host *host, uint8_t i) {
+    return i == SG_HOST_NO_SLOT ? NULL : &host->slots[i];
+}
+
+/* The slot of a call's number, if the host holds that call. */
+static uint32_t slot_of(const struct sg_host *host, uint64_t id) {
+    uint32_t i = (uint32_t)(id % SG_HOST_SLOTS);
+    return host->used >> i & 1 && host->slots[i].id == id ? i : SG_HOST_NO_SLOT;
+}
+
+/* Bits of the slots whose calls are at work, or may be. The host may be alive and writing. */
+static uint64_t at_work(const struct sg_host *host) {
+    const struct sg_work_page *page = page_of(host);
+    uint64_t bits = 0;
+    if (host->serial) return host->n_slots ? (uint64_t)1 << host->first : 0;
+    if (!page) return host->used;
+    for (size_t k = 0; k < sizeof page->at_work / sizeof *page->at_work; k++) {
+        uint64_t id = __atomic_load_n(&page->at_work[k], __ATOMIC_RELAXED);
+        uint32_t i = id ? slot_of(host, id) : SG_HOST_NO_SLOT;
+        if (i != SG_HOST_NO_SLOT) bits |= (uint64_t)1 << i;
+    }
+    return bits;
+}
+
+static void blame(struct sg_host *host, uint64_t bits, enum sg_host_blame how) {
+    for (struct sg_host_slot *s = next_of(host, host->first); s; s = next_of(host, s->next))
+        if (bits >> (s - host->slots) & 1) s->blame = how;
+}
+
+void sg_blame_for_death(struct sg_host *host) {
+    uint64_t bits = at_work(host);
+    if (!host->process) blame(host, host->used, SG_BLAME_SURE); /* attached: there will be no other */
+    else if (bits == 0) blame(host, host->used, SG_BLAME_UNSURE);
+    else blame(host, bits, bits & (bits - 1) ? SG_BLAME_SUSPECT : SG_BLAME_SURE);
+}
+
+void sg_blame_for_kill(struct sg_host *host) {
+    blame(host, at_work(host), SG_BLAME_UNSURE);
+}
+
+/* A call that was not begun in all that time is not what holds the host up. */
+void sg_blame_for_time(struct sg_host *host, uint64_t now_ns) {
+    uint64_t bits = at_work(host);
+    for (struct sg_host_slot *s = next_of(host, host->first); s; s = next_of(host, s->next)) {
+        bool over = !s->endless && s->since_ns && now_ns - s->since_ns >= SG_MS(host->how->deadline_ms);
+        if (over) s->blame = bits >> (s - host->slots) & 1 ? SG_BLAME_SURE : SG_BLAME_UNSURE;
+    }
+}
+
+/* ---- words ---- */
+
+struct sg_str sg_blame_words(const struct sg_host *host) {
+    const struct sg_work_page *page = page_of(host);
+    if (!page) return SG_STR_NONE;
+    return (struct sg_str){page->words, strnlen(page->words, sizeof page->words)};
+}
+
+/* Of what Python's faulthandler has written: `File "hooks.py", line 3 in f`, the innermost of the thread that crashed. */
+static struct sg_str place_of_crash(struct sg_str words) {
+    static const char THREAD[] = "Current thread", FRAME[] = "  File ";
+    const char *thread = words.n ? memmem(words.p, words.n, THREAD, sizeof THREAD - 1) : NULL;
+    if (!thread) return SG_STR_NONE;
+    struct sg_str rest = {thread, words.n - (size_t)(thread - words.p)};
+    const char *frame = memmem(rest.p, rest.n, FRAME, sizeof FRAME - 1);
+    if (!frame) return SG_STR_NONE;
+    rest = (struct sg_str){frame, rest.n - (size_t)(frame - rest.p)};
+    return sg_str_trim((struct sg_str){rest.p, sg_str_find(rest, '\n', 0)});
+}
+
+void sg_blame_explain(const struct sg_host *host, struct sg_err *err) {
+    unsigned long long memory_mb = host->how->memory_limit >> 20;
+    struct sg_str place = place_of_crash(sg_blame_words(host));
+    if (!host->process) sg_fail(err, SG_E_HOST, "the process that started this run, and serves its hooks, has gone");
+    else if (host->signal == SIGKILL && host->killed) sg_fail(err, SG_E_HOST, "its host closed the connection");
+    else if (host->signal == SIGKILL) sg_fail(err, SG_E_HOST, "its host was killed from outside (out of memory?)");
+    else if (host->signal)
+        sg_fail(err, SG_E_HOST, "its host was ended by signal %d (%s)%s%.*s", host->signal, strsignal(host->signal),
+                place.n ? ": " : "", SG_ARG(place));
+    else if (host->exit_status == SG_HOST_EXIT_MEMORY && memory_mb)
+        sg_fail(err, SG_E_HOST, "the program used more than %llu MB", memory_mb);
+    else
+        sg_fail(err, SG_E_HOST, "its host ended with status %d%s%s", host->exit_status, host->words[0] ? ": " : "",
+                host->words);
+}

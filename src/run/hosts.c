@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The hook hosts of a run: how they are started, which hooks they load, and what they say: prints and tracebacks go to the
+ * log with the record and node that they are of. */
+#include "run/parts.h"
+
+/* Places of errors whose traceback has been shown. */
+#define MOST_TRACES 100
+
+struct traces {
+    uint64_t shown[MOST_TRACES];
+    size_t n;
+};
+
+static struct sg_exec_place place_of(const struct sg_hook_call *c) {
+    return c ? sg_exec_place_of(c) : (struct sg_exec_place){0};
+}
+
+/* What a hook prints, with the record and node it was called for where that is known. */
+static void on_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
+    (void)ud;
+    struct sg_exec_place at = place_of(c);
+    if (at.node.n)
+        SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
+    else SG_LOG(hook_print, SG_F_STR("text", text));
+}
+
+/* Where an error was raised: the lines of a traceback that tell places are indented, what it says is not. */
+static uint64_t hash_places(struct sg_str details) {
+    uint64_t hash = 0;
+    for (size_t at = 0, end; at < details.n; at = end + 1) {
+        end = sg_str_find(details, '\n', at);
+        if (details.p[at] == ' ') hash = sg_hash64((struct sg_str){details.p + at, end - at}, hash);
+    }
+    return hash;
+}
+
+/* Each place once: a hook that fails for every record would fill the log. */
+static void on_trace(void *ud, struct sg_hook_call *c, struct sg_str message, struct sg_str details) {
+    struct run *r = ud;
+    struct traces *t = r->traces;
+    uint64_t hash = hash_places(details);
+    for (size_t i = 0; i < t->n; i++)
+        if (t->shown[i] == hash) return;
+    if (t->n == MOST_TRACES) return;
+    t->shown[t->n++] = hash;
+    struct sg_exec_place at = place_of(c);
+    SG_LOG(hook_trace, SG_F_INT("record", at.position), SG_F_STR("node", at.node), SG_F_STR("error", message),
+           SG_F_LINES("trace", details));
+}
+
+static struct sg_hooks_options options_of(const char *exe, const struct sg_run_hosts *hosts) {
+    return (struct sg_hooks_options){.exe = exe,
+                                     .python = hosts->python.n ? hosts->python.p : NULL,
+                                     .env_names = hosts->env_names.n ? hosts->env_names.p : NULL,
+                                     .python_deadline_ms = hosts->timeout_ms,
+                                     .host_memory = hosts->memory_bytes,
+                                     .trust = hosts->trust,
+                                     .attached = hosts->attached,
+                                     .attached_fd = hosts->attached_fd};
+}
+
+static int add_hook(struct sg_hooks *hooks, const struct sg_plan_hook *h) {
+    return sg_hooks_add(hooks, h->spec, h->with_state ? SG_ROLE_TRANSFORM : SG_ROLE_PRE, SG_STR_NONE, NULL);
+}
+
+static void on_loaded(void *ud, int status) {
+    struct run *r = ud;
+    r->step_status = status;
+    if (status != 0) sg_fail(&r->step_err, status, "the task's hooks cannot be loaded");
+    sg_loop_stop(r->loop);
+}
+
+int sg_run_open_hooks(struct run *r, struct sg_err *err) {
+    const struct sg_plan *p = r->task.plan;
+    r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
+    r->traces = SG_NEW(&r->task.arena, struct traces);
+    struct sg_hooks_options ho = options_of(r->o->exe, &r->o->hosts);
+    ho.max_hosts = r->o->max_hosts;
+    ho.now = (double)r->started_wall_ns / 1e9;
+    ho.seed = r->seed;
+    ho.on_print = on_print;
+    ho.on_trace = on_trace;
+    ho.on_detached = sg_run_on_detached;
+    ho.ud = r;
+    int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
+    if (rc != 0 || (p->n_hooks == 0 && !ho.attached)) return rc;
+    for (size_t i = 0; i < p->n_hooks; i++) r->hook_ids[i] = add_hook(r->hooks, &p->hooks[i]);
+    sg_hooks_load(r->hooks, &r->task.diags, on_loaded, r);
+    rc = sg_run_wait(r, err);
+    if (r->task.diags.errors) sg_task_report(&r->task, false);
+    return rc;
+}
+
+/* --- of a task that is only checked ------------------------------------------------------------------------------ */
+
+static void on_checked(void *ud, int status) {
+    (void)status; /* each mistake is in diags */
+    sg_loop_stop(ud);
+}
+
+/* A loop of its own: `check` needs no run. */
+void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts) {
+    struct sg_loop *loop;
+    struct sg_hooks *hooks;
+    struct sg_err err = {0};
+    struct sg_hooks_options ho = options_of(exe, hosts);
+    ho.max_hosts = 1;
+    int rc = sg_loop_open_uv(&loop, 0, &err);
+    if (rc == 0) {
+        rc = sg_hooks_open(loop, &ho, &hooks, &err);
+        if (rc == 0) {
+            for (size_t i = 0; i < plan->n_hooks; i++) add_hook(hooks, &plan->hooks[i]);
+            sg_hooks_load(hooks, &t->diags, on_checked, loop);
+            sg_loop_run(loop);
+            sg_hooks_close(hooks);
+        }
+        sg_loop_close(loop);
+    }
+    if (rc != 0) sg_error_at(&t->diags, (struct sg_mark){0}, SG_STR_NONE, NULL, "%s", err.text);
+}

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who runs when: calls side by side, cancels, answers that leave in time, prints, randomness, what a host keeps."""
+import json
+import os
+import struct
+import time
+
+from client import Gone, client_of
+
+PATIENCE = 30
+
+
+def until(true):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
+
+
+def test_hooks_that_wait_run_side_by_side(folder):
+    with client_of(folder, """
+        import asyncio, threading
+        barrier = threading.Barrier(64)
+        def f(node, state): barrier.wait(30)
+        waiting = []
+        async def g(node, state):
+            waiting.append(1)
+            while len(waiting) < 64: await asyncio.sleep(0.01)
+        """) as c:
+        for name in "fg":
+            hook = c.hook(f"hooks.{name}", "lambda", {})
+            begun = [c.begin(hook, state={}) for _ in range(64)]
+            assert all(c.answer_of(n).outputs == [None] for n in begun), name
+
+
+def test_a_quick_call_passes_one_that_waits(folder):
+    with client_of(folder, """
+        import threading
+        gate = threading.Event()
+        def waits(node, state): gate.wait(60)
+        def opens(node, state): gate.set()
+        """) as c:
+        waits, opens = c.hook("hooks.waits", "lambda", {}), c.hook("hooks.opens", "lambda", {})
+        begun = [c.begin(waits, state={}) for _ in range(5)] + [c.begin(opens, state={})]
+        assert all(c.answer_of(n).kind == "result" for n in begun)
+
+
+def test_answers_leave_before_a_call_that_hangs(folder):
+    with client_of(folder, """
+        import time
+        def f(node, state): print("seen"); return {"n": 1}
+        def hangs(node, state): print("hanging"); time.sleep(600)
+        def spins(node, state):
+            while True: pass
+        """) as c:
+        f, hangs, spins = (c.hook(f"hooks.{n}", "lambda", {}) for n in ["f", "hangs", "spins"])
+        for bad in (hangs, spins):
+            calls = [(f, 1000 + bad), (f, 2000 + bad), (bad, 3000 + bad), (f, 4000 + bad)]
+            frames = [c.call_payload(number, hook, None, b"{}", 0) for hook, number in calls]
+            c.sock.sendall(b"".join(struct.pack("<I", 1 + len(p)) + b"C" + p for p in frames))  # one batch
+            for _, number in [calls[0], calls[1], calls[3]]:
+                assert c.answer_of(number).outputs == [{"n": 1}]
+            assert 3000 + bad in c.at_work()
+        until(lambda: (3000 + hangs, "hanging") in c.prints or c.call(f, state={}) is None)
+
+
+def test_cancel_of_what_has_not_begun_and_of_what_waits(folder):
+    with client_of(folder, """
+        import asyncio, threading
+        gate = threading.Event()
+        ended = []
+        class Serial:
+            def transform(self, data, params): gate.wait(30); return data
+        async def sleeps(node, state):
+            try: await asyncio.sleep(600)
+            finally: ended.append(1)
+        def counts(node, state):
+            gate.set()
+            return {"ended": len(ended)}
+        """) as c:
+        serial, sleeps, counts = c.hook("hooks.Serial", "data"), c.hook("hooks.sleeps", "lambda", {}), c.hook("hooks.counts", "lambda", {})
+        first = c.begin(serial, {"do": "each", "rows": [{}]})
+        behind = c.begin(serial, {"do": "each", "rows": [{}]})
+        asleep = c.begin(sleeps, state={})
+        until(lambda: {first, asleep} <= c.at_work())
+        for number in [behind, asleep, 99999]:
+            c.cancel(number)
+        assert c.answer_of(behind).fault == "canceled" and c.answer_of(asleep).fault == "canceled"
+        assert c.call(counts, state={}).outputs == [{"ended": 1}]
+        assert c.answer_of(first).outputs == [[{}]]
+        until(lambda: not c.at_work())
+
+
+def test_cancel_reaches_what_was_sent_in_one_batch_with_it(folder):
+    with client_of(folder, """
+        import time
+        def f(node, state): time.sleep(0.02)
+        """) as c:
+        f = c.hook("hooks.f", "lambda", {})
+        frames = [b"C" + c.call_payload(n, f, None, b"{}", 0) for n in (1, 2, 3)] + [b"X" + struct.pack("<Q", 3)]
+        c.sock.sendall(b"".join(struct.pack("<I", len(p)) + p for p in frames))
+        assert [c.answer_of(n).fault for n in (1, 2, 3)] == [None, None, "canceled"]
+
+
+def test_prints_know_their_call(folder):
+    with client_of(folder, """
+        import asyncio, logging, os, subprocess, sys, threading, warnings
+        from sygra.logger.logger_config import logger
+        print("while loading")
+        def f(node, state):
+            print("one", state["n"]); print("two", end=""); print(" goes on", file=sys.stdout, flush=True)
+            sys.stderr.write("no newline")
+        async def g(node, state):
+            print("before", state["n"]); await asyncio.sleep(0.02); print("after", state["n"])
+        def logs(node, state): logger.info("logged"); logging.warning("warned")
+        def raw(node, state):
+            sys.stdout.buffer.write(b"by\\xffte\\n")
+            os.write(1, b"bin\\x00\\xfe\\n"); subprocess.run(["echo", "child"])
+            assert not sys.stdout.isatty() and sys.stdout.encoding == "utf-8"
+        """) as c:
+        f, g, logs, raw = (c.hook(f"hooks.{n}", "lambda", {}) for n in ["f", "g", "logs", "raw"])
+        assert c.prints == [(0, "while loading")]
+        number = c.begin(f, state={"n": 5})
+        c.answer_of(number)
+        assert c.prints[1:] == [(number, "one 5"), (number, "two goes on"), (number, "no newline")], c.prints
+        begun = [c.begin(g, state={"n": n}) for n in range(3)]
+        for number in begun:
+            c.answer_of(number)
+        for n, number in enumerate(begun):
+            assert [t for i, t in c.prints if i == number] == [f"before {n}", f"after {n}"]
+        number = c.begin(logs, state={})
+        c.answer_of(number)
+        assert [t for i, t in c.prints if i == number] == ["INFO logged", "WARNING:root:warned"] or "warned" in c.prints[-1][1]
+        number = c.begin(raw, state={})
+        c.answer_of(number)
+        assert (number, "by\\xffte") in c.prints
+        until(lambda: "child" in "".join(t for i, t in c.prints if i == 0) or c.call(f, state={"n": 0}) is None)
+        assert "bin\x00\\xfe" in "".join(t for i, t in c.prints if i == 0)
+
+
+def test_what_is_printed_last_arrives_before_the_end(folder):
+    with client_of(folder, """
+        import atexit, os
+        atexit.register(lambda: None)
+        def f(node, state): os.write(2, b"last words")
+        """) as c:
+        c.call(c.hook("hooks.f", "lambda", {}), state={})
+        c.sock.shutdown(1)
+        try:
+            while True:
+                c.next_answer()
+        except Gone as gone:
+            assert gone.args[0] == 0 and (0, "last words") in c.prints, c.prints
+
+
+def test_random_depends_on_the_calls_seed_only(folder):
+    source = """
+        import random
+        from random import choice
+        import random as r, time
+        start = random.random()
+        def f(node, state):
+            time.sleep(state.get("sleep", 0))
+            return {"x": [start, random.random(), choice(range(1000)), r.gauss(0, 1), random.sample(range(99), 5), random.uniform(1, 2)]}
+        def seeded(node, state):
+            random.seed(5)
+            return {"x": [random.random(), random.Random(5).random()]}
+        async def g(node, state): return f(node, state)
+        """
+    seen = []
+    for _ in range(2):
+        with client_of(folder, source, seed=42) as c:
+            f, g = c.hook("hooks.f", "lambda", {}), c.hook("hooks.g", "lambda", {})
+            a, b = c.begin(f, state={"sleep": 0.05}, seed=7), c.begin(f, state={}, seed=8)
+            values = [c.answer_of(a).outputs, c.answer_of(b).outputs]
+            assert c.call(f, state={}, seed=7).outputs == values[0] != values[1]
+            assert c.call(g, state={}, seed=7).outputs == values[0]
+            [x] = c.call(c.hook("hooks.seeded", "lambda", {}), state={}, seed=3).outputs
+            assert x["x"][0] == x["x"][1]
+            seen.append(values)
+    assert seen[0] == seen[1]
+
+
+OPAQUE = """
+    import dataclasses, datetime, decimal, enum, os
+    class Point:
+        def __init__(self, x): self.x = x
+        def __str__(self): return f"Point {self.x}"
+    class Color(enum.Enum): RED = "red"
+    class Size(str, enum.Enum): BIG = "big"
+    @dataclasses.dataclass
+    class Pair:
+        a: int
+        b: list
+    def makes(node, state):
+        return {"p": Point(3), "when": datetime.datetime(2024, 1, 2, 3), "set": {3, 1, 2}, "ints": {1: "a"}, "bytes": b"ab",
+                "color": Color.RED, "size": Size.BIG, "pair": Pair(1, [2]), "deep": [{"p": Point(4)}], "tuple": (1, 2)}
+    def opens(node, state):
+        assert state["p"].x == 3 and state["set"] == {1, 2, 3} and state["ints"] == {1: "a"} and state["bytes"] == b"ab"
+        assert state["when"].year == 2024 and state["color"] is Color.RED and state["pair"] == Pair(1, [2])
+        assert state["deep"][0]["p"].x == 4 and state["tuple"] == [1, 2] and state["size"] == "big"
+        state["p"].x = 5
+        return dict(state)
+    class Evil:
+        def __reduce__(self): return (os.mkdir, ("pwned",))
+    def evil(node, state): return {"p": Evil()}
+    def reads(node, state): return {"t": type(state["p"]).__name__}
+    """
+
+
+def test_values_that_are_no_json_come_back_in_another_host(folder):
+    key = str(folder / "keys" / "host.key")
+    with client_of(folder, OPAQUE, key=key) as c:
+        [made] = c.call(c.hook("hooks.makes", "lambda", {}), state={}).outputs
+        assert os.stat(key).st_mode & 0o777 == 0o600
+    shown = {name: made[name].get("json") for name in ["p", "when", "set", "ints", "bytes", "color", "pair"]}
+    assert shown == {"p": None, "when": "2024-01-02T03:00:00", "set": [1, 2, 3], "ints": {"1": "a"}, "bytes": None,
+                     "color": "red", "pair": {"a": 1, "b": [2]}}
+    assert made["p"]["type"] == "hooks.Point" and made["p"]["text"] == "Point 3" and made["size"] == "big"
+    with client_of(folder, OPAQUE, key=key) as c:
+        answer = c.call(c.hook("hooks.opens", "lambda", {}), state=made)
+        assert answer.kind == "result", answer
+        assert list(answer.outputs[0]) == ["p"], "only the point was changed"
+        assert set(answer.effects["kept"]) == set(made) - {"p"}
+
+
+def test_a_host_opens_what_this_users_hosts_have_signed_and_nothing_else(folder):
+    with client_of(folder, OPAQUE, key=str(folder / "a.key")) as c:
+        [evil] = c.call(c.hook("hooks.evil", "lambda", {}), state={}).outputs
+        [made] = c.call(c.hook("hooks.makes", "lambda", {}), state={}).outputs
+    with client_of(folder, OPAQUE, key=str(folder / "b.key")) as c:
+        reads = c.hook("hooks.reads", "lambda", {})
+        answer = c.call(reads, state=evil)
+        assert "state['p'] is a hooks.Evil that has been pickled, but not by a host of this user" in answer.message, answer
+        assert not (folder / "pwned").exists()
+    forged = {"p": dict(made["p"], pickle=evil["p"]["pickle"])}
+    with client_of(folder, OPAQUE, key=str(folder / "a.key")) as c:
+        assert c.call(c.hook("hooks.reads", "lambda", {}), state=forged).fault == "raised"
+        assert not (folder / "pwned").exists()
+    with client_of(folder, OPAQUE, key=str(folder / "b.key"), trust=True) as c:
+        assert c.call(c.hook("hooks.reads", "lambda", {}), state=made).outputs == [{"t": "Point"}]
+    with client_of(folder, OPAQUE.replace("class Point", "class Punkt").replace("Point(", "Punkt("), key=str(folder / "a.key")) as c:
+        answer = c.call(c.hook("hooks.reads", "lambda", {}), state=made)
+        assert "cannot be opened here" in answer.message and "the file of its class has changed since" in answer.message, answer
+
+
+def test_a_hook_that_another_host_has_loaded_is_loaded_by_its_first_call(folder):
+    with client_of(folder, """
+        print("loaded")
+        def f(node, state): return {"n": 1}
+        async def g(node, state): return {"n": 2}
+        """) as c:
+        f, said = c.load("hooks.f", "lambda", {}, again=True)
+        g, _ = c.load("hooks.g", "lambda", {}, again=True)
+        bad, _ = c.load("hooks.nothing", "lambda", {}, again=True)
+        assert said == {} and not c.prints
+        begun = [c.begin(hook, state={}) for hook in [f, g] * 5]
+        assert [c.answer_of(n).outputs[0]["n"] for n in begun] == [1, 2] * 5
+        assert [t for _, t in c.prints] == ["loaded"]
+        answer = c.call(bad, state={})
+        assert answer.fault == "raised" and "has no 'nothing'" in answer.message
+
+
+def test_memory_is_reported_while_it_grows(folder):
+    with client_of(folder, """
+        import time
+        held = []
+        def f(node, state):
+            held.append(b"x" * 30_000_000)
+            time.sleep(0.1)
+        """) as c:
+        f = c.hook("hooks.f", "lambda", {})
+        until(lambda: c.call(f, state={}) and len(c.memory) > 1 and c.memory[-1] > c.memory[0] + 20_000_000)
+
+
+def test_frames_may_come_in_any_pieces(folder):
+    with client_of(folder, """
+        def f(node, state): return {"n": len(state["x"])}
+        """) as c:
+        f = c.hook("hooks.f", "lambda", {})
+        payload = c.call_payload(1, f, None, json.dumps({"x": "y" * 1_000_000}).encode(), 0)
+        frame = struct.pack("<I", 1 + len(payload)) + b"C" + payload
+        for piece in [frame[:1], frame[1:4], frame[4:6], frame[6:700_000], frame[700_000:]]:
+            c.sock.sendall(piece)
+            time.sleep(0.01)
+        assert c.answer_of(1).outputs == [{"n": 1_000_000}]
+
+
+def test_globals_are_shared_by_the_calls_of_a_host(folder):
+    with client_of(folder, """
+        n = 0
+        def f(node, state):
+            global n
+            n += 1
+            node["seen"] = n
+            return dict(node)
+        """) as c:
+        f = c.hook("hooks.f", "lambda", {"a": 1})
+        assert [c.call(f, state={}).outputs[0] for _ in range(2)] == [{"a": 1, "seen": 1}, {"a": 1, "seen": 2}]
+
+
+def test_a_host_works_without_a_page_and_ends_with_its_socket(folder):
+    with client_of(folder, """
+        import time
+        def f(node, state): return {}
+        def hangs(node, state): time.sleep(600)
+        """, page=False) as c:
+        assert c.ready["work"] is False and c.ready["window"] == 64
+        assert c.call(c.hook("hooks.f", "lambda", {}), state={}).outputs == [{}]
+        c.begin(c.hook("hooks.hangs", "lambda", {}), state={})
+        assert c.end() == 0
