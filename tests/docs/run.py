@@ -137,6 +137,7 @@ class Shell:
         env = {k: v for k, v in os.environ.items() if not k.startswith("SYGRA_")}
         env |= {"PATH": f"{bin_folder}:{env['PATH']}", "LC_ALL": "C.UTF-8", "HOME": str(folder)}
         env.setdefault("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+        env |= {"PYTHONPATH": str(ROOT / "python"), "SYGRA_BIN": str(BIN)}  # `import sygra`, as if it were installed
         self.env, self.folder = env, folder
         self.process = subprocess.Popen(["bash"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)

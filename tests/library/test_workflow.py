@@ -12,7 +12,7 @@ import time
 import unittest
 
 import lib
-import sygra; import sygra.library.options as _o; _o.OPTIONS.pop("python")  # TMP
+import sygra
 from sygra import Workflow
 
 JQ_LENGTH = {"jq": "{words: (.said | length)}"}
