@@ -63,6 +63,18 @@ def namespace(words):
     return args
 
 
+def arguments(task, given):
+    """The namespace for keywords of Workflow.run."""
+    args = namespace([task])
+    args.output_with_ts, args.num_records = False, None
+    for key, value in given.items():
+        if hasattr(args, key):
+            setattr(args, key, value)
+        else:
+            args.engine_options[key] = value
+    return args
+
+
 def _module_file(folder):
     return os.path.join(folder, f"{MODULE}.py")
 
@@ -74,12 +86,23 @@ def _import(task, folder):
 
     inside = os.path.relpath(os.path.abspath(folder), os.getcwd()).split(os.sep)
     if inside[0] == "tasks" and all(part.isidentifier() for part in inside):
+        if not {"", os.getcwd()} & set(sys.path):
+            sys.path.insert(0, os.getcwd())
         return importlib.import_module(".".join([*inside, MODULE]))
     spec = importlib.util.spec_from_file_location(MODULE, _module_file(folder))
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
     spec.loader.exec_module(module)
     return module
+
+
+def may_have(folder):
+    """Whether the task's module speaks of such a class; it is not imported to find out."""
+    try:
+        with open(_module_file(folder), encoding="utf-8", errors="replace") as file:
+            return CLASS in file.read()
+    except OSError:
+        return False
 
 
 def find(task):

@@ -87,6 +87,28 @@ class ByHand(lib.Case):
         self.assertEqual(sorted(told), [("ask", "one"), ("ask", "two")])
 
 
+class ByWorkflow(lib.Case):
+    """A workflow of a task on disk goes through the task's class."""
+
+    CODE = """
+from sygra.core.base_task_executor import BaseTaskExecutor
+class TaskExecutor(BaseTaskExecutor):
+    def input_record_generator(self, record):
+        return {**record, "q": record["q"].upper()}
+    def execute(self, execution_callbacks=None):
+        super().execute(execution_callbacks)
+"""
+
+    def test_run_and_stream(self):
+        self.write_task("tasks/by_workflow")
+        self.write("tasks/by_workflow/task_executor.py", self.CODE)
+        workflow = sygra.Workflow("tasks/by_workflow")
+        self.assertEqual([record["said"] for record in workflow.run(1, seed=3)], ["Say ONE"])
+        self.assertEqual([record["said"] for record in workflow.stream(output_dir="out")], ["Say ONE", "Say TWO"])
+        workflow.override_prompt("ask", "user", "Sing {q}")
+        self.assertEqual([record["said"] for record in workflow.run(output_dir="out")], ["Sing ONE", "Sing TWO"])
+
+
 class Started(lib.Case):
     """`sygra run` hands over to this."""
 

@@ -38,7 +38,8 @@ def task_folder(name):
 class BaseTaskExecutor:
     """args: what the command line says, as a namespace: task, num_records, start_index, output_dir, ...
 
-    A map that is given instead of the task's file is run instead of it. After `execute`, `figures` has the run's summary.
+    A map that is given instead of the task's file is run instead of it. After `execute`, `records` has what it returned, and
+    `figures` the run's summary.
     """
 
     def __init__(self, args, graph_config_dict=None):
@@ -51,7 +52,7 @@ class BaseTaskExecutor:
         self._config = graph_config_dict
         self._dataset = None
         self._generator = None
-        self.figures = {}
+        self.records, self.figures = None, {}
 
     def _refuse_overridden(self):
         for name in IN_ENGINE:
@@ -202,14 +203,18 @@ class BaseTaskExecutor:
             given["resume"] = self.resumable
         return {key: value for key, value in given.items() if value is not None}
 
-    def execute(self, execution_callbacks=None):
-        """Runs the task; its records, as Results."""
+    def start(self, execution_callbacks=None, show=None, in_process=False):
+        """The run, not begun yet (sygra.library.runs.Run)."""
         folder = task_folder(self.task_name)
         task = Task(self.task_name, self._changed_config(), folder, folder is not None)
-        with Run(task, self._options(), execution_callbacks) as run:
-            found = run.results()
-        self.figures = found.figures
-        return found
+        return Run(task, self._options(), execution_callbacks, show, in_process)
+
+    def execute(self, execution_callbacks=None):
+        """Runs the task; its records, as Results."""
+        with self.start(execution_callbacks) as run:
+            self.records = run.results()
+        self.figures = self.records.figures
+        return self.records
 
 
 class DefaultTaskExecutor(BaseTaskExecutor):

@@ -3,48 +3,56 @@
 import asyncio
 import concurrent.futures
 
+_END = object()
+
 
 def _thread():
     return concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="sygra-run")
 
 
-async def _in(thread, function, *args):
-    return await asyncio.get_running_loop().run_in_executor(thread, function, *args)
+def _in(thread, function, *args):
+    return asyncio.get_running_loop().run_in_executor(thread, function, *args)
+
+
+async def _wait_for(run, work):
+    """The result of work in a run's thread. Cancelled: the run ends, resumable, before this does."""
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        run.stop()
+        await asyncio.wait([work])
+        work.exception()  # it was stopped: nothing to tell
+        raise
+
+
+def _whole(run):
+    with run:
+        return run.results()
 
 
 async def results(run):
-    """run.results() of a run that is not started yet. Cancelled: the run ends, resumable, before this does."""
     thread = _thread()
-    await _in(thread, run.__enter__)
-    waiting = asyncio.ensure_future(_in(thread, run.results))
     try:
-        return await asyncio.shield(waiting)
-    except asyncio.CancelledError:
-        run.interrupt()
-        await asyncio.wait([waiting])
-        waiting.exception()  # it was interrupted: nothing to tell
-        raise
+        return await _wait_for(run, _in(thread, _whole, run))
     finally:
-        await _in(thread, run.__exit__, None, None, None)
         thread.shutdown(wait=False)
 
 
-_END = object()
+def _records(run):
+    with run:
+        yield from run.stream()
 
 
 async def stream(run):
     """run.stream(), record by record."""
-    thread = _thread()
-    await _in(thread, run.__enter__)
-    records = run.stream()
+    thread, records = _thread(), _records(run)
     try:
         while True:
-            record = await _in(thread, next, records, _END)
+            record = await _wait_for(run, _in(thread, next, records, _END))
             if record is _END:
                 return
             yield record
     finally:
-        run.close()
+        run.stop()
         await _in(thread, records.close)
-        await _in(thread, run.__exit__, None, None, None)
         thread.shutdown(wait=False)

@@ -40,7 +40,7 @@ def find():
 
 def environment():
     """What the program is started with: hook hosts find the modules that this process finds, with its interpreter."""
-    env = dict(os.environ)
+    env = {**os.environ, "SYGRA_EXECUTOR": "1"}  # a task's own executor is this process's business
     known = [os.path.abspath(p) if p else os.getcwd() for p in sys.path]
     env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(p for p in known if os.path.exists(p)))
     return env

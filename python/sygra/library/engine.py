@@ -14,6 +14,7 @@ import threading
 from sygra.library import binary
 
 GRACE_S = 15  # the program gives records under way 10 s
+HURRY_S = 5  # to write down what is there
 TEXT_BYTES = 1 << 20  # of what it says on stderr; the last of it is kept
 
 OK, ERROR, USAGE, FAILED, STOPPED, INTERRUPTED = 0, 1, 2, 3, 4, 130
@@ -99,8 +100,15 @@ class Engine:
         return b"".join(self._text).decode("utf-8", "replace").strip()
 
     def interrupt(self):
+        """Records under way get their time; the second time they do not."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGINT)
+
+    def hurry(self):
+        """Does not wait for anything. Two signals of a kind at once would be one."""
+        self.interrupt()
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
 
     def stop(self):
         """Records under way end, then the run; a second KeyboardInterrupt, or too long a wait, does not wait for them."""
@@ -115,13 +123,9 @@ class Engine:
 
     def close(self):
         """Ends it now, in a state that can be resumed; does nothing when it has ended."""
-        for patience in (0.2, 5):  # the first signal lets records end, the second does not
-            self.interrupt()
-            try:
-                self._process.wait(patience)
-                break
-            except subprocess.TimeoutExpired:
-                pass
-        else:
+        self.hurry()
+        try:
+            self._process.wait(HURRY_S)
+        except subprocess.TimeoutExpired:
             self._process.kill()
         self.wait()

@@ -11,6 +11,7 @@ from sygra.exceptions import ConfigurationError, ExecutionError
 from sygra.library import engine, options, progress, results, sinks, taskfiles
 from sygra.library.attached import Attached
 from sygra.library.callables import Closures
+from sygra.logger.logger_config import logger
 
 POLL_S = 0.05
 FAILED_SHOWN = 3  # reasons in the message of an error
@@ -46,6 +47,7 @@ class Run:
         self._progress = progress.choose(show)
         self._temporary = None
         self._engine = self._attached = None
+        self._stopping = False
         self._keep = False  # the temporary folder is all that is left of the run
         self._sinks = []
         self.output_dir = given.get("output_dir")
@@ -67,6 +69,8 @@ class Run:
         words = self._words()
         self._attached = Attached(self._closures, self._tracker)
         self._engine = engine.Engine(words, self._attached)
+        if self._stopping:
+            self._engine.hurry()
 
     def _words(self):
         """The command line; what it names is written first."""
@@ -117,9 +121,15 @@ class Run:
     # --- while it goes --------------------------------------------------------------------------------------------
 
     def _on_event(self, event):
-        if event.get("event") in ("progress", "summary"):
+        kind = event.get("event")
+        if kind in ("progress", "summary"):
             self._progress.show(event)
-        elif self._tracker:
+            return
+        if kind == "hook_print":
+            print(event.get("text", ""))  # of a host; closures print by themselves
+        elif kind == "hook_trace":
+            logger.error("%s\n%s", event.get("error", ""), event.get("trace", ""))
+        if self._tracker:
             self._tracker.tell_log(event)
 
     def results(self):
@@ -170,13 +180,11 @@ class Run:
         prefix = f"{self._given['run_name']}_" if self._given.get("run_name") else ""
         return os.path.join(self._folder(), f"{prefix}output{suffix}")
 
-    def interrupt(self):
-        """From another thread: as KeyboardInterrupt, once."""
-        self._engine.interrupt()
-
-    def close(self):
-        """From another thread, too: ends the program now."""
-        self._engine.close()
+    def stop(self):
+        """From another thread: the run ends now, if it has begun or will; nobody waits for that here."""
+        self._stopping = True
+        if self._engine:
+            self._engine.hurry()
 
     # --- after ----------------------------------------------------------------------------------------------------
 
@@ -201,10 +209,20 @@ class Run:
         """Raises what a status that is no success means. Some failed records among good ones are no error here."""
         figures = self.figures
         if status == engine.OK or (status == engine.FAILED and figures.get("ok")):
+            self._warn(figures)
             return
         if not figures:
             raise self._start_error(status)
         raise self._end_error(status, figures)
+
+    def _warn(self, figures):
+        text = self._engine.text()
+        if text:
+            logger.warning("%s", text)  # of the task's check
+        for kind in ("failed", "invalid"):
+            if figures.get(kind):
+                logger.warning("%s of the records %s; the others are in the result", figures[kind],
+                               "failed" if kind == "failed" else "broke a rule")
 
     def _start_error(self, status):
         text = self._engine.text() or f"the program ended with status {status}"

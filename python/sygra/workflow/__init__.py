@@ -350,7 +350,12 @@ class Workflow:
         num_records None: all. output_dir None: a temporary folder, or the folder of a task on disk. Other keywords are
         options of `sygra run` (batch_size, run_name, seed, resume, ...), and callbacks, progress, in_process.
         """
-        with self._start(num_records, start_index, output_dir, kwargs) as run:
+        given = self._options(num_records, start_index, output_dir, kwargs)
+        own = self._own_executor(given)
+        if own:
+            returned = own.execute(self._callbacks(kwargs))
+            return own.records if returned is None else returned
+        with self._run(given, kwargs) as run:
             return run.results()
 
     def stream(self, num_records=None, start_index=0, output_dir=None, **kwargs):
@@ -372,13 +377,39 @@ class Workflow:
         async for record in asynchronous.stream(self._start(num_records, start_index, output_dir, kwargs)):
             yield record
 
-    def _start(self, num_records, start_index, output_dir, kwargs):
+    @staticmethod
+    def _options(num_records, start_index, output_dir, kwargs):
         options.check(kwargs, RUN_ARGUMENTS)
         given = {key: value for key, value in kwargs.items() if key not in RUN_ARGUMENTS}
-        given = {"batch_size": BATCH_SIZE, **given, "num_records": num_records, "start_index": start_index or None,
-                 "output_dir": os.fspath(output_dir) if output_dir else None}
-        callbacks = kwargs.get("callbacks") or kwargs.get("execution_callbacks")
-        return Run(self._task(kwargs), given, callbacks, kwargs.get("progress"), kwargs.get("in_process", False))
+        return {"batch_size": BATCH_SIZE, **given, "num_records": num_records, "start_index": start_index or None,
+                "output_dir": os.fspath(output_dir) if output_dir else None}
+
+    @staticmethod
+    def _callbacks(kwargs):
+        return kwargs.get("callbacks") or kwargs.get("execution_callbacks")
+
+    def _own_executor(self, given):
+        """The task's own TaskExecutor, made; None if it has none."""
+        if not self._is_existing_task:
+            return None
+        from sygra import executor
+
+        found = executor.find(self._origin) if executor.may_have(self._origin) else None
+        if not found:
+            return None
+        self.build()
+        args = executor.arguments(self._origin, given)
+        return found(args) if self._as_on_disk else found(args, copy.deepcopy(self._config))
+
+    def _start(self, num_records, start_index, output_dir, kwargs):
+        given = self._options(num_records, start_index, output_dir, kwargs)
+        own = self._own_executor(given)
+        if own:
+            return own.start(self._callbacks(kwargs), kwargs.get("progress"), kwargs.get("in_process", False))
+        return self._run(given, kwargs)
+
+    def _run(self, given, kwargs):
+        return Run(self._task(kwargs), given, self._callbacks(kwargs), kwargs.get("progress"), kwargs.get("in_process", False))
 
     def _task(self, kwargs):
         self.build()
