@@ -29,6 +29,11 @@ static bool is_of_output(const struct sg_run_node *n) {
     return sg_str_eq(n->kind, SG_STR("output")) || sg_str_eq(n->kind, SG_STR("schema"));
 }
 
+/* Other transformations make other rows. */
+static bool is_of_source(const struct sg_run_node *n) {
+    return sg_str_eq(n->kind, SG_STR("data"));
+}
+
 static void concern_outputs(struct sg_changes *c) {
     c->outputs = true;
     c->n_outputs++;
@@ -38,7 +43,8 @@ static void concern_outputs(struct sg_changes *c) {
 static void concern(struct sg_changes *c, size_t i) {
     const struct sg_run_node *n = &c->was->nodes[i];
     c->concerns[i] = true;
-    if (is_of_output(n)) concern_outputs(c);
+    if (is_of_source(n)) c->source = true;
+    else if (is_of_output(n)) concern_outputs(c);
     else if (!makes_calls(n)) c->all = true;
 }
 
@@ -88,10 +94,12 @@ void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_p
     for (size_t i = 0; i < is->n_nodes; i++)
         if (!find(was, is->nodes[i].name)) {
             add(c, "new", &is->nodes[i], "");
+            c->source |= is_of_source(&is->nodes[i]);
             if (is_of_output(&is->nodes[i])) concern_outputs(c);
         }
-    c->source = !sg_str_eq(is->source.path, was->source.path);
-    if (c->source) add(c, "another source:", &(struct sg_run_node){.name = is->source.path}, "");
+    bool elsewhere = !sg_str_eq(is->source.path, was->source.path);
+    c->source |= elsewhere;
+    if (elsewhere) add(c, "another source:", &(struct sg_run_node){.name = is->source.path}, "");
     bool *own = SG_NEW_N(a, bool, p->n_nodes);
     memcpy(own, c->reach.requests, p->n_nodes * sizeof *own);
     sg_plan_reach(p, &c->reach);

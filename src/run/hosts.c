@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hook hosts of a run: how they are started, which hooks they load, and what they say: prints and tracebacks go to the
  * log with the record and node that they are of. */
-#include "run/parts.h"
+#include "run/post.h"
+#include "run/rows.h"
 
 /* Places of errors whose traceback has been shown. */
 #define MOST_TRACES 100
@@ -11,14 +12,15 @@ struct traces {
     size_t n;
 };
 
-static struct sg_exec_place place_of(const struct sg_hook_call *c) {
-    return c ? sg_exec_place_of(c) : (struct sg_exec_place){0};
+/* Of a call for the whole input, a row of it, or the whole output there is none. */
+static struct sg_exec_place place_of(const struct run *r, const struct sg_hook_call *c) {
+    bool of_record = c && c != r->own_call && !sg_rows_called(r, c);
+    return of_record ? sg_exec_place_of(c) : (struct sg_exec_place){0};
 }
 
 /* What a hook prints, with the record and node it was called for where that is known. */
 static void on_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
-    (void)ud;
-    struct sg_exec_place at = place_of(c);
+    struct sg_exec_place at = place_of(ud, c);
     if (at.node.n)
         SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
     else SG_LOG(hook_print, SG_F_STR("text", text));
@@ -43,7 +45,7 @@ static void on_trace(void *ud, struct sg_hook_call *c, struct sg_str message, st
         if (t->shown[i] == hash) return;
     if (t->n == MOST_TRACES) return;
     t->shown[t->n++] = hash;
-    struct sg_exec_place at = place_of(c);
+    struct sg_exec_place at = place_of(r, c);
     SG_LOG(hook_trace, SG_F_INT("record", at.position), SG_F_STR("node", at.node), SG_F_STR("error", message),
            SG_F_LINES("trace", details));
 }
@@ -62,7 +64,7 @@ static struct sg_hooks_options options_of(const struct sg_task_spec *t, const ch
 }
 
 static int add_hook(struct sg_hooks *hooks, const struct sg_plan_hook *h) {
-    return sg_hooks_add(hooks, h->spec, h->role, h->node, h->config);
+    return sg_plan_removes_thoughts(h) ? -1 : sg_hooks_add(hooks, h->spec, h->role, h->node, h->config);
 }
 
 static void on_loaded(void *ud, int status) {
@@ -72,21 +74,29 @@ static void on_loaded(void *ud, int status) {
     sg_loop_stop(r->loop);
 }
 
+void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
+    if (!r->traces) r->traces = SG_NEW(&r->task.arena, struct traces);
+    *out = options_of(&r->task.spec, r->o->exe, &r->o->hosts);
+    out->max_hosts = r->o->max_hosts;
+    out->now = (double)r->started_wall_ns / 1e9;
+    out->seed = r->seed;
+    out->on_print = on_print;
+    out->on_trace = on_trace;
+    out->on_detached = sg_run_on_detached;
+    out->ud = r;
+}
+
 int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
+    struct sg_hooks_options ho;
     r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
-    r->traces = SG_NEW(&r->task.arena, struct traces);
-    struct sg_hooks_options ho = options_of(&r->task.spec, r->o->exe, &r->o->hosts);
-    ho.max_hosts = r->o->max_hosts;
-    ho.now = (double)r->started_wall_ns / 1e9;
-    ho.seed = r->seed;
-    ho.on_print = on_print;
-    ho.on_trace = on_trace;
-    ho.on_detached = sg_run_on_detached;
-    ho.ud = r;
+    sg_run_hooks_options(r, &ho);
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
-    if (rc != 0 || (p->n_hooks == 0 && !ho.attached)) return rc;
+    if (rc != 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++) r->hook_ids[i] = add_hook(r->hooks, &p->hooks[i]);
+    bool others = sg_rows_add_hooks(r);
+    others |= sg_run_post_add_closures(r);
+    if (!others && p->n_hooks == 0 && !ho.attached) return 0;
     sg_hooks_load(r->hooks, &r->task.diags, on_loaded, r);
     rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);

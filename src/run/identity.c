@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run is (docs/formats/run-folder.md, table meta): enough to run the same task again, and to see what has changed in it.
  *
- * The list of nodes is the plan's, by number, followed by two that stand for the rest of the task: what START leads to, and
- * the output map. */
-#include "run/parts.h"
+ * The list of nodes is the plan's, by number, followed by those that stand for the rest of the task: what START leads to, the
+ * output map, and if there are any the checks and the transformations of the input. */
+#include "run/rows.h"
 
 #include <limits.h>
 #include <unistd.h>
@@ -126,7 +126,7 @@ bool sg_run_columns_differ(struct run *r) {
 
 static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     const struct sg_plan *p = r->task.plan;
-    struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 3);
+    struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 4);
     for (size_t i = 0; i < p->n_nodes; i++)
         nodes[i] = (struct sg_run_node){.name = p->nodes[i].name,
                                         .kind = sg_plan_kind_name(&p->nodes[i]),
@@ -138,8 +138,12 @@ static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     nodes[p->n_nodes + 1] = (struct sg_run_node){
         .name = SG_STR("output_config"), .kind = SG_STR("output"), .hash = sg_str(p->output_hash)};
     *n = p->n_nodes + 2;
-    const struct sg_run_node schema = {SG_STR("schema_config"), SG_STR("schema"), sg_str(p->schema_hash)};
-    if (p->n_checks) nodes[(*n)++] = schema;
+    const struct sg_run_node schema = {
+        .name = SG_STR("schema_config"), .kind = SG_STR("schema"), .hash = sg_str(p->schema_hash)};
+    if (schema.hash.n) nodes[(*n)++] = schema;
+    const struct sg_run_node data = {
+        .name = SG_STR("transformations"), .kind = SG_STR("data"), .hash = sg_rows_hash(r)};
+    if (data.hash.n) nodes[(*n)++] = data;
     return nodes;
 }
 

@@ -90,10 +90,15 @@ int sg_run_replay(const struct sg_replay_options *o);
 /* The folder of the run that `word` names; with `unfinished`, only one that can be resumed. Ends in NUL, in `a`. */
 int sg_run_find(struct sg_arena *a, struct sg_str word, bool unfinished, struct sg_str *out, struct sg_err *err);
 
+/* Of this program, which is started again for hooks, and beside which libraries and packages lie. */
+struct sg_run_programs {
+    const char *exe, *exe_dir;
+};
+
 /* Where the record with this id stands in the input of a run that has been: its task is loaded, its input read until there.
  * SG_E_MISSING: there is none. */
-int sg_run_position_of(const struct sg_run_identity *id, struct sg_str record_id, const char *exe_dir, uint64_t *position,
-                       struct sg_err *err);
+int sg_run_position_of(struct sg_str run_folder, const struct sg_run_identity *id, struct sg_str record_id,
+                       const struct sg_run_programs *programs, uint64_t *position, struct sg_err *err);
 
 /* A checked task: what `check`, `graph` and `run` begin with. */
 struct sg_task {

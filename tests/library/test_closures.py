@@ -2,7 +2,9 @@
 """Functions and classes of this process in tasks, and callbacks."""
 import asyncio
 import functools
+import json
 import os
+import pathlib
 import threading
 import time
 
@@ -115,9 +117,23 @@ class Calling(lib.Case):
             def transform(self, data, params):
                 return [{**row, "q": row["q"] * params["times"]} for row in data]
 
-        graph = start().transformations([{"transform": Double, "params": {"times": 2}}])
-        found = graph.llm("echo", "{q}", output="said").output_field("said", "said").run()
+        rename = {"transform": "sygra.processors.data_transform.RenameFieldsTransform", "params": {"mapping": {"q": "word"}}}
+        graph = start().transformations([{"transform": Double, "params": {"times": 2}}, rename])
+        found = graph.llm("echo", "{word}", output="said").output_field("said", "said").run()
         self.assertEqual(found, [{"said": "oneone"}, {"said": "twotwo"}])
+
+    def test_classes_over_the_whole_output(self):
+        class Count:
+            def __init__(self, key):
+                self.key = key
+
+            def process(self, data, metadata):
+                return [{"n": len(data), "key": self.key}]
+
+        graph = start().lambda_func(lambda config, state: {"said": state["q"]}, output="said").output_field("said", "said")
+        graph._config["graph_post_process"] = [{"processor": Count, "params": {"key": "k"}}]
+        graph.run(output_dir="out")
+        self.assertEqual(json.loads(pathlib.Path(f"out/Count.json").read_text()), [{"n": 2, "key": "k"}])
 
     def test_async_closures_wait_side_by_side(self):
         async def slow(config, state):

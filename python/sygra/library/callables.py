@@ -8,6 +8,7 @@ __main__ or in a notebook, objects) is written as `{closure: NAME}` and runs her
 NAME ends in a hash of the code, so that a run that goes on sees when a closure has changed.
 """
 import hashlib
+import importlib
 import importlib.util
 import sys
 import types
@@ -114,3 +115,20 @@ class Closures(dict):
         if isinstance(value, (list, tuple)):
             return [self.replace(item) for item in value]
         return self.reference(value) if is_hook(value) else value
+
+    def replace_task(self, config):
+        """`replace` of a whole task. Steps over the rows are one chain, which runs in one process: here, if any of them can
+        run nowhere else."""
+        made = self.replace(config)
+        source = (made.get("data_config") or {}).get("source")
+        steps = source.get("transformations") if isinstance(source, dict) else None
+        if any(isinstance(step.get("transform"), dict) for step in steps or [] if isinstance(step, dict)):
+            source["transformations"] = [self._here(step) for step in steps]
+        return made
+
+    def _here(self, step):
+        transform = step.get("transform")
+        if not isinstance(transform, str):
+            return step
+        module, _, name = transform.rpartition(".")
+        return {**step, "transform": {"closure": self.name_of(getattr(importlib.import_module(module), name))}}

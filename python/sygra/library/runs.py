@@ -95,7 +95,7 @@ class Run:
     def _write_task(self):
         folder = os.path.join(os.path.abspath(self._folder()), taskfiles.folder_name(self._task.name) + ".task")
         os.makedirs(folder, exist_ok=True)
-        config = self._closures.replace(self._without_rows(self._task.config, folder))
+        config = self._closures.replace_task(self._without_rows(self._task.config, folder))
         self._sinks, config = sinks.take(config)
         taskfiles.write_json(config, os.path.join(folder, "graph_config.yaml"))
         return folder
