@@ -116,13 +116,20 @@ bool sg_post_is_pending(struct sg_arena *a, struct sg_rundb *db, struct sg_str r
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
+/* The library's names of closures end in @ and a hash of their code. */
+static struct sg_str class_name_of(const struct sg_hook_spec *hook) {
+    struct sg_str name = last_part(hook->text, '.');
+    if (hook->kind == SG_HOOK_CLOSURE) name.n = sg_str_find(name, '@', 0);
+    return name;
+}
+
 /* The first "output" of the stem becomes the name of the class; a second entry of that name gets a number. */
 static struct sg_str name_file(struct run *r, size_t i) {
     struct sg_arena *a = &r->task.arena;
-    struct sg_str class_name = last_part(r->task.spec.post[i].hook.text, '.'), stem = r->stem, word = SG_STR("output");
+    struct sg_str class_name = class_name_of(&r->task.spec.post[i].hook), stem = r->stem, word = SG_STR("output");
     const char *at = memmem(stem.p, stem.n, word.p, word.n);
     size_t before = at ? (size_t)(at - stem.p) : stem.n, same = 1;
-    for (size_t k = 0; k < i; k++) same += sg_str_eq(last_part(r->task.spec.post[k].hook.text, '.'), class_name);
+    for (size_t k = 0; k < i; k++) same += sg_str_eq(class_name_of(&r->task.spec.post[k].hook), class_name);
     struct sg_str rest = at ? (struct sg_str){at + word.n, stem.n - before - word.n} : SG_STR("");
     struct sg_str number = same > 1 ? sg_str_printf(a, "_%zu", same) : SG_STR("");
     return sg_str_printf(a, "%.*s/%.*s%.*s%.*s%.*s.json", SG_ARG(r->folder), (int)before, stem.p, SG_ARG(class_name),
