@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hook hosts of a run: how they are started, which hooks they load, and what they say: prints and tracebacks go to the
  * log with the record and node that they are of. */
+#include "run/post.h"
 #include "run/rows.h"
 
 /* Places of errors whose traceback has been shown. */
@@ -81,6 +82,7 @@ void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
     out->seed = r->seed;
     out->on_print = on_print;
     out->on_trace = on_trace;
+    out->on_detached = sg_run_on_detached;
     out->ud = r;
 }
 
@@ -92,7 +94,9 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
     if (rc != 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++) r->hook_ids[i] = add_hook(r->hooks, &p->hooks[i]);
-    if (!sg_rows_add_hooks(r) && p->n_hooks == 0) return 0;
+    bool others = sg_rows_add_hooks(r);
+    others |= sg_run_post_add_closures(r);
+    if (!others && p->n_hooks == 0 && !ho.attached) return 0;
     sg_hooks_load(r->hooks, &r->task.diags, on_loaded, r);
     rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
