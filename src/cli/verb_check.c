@@ -26,8 +26,11 @@ static int print_reference(void) {
 
 static void say_fine(const struct sg_task *t, bool origins) {
     const struct sg_plan *p = t->plan;
-    printf("%.*s: fine; nodes: %zu, models: %zu, jq programs: %zu\n", SG_ARG(t->spec.name), p->n_nodes, p->n_models,
-           p->n_hooks);
+    size_t programs = 0;
+    for (size_t i = 0; i < p->n_hooks; i++) programs += !sg_plan_is_python(&p->hooks[i]);
+    printf("%.*s: fine; nodes: %zu, models: %zu, jq programs: %zu", SG_ARG(t->spec.name), p->n_nodes, p->n_models, programs);
+    if (programs < p->n_hooks) printf(", Python hooks: %zu", p->n_hooks - programs);
+    putchar('\n');
     if (!origins) return;
     struct sg_buf b = SG_BUF_INIT(0), clean = SG_BUF_INIT(0);
     sg_config_origins(&t->spec, &b);

@@ -55,29 +55,6 @@ int sg_hooks_open(struct sg_loop *l, const struct sg_hooks_options *o, struct sg
 /* Ends all hosts; pending calls are dropped without callback. */
 void sg_hooks_close(struct sg_hooks *h);
 
-/* What a hook is called for, which says what it is called with and what its result may be (hook-protocol.md, Roles). */
-#define SG_ROLE_TABLE(X)                                                                                             \
-    X(LAMBDA, "lambda")                                                                                              \
-    X(PRE, "pre")                                                                                                    \
-    X(POST, "post")                                                                                                  \
-    X(COMBINE, "combine")                                                                                            \
-    X(CONDITION, "condition")                                                                                        \
-    X(GENERATE, "generate")                                                                                          \
-    X(FIELD, "field")                                                                                                \
-    X(TRANSFORM, "transform")                                                                                        \
-    X(MODEL_POST, "model_post")                                                                                      \
-    X(SCHEMA, "schema")                                                                                              \
-    X(TOOLS, "tools")                                                                                                \
-    X(DATA, "data")                                                                                                  \
-    X(GRAPH_POST, "graph_post")                                                                                      \
-    X(EXECUTOR, "executor")
-
-enum sg_hook_role {
-#define SG_X(role, name) SG_ROLE_##role,
-    SG_ROLE_TABLE(SG_X)
-#undef SG_X
-};
-
 /* Names a hook; the same text, role and config give the same number. Numbers count from 0. Before sg_hooks_load.
  * `node`: the first node it is for, may be empty. `config`: what the hook is made with, or NULL; for a lambda it is the
  * node's own map (Python: its first argument; jq: $node). A jq transform sees $state beside its input. */

@@ -50,14 +50,21 @@ static int declared_key(struct build *b, const struct sg_name *name) {
 
 /* --- hooks and models ---------------------------------------------------------------------------------------------------- */
 
-static int hook_number(struct build *b, const struct sg_hook_spec *h, bool with_state) {
+static bool same_config(const struct sg_json *a, const struct sg_json *b) {
+    return a == b || (a && b && sg_json_equal(a, b));
+}
+
+/* `node`: whose hook it is, NULL: of none. */
+static int hook_number(struct build *b, const struct sg_hook_spec *h, enum sg_hook_role role, const struct sg_plan_node *node,
+                       const struct sg_json *config) {
     if (h->kind == SG_HOOK_NONE) return SG_NONE;
     for (size_t i = 0; i < b->n_hooks; i++) {
         const struct sg_plan_hook *o = &b->hooks[i];
-        if (o->with_state == with_state && o->spec->kind == h->kind && sg_str_eq(o->spec->text, h->text))
-            return (int)i;
+        bool same = o->role == role && o->spec->kind == h->kind && sg_str_eq(o->spec->text, h->text);
+        if (same && same_config(o->config, config)) return (int)i;
     }
-    *SG_PUSH(b->a, b->hooks, b->n_hooks, b->cap_hooks) = (struct sg_plan_hook){.spec = h, .with_state = with_state};
+    *SG_PUSH(b->a, b->hooks, b->n_hooks, b->cap_hooks) =
+        (struct sg_plan_hook){.spec = h, .role = role, .node = node ? node->name : SG_STR_NONE, .config = config};
     return (int)b->n_hooks - 1;
 }
 
@@ -138,8 +145,11 @@ static void build_llm(struct build *b, struct sg_plan_node *n, const struct sg_n
     n->model = model_number(b, s->model);
     n->input_key = s->input_key.text.n ? key_number(b, s->input_key.text) : SG_KEY_MESSAGES;
     n->output_key = s->n_output_keys ? key_number(b, s->output_keys[0].text) : SG_KEY_MESSAGES;
-    n->pre_hook = hook_number(b, &s->pre_process, false);
-    n->post_hook = hook_number(b, &s->post_process, false);
+    n->pre_hook = hook_number(b, &s->pre_process, SG_ROLE_PRE, n, NULL);
+    n->post_hook = hook_number(b, &s->post_process, SG_ROLE_POST, n, NULL);
+    int *tools = SG_NEW_N(b->a, int, s->n_tools);
+    for (size_t i = 0; i < s->n_tools; i++) tools[i] = hook_number(b, &s->tools[i].hook, SG_ROLE_TOOLS, n, NULL);
+    n->tool_hooks = tools;
 }
 
 static void build_multi_llm(struct build *b, struct sg_plan_node *n, const struct sg_node_spec *s) {
@@ -149,7 +159,7 @@ static void build_multi_llm(struct build *b, struct sg_plan_node *n, const struc
         children[i] = (struct sg_plan_child){s->children[i].label.text, model_number(b, s->children[i].model)};
     n->children = children;
     n->n_children = s->n_children;
-    n->combine_hook = hook_number(b, &s->combine, false);
+    n->combine_hook = hook_number(b, &s->combine, SG_ROLE_COMBINE, n, NULL);
 }
 
 /* The same files, read in the same way. */
@@ -212,7 +222,7 @@ static void build_node(struct build *b, struct sg_plan_node *n, const struct sg_
     if (s->kind == SG_NODE_LLM) build_llm(b, n, s);
     if (s->kind == SG_NODE_MULTI_LLM) build_multi_llm(b, n, s);
     if (s->kind == SG_NODE_SAMPLER) build_sampler(b, n, s);
-    if (s->kind == SG_NODE_LAMBDA) n->lambda_hook = hook_number(b, &s->lambda, false);
+    if (s->kind == SG_NODE_LAMBDA) n->lambda_hook = hook_number(b, &s->lambda, SG_ROLE_LAMBDA, n, &s->config);
 }
 
 /* Idle nodes are not in the graph, but the keys they name belong to the state (spec-core 4.1). */
@@ -238,19 +248,21 @@ static const int *ranked(struct build *b, const struct sg_ints *v) {
     return out;
 }
 
-static struct sg_plan_branch build_branch(struct build *b, const struct sg_flat_branch *from) {
+static struct sg_plan_branch build_branch(struct build *b, const struct sg_plan_node *node, const struct sg_flat_branch *from) {
     struct sg_plan_path *paths = SG_NEW_N(b->a, struct sg_plan_path, from->n_paths);
     for (size_t i = 0; i < from->n_paths; i++)
         paths[i] = (struct sg_plan_path){.key = from->paths[i].key,
                                          .targets = ranked(b, &from->paths[i].targets),
                                          .n_targets = from->paths[i].targets.n};
-    return (struct sg_plan_branch){
-        .hook = hook_number(b, from->hook, false), .paths = paths, .n_paths = from->n_paths, .mark = from->mark};
+    return (struct sg_plan_branch){.hook = hook_number(b, from->hook, SG_ROLE_CONDITION, node, NULL),
+                                   .paths = paths,
+                                   .n_paths = from->n_paths,
+                                   .mark = from->mark};
 }
 
-static struct sg_plan_out build_out(struct build *b, const struct sg_flat_out *from) {
+static struct sg_plan_out build_out(struct build *b, const struct sg_plan_node *node, const struct sg_flat_out *from) {
     struct sg_plan_branch *branches = SG_NEW_N(b->a, struct sg_plan_branch, from->n_branches);
-    for (size_t i = 0; i < from->n_branches; i++) branches[i] = build_branch(b, &from->branches[i]);
+    for (size_t i = 0; i < from->n_branches; i++) branches[i] = build_branch(b, node, &from->branches[i]);
     return (struct sg_plan_out){.targets = ranked(b, &from->targets),
                                 .n_targets = from->targets.n,
                                 .branches = branches,
@@ -289,7 +301,7 @@ static void build_nodes(struct build *b) {
     for (size_t i = 0; i < n; i++) b->rank[order[i]] = (int)i;
     /* Keys are numbered in the order the user wrote the nodes, which raw outputs show. */
     for (size_t i = 0; i < n; i++) build_node(b, &nodes[b->rank[i]], &b->flat.nodes[i]);
-    for (size_t i = 0; i < n; i++) nodes[b->rank[i]].out = build_out(b, &b->flat.nodes[i].out);
+    for (size_t i = 0; i < n; i++) nodes[b->rank[i]].out = build_out(b, &nodes[b->rank[i]], &b->flat.nodes[i].out);
     b->plan->nodes = nodes;
     b->plan->n_nodes = n;
 }
@@ -346,11 +358,22 @@ static void build_output(struct build *b, const struct sg_output_spec *o) {
         fields[i] = (struct sg_plan_field){.name = f->name.text,
                                            .value = f->value,
                                            .key = f->is_value ? SG_NONE : key_number(b, f->from.text),
-                                           .transform = hook_number(b, &f->transform, true)};
+                                           .transform = SG_NONE};
+        bool is_method = sg_str_find(f->transform.text, '.', 0) == f->transform.text.n; /* which only the generator calls */
+        if (f->transform.kind != SG_HOOK_PYTHON || !is_method)
+            fields[i].transform = hook_number(b, &f->transform, SG_ROLE_TRANSFORM, NULL, NULL);
     }
+    b->plan->generator = hook_number(b, &o->generator, SG_ROLE_GENERATE, NULL, &o->config);
     b->plan->has_map = o->has_map;
     b->plan->fields = fields;
     b->plan->n_fields = o->n_fields;
+}
+
+static void build_model_posts(struct build *b) {
+    int *posts = SG_NEW_N(b->a, int, b->n_models);
+    for (size_t i = 0; i < b->n_models; i++)
+        posts[i] = hook_number(b, &b->models[i]->post_process, SG_ROLE_MODEL_POST, NULL, NULL);
+    b->plan->model_posts = posts;
 }
 
 /* --- who writes what ----------------------------------------------------------------------------------------------------------- */
@@ -382,14 +405,19 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     for (size_t i = 0; i < b.flat.n_idle; i++) keys_of_idle(&b, b.flat.idle[i]);
     build_joins(&b);
     struct sg_plan *p = *out = b.plan;
-    p->start = build_out(&b, &b.flat.start);
+    p->start = build_out(&b, NULL, &b.flat.start);
     check_reach(&b, task->graph.mark);
     build_output(&b, &task->output);
+    build_model_posts(&b);
+    p->schema_type = hook_number(&b, &task->schema.type, SG_ROLE_SCHEMA, NULL, NULL);
+    p->conversation = task->graph.conversation;
+    p->history_window = task->graph.history_window;
     name_writers(&b);
     p->keys = b.keys, p->n_keys = b.n_keys;
     p->hooks = b.hooks, p->n_hooks = b.n_hooks;
     p->models = b.models, p->n_models = b.n_models;
     p->columns = b.columns, p->n_columns = b.n_columns;
+    for (size_t i = 0; i < p->n_hooks; i++) p->has_python |= sg_plan_is_python(&p->hooks[i]);
     p->state_is_seen = p->n_hooks > 0 || !p->has_map;
     p->step_limit = STEP_LIMIT;
     sg_schema_build(a, task, diags, p);

@@ -104,6 +104,7 @@ struct sg_plan_node {
     size_t n_children;
     int combine_hook; /* SG_NONE */
     int lambda_hook;
+    const int *tool_hooks; /* by number in spec->tools: hooks that are only described; SG_NONE: the tool stands in the spec */
     const struct sg_plan_attribute *attributes;
     size_t n_attributes;
     char hash[65]; /* SHA-256 of its content: prompt, model, parameters, hooks, edges */
@@ -112,8 +113,15 @@ struct sg_plan_node {
 
 struct sg_plan_hook {
     const struct sg_hook_spec *spec;
-    bool with_state; /* the program sees $state beside its input */
+    enum sg_hook_role role;
+    struct sg_str node;           /* the first that it is for; empty: none */
+    const struct sg_json *config; /* what it is made with; NULL: nothing */
 };
+
+/* Python code, or a closure: it may change the state that it is shown in place, and leave values that are no JSON. */
+static inline bool sg_plan_is_python(const struct sg_plan_hook *h) {
+    return h->spec->kind != SG_HOOK_JQ;
+}
 
 struct sg_plan_field {
     struct sg_str name;
@@ -133,11 +141,16 @@ struct sg_plan {
     size_t n_joins;
     struct sg_plan_out start;
     const struct sg_model_spec *const *models;
+    const int *model_posts; /* by number in models: hooks, or SG_NONE */
     size_t n_models;
     const struct sg_plan_hook *hooks;
     size_t n_hooks;
     const struct sg_plan_column *columns;
     size_t n_columns;
+    enum sg_chat conversation;
+    uint32_t history_window;
+    int generator, schema_type; /* hooks, or SG_NONE */
+    bool has_python; /* some hook is Python code or a closure */
     bool has_map;
     const struct sg_plan_field *fields;
     size_t n_fields;
@@ -145,7 +158,7 @@ struct sg_plan {
     size_t n_checks;
     bool state_is_seen; /* hooks, a raw output or a check see keys that no prompt names, `id` among them */
     char start_hash[65], output_hash[65]; /* of what START leads to, and of the output map */
-    char schema_hash[65]; /* of the checks; empty: there are none */
+    char schema_hash[65]; /* of the checks, or the class; empty: there are none */
     int step_limit;     /* 100 */
 };
 

@@ -51,12 +51,19 @@ static void json_targets(const struct sg_plan *p, struct sg_buf *b, const int *t
     sg_buf_ch(b, ']');
 }
 
+static void json_hook_map(const struct sg_plan *p, struct sg_buf *b, int hook) {
+    static const char *const languages[] = {[SG_HOOK_JQ] = "jq", [SG_HOOK_PYTHON] = "python", [SG_HOOK_CLOSURE] = "closure"};
+    const struct sg_hook_spec *s = p->hooks[hook].spec;
+    sg_buf_ch(b, '{');
+    text(b, languages[s->kind], s->text);
+    if (s->file_hash[0]) text(b, "sha256", sg_str(s->file_hash)); /* of the module's file, as far as it is found without Python */
+    sg_buf_ch(b, '}');
+}
+
 static void json_hook(const struct sg_plan *p, struct sg_buf *b, const char *name, int hook) {
     if (hook == SG_NONE) return;
     key(b, name);
-    sg_buf_ch(b, '{');
-    text(b, p->hooks[hook].spec->kind == SG_HOOK_JQ ? "jq" : "python", p->hooks[hook].spec->text);
-    sg_buf_ch(b, '}');
+    json_hook_map(p, b, hook);
 }
 
 static void json_branch(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_branch *br) {
@@ -138,6 +145,49 @@ static void json_children(const struct sg_plan *p, struct sg_buf *b, const struc
     sg_buf_ch(b, '}');
 }
 
+/* Of models.yaml: what is done with a reply before the node sees it. */
+static void json_model_posts(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    if (n->kind == SG_NODE_LLM) json_hook(p, b, "model_post_process", p->model_posts[n->model]);
+    bool any = false;
+    for (size_t i = 0; i < n->n_children; i++) any |= p->model_posts[n->children[i].model] != SG_NONE;
+    if (!any) return;
+    key(b, "model_post_process");
+    sg_buf_ch(b, '{');
+    for (size_t i = 0; i < n->n_children; i++) {
+        int hook = p->model_posts[n->children[i].model];
+        if (hook == SG_NONE) continue;
+        if (b->p[b->n - 1] != '{') sg_buf_ch(b, ',');
+        sg_json_write_string(b, n->children[i].label);
+        sg_buf_ch(b, ':');
+        json_hook_map(p, b, hook);
+    }
+    sg_buf_ch(b, '}');
+}
+
+static void json_tools(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    if (!n->spec->n_tools) return;
+    key(b, "tools");
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < n->spec->n_tools; i++) {
+        comma(b, i);
+        if (n->tool_hooks[i] == SG_NONE) sg_json_write(b, &n->spec->tools[i].object);
+        else json_hook_map(p, b, n->tool_hooks[i]);
+    }
+    sg_buf_ch(b, ']');
+    key(b, "tool_choice");
+    sg_json_write(b, &n->spec->tool_choice);
+}
+
+static void json_history(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    static const char *const names[] = {
+        [SG_CHAT_NONE] = "kept", [SG_CHAT_SINGLE] = "singleturn", [SG_CHAT_MULTI] = "multiturn"};
+    if (!n->spec->chat_history) return;
+    text(b, "chat_history", sg_str(names[p->conversation]));
+    if (p->conversation == SG_CHAT_NONE) return;
+    key(b, "window");
+    sg_buf_u64(b, p->history_window);
+}
+
 static bool makes_calls(const struct sg_plan_node *n) {
     return n->kind == SG_NODE_LLM || n->kind == SG_NODE_MULTI_LLM;
 }
@@ -153,8 +203,31 @@ static void json_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_
     json_prompt(b, n->spec);
     text(b, "input_key", p->keys[n->input_key].name);
     text(b, "output_role", n->spec->output_role);
+    json_tools(p, b, n);
+    json_history(p, b, n);
     json_hook(p, b, "pre_process", n->pre_hook);
     json_hook(p, b, "post_process", n->post_hook);
+    json_model_posts(p, b, n);
+}
+
+/* What a lambda is given beside the state: keys of its node that are the user's own. */
+static void json_lambda(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
+    static const char *const told[] = {"node_type", "node_state", "node_name", "output_keys", "lambda", "once"};
+    const struct sg_json *map = &n->spec->config;
+    bool begun = false;
+    json_hook(p, b, "lambda", n->lambda_hook);
+    for (uint32_t i = 0; i < map->n; i++) {
+        bool own = true;
+        for (size_t k = 0; k < sizeof told / sizeof *told; k++) own &= !sg_str_eq(map->members[i].key, sg_str(told[k]));
+        if (!own) continue;
+        if (!begun) key(b, "config"), sg_buf_ch(b, '{');
+        else sg_buf_ch(b, ',');
+        begun = true;
+        sg_json_write_string(b, map->members[i].key);
+        sg_buf_ch(b, ':');
+        sg_json_write(b, &map->members[i].value);
+    }
+    if (begun) sg_buf_ch(b, '}');
 }
 
 static void json_values(struct sg_buf *b, const struct sg_plan_attribute *at) {
@@ -207,7 +280,7 @@ static void json_node_content(const struct sg_plan *p, struct sg_buf *b, const s
     text(b, "node_type", sg_str(kind_names[n->kind]));
     if (makes_calls(n)) json_llm(p, b, n);
     if (n->kind == SG_NODE_SAMPLER) json_sampler(p, b, n);
-    if (n->kind == SG_NODE_LAMBDA) json_hook(p, b, "lambda", n->lambda_hook);
+    if (n->kind == SG_NODE_LAMBDA) json_lambda(p, b, n);
     json_output_keys(b, n);
     json_out(p, b, &n->out);
 }
@@ -225,6 +298,8 @@ static void json_request(const struct sg_plan *p, struct sg_buf *b, const struct
     }
     json_prompt(b, n->spec);
     text(b, "input_key", p->keys[n->input_key].name);
+    json_tools(p, b, n);
+    json_history(p, b, n);
     json_hook(p, b, "pre_process", n->pre_hook);
 }
 
@@ -234,13 +309,21 @@ static void json_result(const struct sg_plan *p, struct sg_buf *b, const struct 
         text(b, "output_role", n->spec->output_role);
         json_hook(p, b, "post_process", n->post_hook);
         json_hook(p, b, "multi_llm_post_process", n->combine_hook);
+        json_model_posts(p, b, n);
     }
     if (n->kind == SG_NODE_SAMPLER) json_sampler(p, b, n);
-    if (n->kind == SG_NODE_LAMBDA) json_hook(p, b, "lambda", n->lambda_hook);
+    if (n->kind == SG_NODE_LAMBDA) json_lambda(p, b, n);
     json_output_keys(b, n);
 }
 
 static void json_fields(const struct sg_plan *p, struct sg_buf *b);
+
+static void json_generator(const struct sg_plan *p, struct sg_buf *b) {
+    if (p->generator == SG_NONE) return;
+    json_hook(p, b, "generator", p->generator);
+    key(b, "output_config");
+    sg_json_write(b, p->hooks[p->generator].config);
+}
 
 static void hash_rest(struct sg_plan *p, struct sg_buf *b) {
     sg_buf_reset(b, SIZE_MAX);
@@ -250,10 +333,12 @@ static void hash_rest(struct sg_plan *p, struct sg_buf *b) {
     sg_buf_reset(b, SIZE_MAX);
     sg_buf_ch(b, '{');
     if (p->has_map) json_fields(p, b);
+    json_generator(p, b);
     sg_sha256_hex(sg_buf_view(b), p->output_hash);
-    if (p->n_checks == 0) return;
+    if (p->n_checks == 0 && p->schema_type == SG_NONE) return;
     sg_buf_reset(b, SIZE_MAX);
-    sg_schema_json(p, b);
+    if (p->n_checks) sg_schema_json(p, b);
+    else sg_buf_ch(b, '{'), json_hook(p, b, "schema", p->schema_type);
     sg_sha256_hex(sg_buf_view(b), p->schema_hash);
 }
 
@@ -316,7 +401,9 @@ void sg_plan_json(const struct sg_plan *p, struct sg_buf *b) {
     }
     sg_buf_ch(b, ']');
     if (p->has_map) json_fields(p, b);
+    json_generator(p, b);
     if (p->n_checks) key(b, "schema"), sg_schema_json(p, b);
+    else json_hook(p, b, "schema", p->schema_type);
     sg_buf_ch(b, '}');
 }
 
@@ -372,6 +459,14 @@ static void print_model(const struct sg_plan *p, struct sg_buf *b, int model) {
     sg_buf_printf(b, "%.*s (%s)", SG_ARG(m->alias), model_names[m->type]);
 }
 
+/* "what its post_process returns", "what tasks.mine.task_executor.Post returns". */
+static void print_returned(const struct sg_plan *p, struct sg_buf *b, const char *before, int hook, const char *key) {
+    sg_buf_printf(b, "%swhat ", before);
+    if (sg_plan_is_python(&p->hooks[hook])) print_short(b, p->hooks[hook].spec->text);
+    else sg_buf_printf(b, "its %s", key);
+    SG_BUF_LIT(b, " returns");
+}
+
 static void print_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_node *n) {
     if (n->kind == SG_NODE_LLM) {
         SG_BUF_LIT(b, " model ");
@@ -383,10 +478,13 @@ static void print_llm(const struct sg_plan *p, struct sg_buf *b, const struct sg
         sg_buf_printf(b, "%s %.*s: ", i ? "," : "", SG_ARG(n->children[i].label));
         print_model(p, b, n->children[i].model);
     }
-    SG_BUF_LIT(b, ", writes ");
-    if (n->combine_hook != SG_NONE) SG_BUF_LIT(b, "what its multi_llm_post_process returns");
-    else if (n->post_hook != SG_NONE) SG_BUF_LIT(b, "what its post_process returns");
-    else sg_buf_str(b, p->keys[n->output_key].name);
+    if (n->pre_hook != SG_NONE) print_returned(p, b, ", sees ", n->pre_hook, "pre_process");
+    if (n->spec->n_tools) sg_buf_printf(b, ", offers %zu tool%s", n->spec->n_tools, n->spec->n_tools == 1 ? "" : "s");
+    if (n->spec->chat_history) SG_BUF_LIT(b, ", takes part in chat history");
+    int last = n->combine_hook != SG_NONE ? n->combine_hook : n->post_hook;
+    if (last == SG_NONE) sg_buf_printf(b, ", writes %.*s", SG_ARG(p->keys[n->output_key].name));
+    else print_returned(p, b, ", writes ", last, last == n->combine_hook ? "multi_llm_post_process" : "post_process");
+    if (n->spec->once) SG_BUF_LIT(b, ", once");
 }
 
 /* "(3 values)", "(name of people.csv)". */
@@ -411,6 +509,7 @@ static void print_node(const struct sg_plan *p, struct sg_buf *b, const struct s
     if (n->kind == SG_NODE_LAMBDA) {
         SG_BUF_LIT(b, " ");
         print_short(b, p->hooks[n->lambda_hook].spec->text);
+        if (n->spec->once) SG_BUF_LIT(b, ", once");
     }
     sg_buf_ch(b, '\n');
     print_out(p, b, &n->out);
@@ -423,8 +522,12 @@ void sg_plan_print(const struct sg_plan *p, struct sg_buf *b) {
     SG_BUF_LIT(b, "state:");
     for (size_t i = 0; i < p->n_keys; i++) sg_buf_printf(b, "%s %.*s", i ? "," : "", SG_ARG(p->keys[i].name));
     SG_BUF_LIT(b, "\noutput: ");
-    if (!p->has_map) SG_BUF_LIT(b, "the whole state");
+    if (p->generator != SG_NONE) {
+        print_returned(p, b, "", p->generator, "generator");
+        if (p->n_fields) SG_BUF_LIT(b, " of ");
+    } else if (!p->has_map) SG_BUF_LIT(b, "the whole state");
     for (size_t i = 0; i < p->n_fields; i++) sg_buf_printf(b, "%s%.*s", i ? ", " : "", SG_ARG(p->fields[i].name));
     sg_buf_ch(b, '\n');
+    if (p->schema_type != SG_NONE) sg_buf_printf(b, "schema: %.*s\n", SG_ARG(p->hooks[p->schema_type].spec->text));
     sg_schema_print(p, b);
 }

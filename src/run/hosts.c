@@ -48,8 +48,10 @@ static void on_trace(void *ud, struct sg_hook_call *c, struct sg_str message, st
            SG_F_LINES("trace", details));
 }
 
-static struct sg_hooks_options options_of(const char *exe, const struct sg_run_hosts *hosts) {
+static struct sg_hooks_options options_of(const struct sg_task_spec *t, const char *exe, const struct sg_run_hosts *hosts) {
     return (struct sg_hooks_options){.exe = exe,
+                                     .paths = t->python_paths,
+                                     .n_paths = t->n_python_paths,
                                      .python = hosts->python.n ? hosts->python.p : NULL,
                                      .env_names = hosts->env_names.n ? hosts->env_names.p : NULL,
                                      .python_deadline_ms = hosts->timeout_ms,
@@ -60,7 +62,7 @@ static struct sg_hooks_options options_of(const char *exe, const struct sg_run_h
 }
 
 static int add_hook(struct sg_hooks *hooks, const struct sg_plan_hook *h) {
-    return sg_hooks_add(hooks, h->spec, h->with_state ? SG_ROLE_TRANSFORM : SG_ROLE_PRE, SG_STR_NONE, NULL);
+    return sg_hooks_add(hooks, h->spec, h->role, h->node, h->config);
 }
 
 static void on_loaded(void *ud, int status) {
@@ -74,7 +76,7 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
     r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
     r->traces = SG_NEW(&r->task.arena, struct traces);
-    struct sg_hooks_options ho = options_of(r->o->exe, &r->o->hosts);
+    struct sg_hooks_options ho = options_of(&r->task.spec, r->o->exe, &r->o->hosts);
     ho.max_hosts = r->o->max_hosts;
     ho.now = (double)r->started_wall_ns / 1e9;
     ho.seed = r->seed;
@@ -97,18 +99,19 @@ static void on_checked(void *ud, int status) {
     sg_loop_stop(ud);
 }
 
-/* A loop of its own: `check` needs no run. */
+/* A loop of its own: `check` needs no run. Of a task with other mistakes no module is imported. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts) {
     struct sg_loop *loop;
     struct sg_hooks *hooks;
     struct sg_err err = {0};
-    struct sg_hooks_options ho = options_of(exe, hosts);
+    struct sg_hooks_options ho = options_of(&t->spec, exe, hosts);
     ho.max_hosts = 1;
     int rc = sg_loop_open_uv(&loop, 0, &err);
     if (rc == 0) {
         rc = sg_hooks_open(loop, &ho, &hooks, &err);
         if (rc == 0) {
-            for (size_t i = 0; i < plan->n_hooks; i++) add_hook(hooks, &plan->hooks[i]);
+            for (size_t i = 0; i < plan->n_hooks; i++)
+                if (!t->diags.errors || !sg_plan_is_python(&plan->hooks[i])) add_hook(hooks, &plan->hooks[i]);
             sg_hooks_load(hooks, &t->diags, on_checked, loop);
             sg_loop_run(loop);
             sg_hooks_close(hooks);

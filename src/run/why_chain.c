@@ -54,6 +54,11 @@ static bool mentions(struct sg_str text, struct sg_str name) {
     return false;
 }
 
+/* A jq program names what it reads; what Python code reads, only it knows. */
+static bool may_read(const struct sg_plan *p, int hook, struct sg_str key) {
+    return sg_plan_is_python(&p->hooks[hook]) || mentions(p->hooks[hook].spec->text, key);
+}
+
 static bool is_seen(const struct sg_why *w, struct sg_str key, uint32_t before) {
     const struct sg_json *v = sg_why_origin(w, key, before).value;
     return v && !(v->type == SG_JSON_ARRAY && v->n == 0);
@@ -64,7 +69,7 @@ static void program_reads(const struct sg_why *w, int hook, uint32_t before, boo
     bool any = false;
     if (hook == SG_NONE) return;
     for (size_t i = 0; i < p->n_keys; i++)
-        if (mentions(p->hooks[hook].spec->text, p->keys[i].name) && is_seen(w, p->keys[i].name, before))
+        if (may_read(p, hook, p->keys[i].name) && is_seen(w, p->keys[i].name, before))
             any = read[i] = true;
     for (size_t i = 0; i < p->n_keys && !any; i++) read[i] |= sg_why_origin(w, p->keys[i].name, before).node != NULL;
 }
@@ -92,8 +97,7 @@ void sg_why_reads(const struct sg_why *w, const struct sg_why_node *n, sg_why_ke
         if (is_seen(w, p->keys[n->node->input_key].name, n->step)) read[n->node->input_key] = true;
         if (n->node->pre_hook != SG_NONE) program_reads(w, n->node->pre_hook, n->step, read);
         for (size_t i = 0; n->node->post_hook != SG_NONE && i < p->n_keys; i++)
-            if (mentions(p->hooks[n->node->post_hook].spec->text, p->keys[i].name) &&
-                is_seen(w, p->keys[i].name, n->step))
+            if (may_read(p, n->node->post_hook, p->keys[i].name) && is_seen(w, p->keys[i].name, n->step))
                 read[i] = true;
     }
     if (n->node->kind == SG_NODE_LAMBDA) program_reads(w, n->node->lambda_hook, n->step, read);
@@ -128,9 +132,9 @@ static void mark_field(struct sg_why *w, struct sg_str name) {
     struct marking m = {w, UINT32_MAX};
     if (!p->has_map) mark_key(&m, name);
     else if (f && f->key != SG_NONE) mark_key(&m, p->keys[f->key].name);
-    if (!f || f->transform == SG_NONE || !p->hooks[f->transform].with_state) return;
-    for (size_t i = 0; i < p->n_keys; i++)
-        if (mentions(p->hooks[f->transform].spec->text, p->keys[i].name)) mark_key(&m, p->keys[i].name);
+    int program = p->generator != SG_NONE ? p->generator : f ? f->transform : SG_NONE;
+    for (size_t i = 0; program != SG_NONE && i < p->n_keys; i++)
+        if (may_read(p, program, p->keys[i].name)) mark_key(&m, p->keys[i].name);
 }
 
 static int no_such_field(const struct sg_why *w, struct sg_err *err) {

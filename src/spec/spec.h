@@ -29,6 +29,29 @@ struct sg_hook_spec {
     char file_hash[65]; /* SHA-256 of its text; empty with `file` */
 };
 
+/* What a hook is called for, which says what it is called with and what its result may be (docs/formats/hook-protocol.md). */
+#define SG_ROLE_TABLE(X)                                                                                             \
+    X(LAMBDA, "lambda")                                                                                              \
+    X(PRE, "pre")                                                                                                    \
+    X(POST, "post")                                                                                                  \
+    X(COMBINE, "combine")                                                                                            \
+    X(CONDITION, "condition")                                                                                        \
+    X(GENERATE, "generate")                                                                                          \
+    X(FIELD, "field")                                                                                                \
+    X(TRANSFORM, "transform")                                                                                        \
+    X(MODEL_POST, "model_post")                                                                                      \
+    X(SCHEMA, "schema")                                                                                              \
+    X(TOOLS, "tools")                                                                                                \
+    X(DATA, "data")                                                                                                  \
+    X(GRAPH_POST, "graph_post")                                                                                      \
+    X(EXECUTOR, "executor")
+
+enum sg_hook_role {
+#define SG_X(role, name) SG_ROLE_##role,
+    SG_ROLE_TABLE(SG_X)
+#undef SG_X
+};
+
 /* A hook of a list, with what its entry hands to it. */
 struct sg_step_spec {
     struct sg_hook_spec hook;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stand-in for langchain_core.tools: `@tool`, classes of tools, and what describes them to a model. Tools can be called;
-callbacks and artifacts of the real package are not here.
+"""Stand-in for langchain_core.tools: `@tool`, classes of tools, and what describes them to a model. Tools can be
+called; callbacks and artifacts of the real package are not here.
 """
 import asyncio
 import inspect
@@ -16,8 +16,8 @@ class ToolException(Exception):
 
 
 class BaseTool:
-    """A tool: derive from it with `name`, `description` and `_run`, and `args_schema` (a pydantic class or a JSON schema)
-    where the signature of `_run` does not say enough.
+    """A tool: derive from it with `name`, `description` and `_run`, and `args_schema` (a pydantic class or a JSON
+    schema) where the signature of `_run` does not say enough.
     """
 
     name = None

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Base class of what makes a figure of many results."""
+from abc import ABC, abstractmethod
+
+from sygra.logger.logger_config import logger
+
+
+class BaseAggregatorMetric(ABC):
+    """Made with its configuration as keywords, which `validate_config` reads out of `self.config`. A subclass calls it
+    and `self.metadata = self.get_metadata()` at the end of its `__init__`.
+    """
+
+    def __init__(self, **config):
+        self.config = config
+
+    @abstractmethod
+    def validate_config(self):
+        """Reads `self.config`; raises ValueError for what it cannot use."""
+
+    @abstractmethod
+    def get_metadata(self):
+        """Returns a BaseMetricMetadata."""
+
+    @abstractmethod
+    def calculate(self, results):
+        """A list of UnitMetricResult to a map of figures."""
+
+    def get_metric_name(self):
+        return self.metadata.name
+
+    def _count_correct(self, results):
+        return sum(1 for result in results if result.correct)
+
+    def _safe_divide(self, numerator, denominator):
+        return numerator / denominator if denominator else 0.0
+
+
+class CheckedAggregator(BaseAggregatorMetric):
+    """A built-in metric: configured at once; of no results it makes `empty`."""
+
+    empty = {}
+
+    def __init__(self, **config):
+        super().__init__(**config)
+        self.validate_config()
+        self.metadata = self.get_metadata()
+
+    def validate_config(self):
+        """There is none."""
+
+    def calculate(self, results):
+        if not results:
+            logger.warning("%s: No results provided", type(self).__name__)
+            return dict(self.empty)
+        return self.figures(results)
+
+    @abstractmethod
+    def figures(self, results):
+        """Of at least one result."""
+
+    def _shares(self, results, label_of):
+        """(mean of the shares, label -> share of its results that are correct); those without a label do not count."""
+        counts, correct = {}, {}
+        for result in results:
+            label = label_of(result)
+            if label is None:
+                continue
+            counts[label] = counts.get(label, 0) + 1
+            correct[label] = correct.get(label, 0) + bool(result.correct)
+        shares = {label: correct[label] / count for label, count in counts.items()}
+        return self._safe_divide(sum(shares.values()), len(shares)), shares
+
+    def _label(self, value_map, key, what):
+        if key not in value_map:
+            logger.warning("%s: Missing %s '%s' in result", type(self).__name__, what, key)
+            return None
+        return value_map[key] if isinstance(value_map[key], str) else str(value_map[key])

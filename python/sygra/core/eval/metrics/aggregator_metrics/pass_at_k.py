@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How likely one of k attempts is right, when n were made and c were right. All results are attempts at one task."""
+import math
+
+from sygra.core.eval.metrics.aggregator_metrics.aggregator_metric_registry import aggregator_metric
+from sygra.core.eval.metrics.aggregator_metrics.base_aggregator_metric import CheckedAggregator
+from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
+
+
+def attempts(metric):
+    """The `k` of a metric's configuration."""
+    k = metric.config.get("k")
+    if not isinstance(k, int) or isinstance(k, bool) or k <= 0:
+        raise ValueError(f"{type(metric).__name__}: k is required, a whole number above 0 (got {k!r})")
+    return k
+
+
+@aggregator_metric("pass@k")
+class PassAtKMetric(CheckedAggregator):
+    """Config: `k`."""
+
+    empty = {"pass@k": 0.0}
+
+    def validate_config(self):
+        self.k = attempts(self)
+
+    def get_metadata(self):
+        return BaseMetricMetadata(
+            name="pass@k",
+            display_name="Pass@k",
+            description="Probability that at least one of k independent attempts will succeed.",
+            metric_type="industry",
+        )
+
+    def figures(self, results):
+        return {"pass@k": self.pass_at_k(len(results), self._count_correct(results), self.k)}
+
+    @staticmethod
+    def pass_at_k(n, c, k):
+        """1 - C(n - c, k) / C(n, k)."""
+        if n <= 0 or c < 0 or k <= 0:
+            raise ValueError("n and k must be positive, c must be non-negative")
+        if c > n:
+            raise ValueError("Number of correct solutions (c) cannot exceed total attempts (n)")
+        if k > n:
+            raise ValueError("Sample size (k) cannot exceed total attempts (n)")
+        if c == 0:
+            return 0.0
+        return 1.0 - math.comb(n - c, k) / math.comb(n, k)
