@@ -70,6 +70,10 @@ struct run {
 int sg_run_open_hooks(struct run *r, struct sg_err *err);
 /* Of a task that is checked and not run. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
+/* For the closing summary: lines of languages other than jq; the member `hosts`. Nothing where there are no hooks. */
+struct sg_panel_style;
+void sg_run_hosts_lines(const struct run *r, const struct sg_panel_style *s, struct sg_buf *b);
+void sg_run_hosts_json(const struct run *r, struct sg_buf *b);
 /* The loop runs until a step of opening is done. */
 int sg_run_wait(struct run *r, struct sg_err *err);
 
