@@ -362,3 +362,42 @@ def test_a_process_serves_its_own_closures(folder):
     thread.join(PATIENCE)
     assert not thread.is_alive()
     until(lambda: not [t for t in threading.enumerate() if t.name.startswith("sygra-") and t.name != "sygra-end"])
+
+
+def test_every_call_of_a_storm_gets_one_answer(folder):
+    """Quick, waiting, computing, async, printing and failing hooks, in batches, a part of them canceled."""
+    draw = random.Random(11)
+    with client_of(folder, """
+        import asyncio, time
+        def quick(node, state): return {"m": state["n"]}
+        def waits(node, state): time.sleep(state["n"] % 9 / 1000); return {"m": state["n"]}
+        def computes(node, state): return {"m": state["n"], "sum": sum(range(20000 * (state["n"] % 5)))}
+        def prints(node, state): print("line", state["n"]); print("rest", end=""); return {"m": state["n"]}
+        def fails(node, state): raise ValueError(state["n"])
+        async def sleeps(node, state): await asyncio.sleep(state["n"] % 9 / 1000); return {"m": state["n"]}
+        """) as c:
+        hooks = {c.hook(f"hooks.{name}", "lambda", {}): name for name in ["quick", "waits", "computes", "prints", "fails", "sleeps"]}
+        open_calls, number, answered = {}, 0, 0
+        while answered < 4000:
+            batch = b""
+            while len(open_calls) < 64 and number < 4000:
+                number += 1
+                hook = draw.choice(list(hooks))
+                payload = b"C" + c.call_payload(number, hook, None, json.dumps({"n": number}).encode(), number)
+                batch += struct.pack("<I", len(payload)) + payload
+                open_calls[number] = hooks[hook]
+                if draw.random() < 0.1:
+                    batch += struct.pack("<I", 9) + b"X" + struct.pack("<Q", draw.choice(list(open_calls)))
+            c.sock.sendall(batch)
+            for _ in range(min(len(open_calls), draw.randint(1, 40))):
+                answer = c.next_answer()
+                name = open_calls.pop(answer.id)
+                answered += 1
+                if name == "fails":
+                    assert answer.fault in ("raised", "canceled"), answer
+                else:
+                    assert answer.fault == "canceled" or answer.outputs[0]["m"] == answer.id, answer
+        until(lambda: not c.at_work())
+        printed = [n for n, text in c.prints if text == "rest"]
+        assert len(printed) == len(set(printed)) > 100 and all(n for n, _ in c.prints)
+        assert c.call(next(iter(hooks)), state={"n": 1}).outputs == [{"m": 1}]
