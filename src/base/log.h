@@ -25,6 +25,12 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
     X(metadata_lost, SG_WARN, "the metadata file could not be written")                                              \
     X(log_lost, SG_WARN, "log lines are lost")                                                                          \
     X(source_opened, SG_DEBUG, "source opened")                                                                       \
+    X(transforms_started, SG_INFO, "the input goes through its transformations as a whole")                            \
+    X(transforms_running, SG_INFO, "transforming the input")                                                           \
+    X(transforms_done, SG_INFO, "the input is transformed")                                                            \
+    X(post_started, SG_INFO, "post-processing the output")                                                             \
+    X(post_failed, SG_FAILURE, "post-processing failed; the output is as it was")                                      \
+    X(post_unnoted, SG_WARN, "that it is done could not be noted")                                                     \
     X(source_row_bad, SG_WARN, "bad row")                                                                             \
     X(record_failed, SG_WARN, "record failed")                                                                        \
     X(record_invalid, SG_WARN, "record invalid")                                                                      \

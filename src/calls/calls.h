@@ -52,11 +52,15 @@ struct sg_usage {
 };
 
 struct sg_completion {
-    struct sg_str text;        /* stripped, special tokens removed; "" for null */
+    struct sg_str text;        /* "" for null; stripped, special tokens removed, unless its model has a post_process */
     struct sg_json tool_calls; /* array or null */
     struct sg_str finish_reason;
     struct sg_usage usage;
 };
+
+/* Without the model's special tokens, stripped: what is done to every reply, behind the model's own post_process where there is
+ * one. A view into text or scratch. */
+struct sg_str sg_reply_clean(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str text);
 
 struct sg_call {
     struct sg_calls_model *model;

@@ -126,6 +126,10 @@ static struct sg_str without(struct sg_arena *scratch, struct sg_str text, struc
 }
 
 struct sg_str sg_completion_clean(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str text) {
+    return m->post_process.kind == SG_HOOK_NONE ? sg_reply_clean(scratch, m, text) : text;
+}
+
+struct sg_str sg_reply_clean(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str text) {
     for (uint32_t i = 0; m->special_tokens.type == SG_JSON_ARRAY && i < m->special_tokens.n; i++)
         if (m->special_tokens.items[i].type == SG_JSON_STRING)
             text = without(scratch, text, sg_json_text(&m->special_tokens.items[i]));

@@ -39,7 +39,7 @@ struct sg_calls_target {
 void sg_calls_target(const struct sg_calls_model *m, size_t address, struct sg_calls_target *out);
 struct sg_loop *sg_calls_loop(const struct sg_calls *c);
 
-/* Removes special tokens, strips. The result is a view into text or scratch. */
+/* sg_reply_clean, or the text as it is, when the model's post_process is to see it first. */
 struct sg_str sg_completion_clean(struct sg_arena *scratch, const struct sg_model_spec *m, struct sg_str text);
 
 #endif

@@ -283,8 +283,9 @@ static int list_slowest(struct listing *l, struct sg_err *err) {
 /* Lines need not have an id; the input's rows do. */
 static int list_by_input(struct listing *l, struct sg_err *err) {
     uint64_t position;
-    const struct sg_run_identity *id = &sg_look_facts(l->k)->id;
-    int rc = sg_run_position_of(id, sg_str(l->args->values[ID]), sg_exe_dir(), &position, err);
+    const struct sg_look_facts *f = sg_look_facts(l->k);
+    const struct sg_run_programs programs = {sg_exe_path(), sg_exe_dir()};
+    int rc = sg_run_position_of(f->folder, &f->id, sg_str(l->args->values[ID]), &programs, &position, err);
     return rc == 0 ? list_one(l, position, err) : rc;
 }
 

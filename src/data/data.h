@@ -31,8 +31,19 @@ struct sg_source_from {
     uint32_t read_crc;
 };
 
+struct sg_row;
+/* Changes rows between their reading and their delivery; fields and ids are of what it makes of them. */
+struct sg_row_changer {
+    /* Sets value, or status and error, of rows[0..n) whose status is 0; values live in the row's arena. Then `done` is to be
+     * called, once, not from inside. One batch at a time, in order. */
+    void (*start)(void *ud, struct sg_row *rows, size_t n, void (*done)(void *arg), void *arg);
+    void (*cancel)(void *ud); /* `done` is not to be called any more */
+    void *ud;
+};
+
 struct sg_source_options {
     const struct sg_source_spec *spec; /* NULL: data-less, records are {} */
+    const struct sg_row_changer *changer; /* NULL: rows are delivered as they were read */
     const char *exe_dir;               /* of the program: where DuckDB is looked for first; may be NULL */
     struct sg_str id_column;           /* empty: none */
     bool want_ids;                     /* every record gets an `id` (design section 7, "record ids") */
@@ -71,6 +82,20 @@ struct sg_str sg_source_id(struct sg_arena *a, const struct sg_json *record, uin
 
 /* What the input is now, for the identity of a run. The path is the source's. */
 void sg_source_identity(const struct sg_source *s, struct sg_run_source *out);
+
+/* --- spool: rows that were made before a run's first record ----------------------------------------------------- */
+
+struct sg_spool;
+typedef void sg_spool_fn(void *ud, int status, const struct sg_err *err);
+/* Makes the file, empty; SG_E_CONFLICT: another process is at it. Rows are added to memory, and written when asked, by a worker;
+ * `last`: with a sync. One writing at a time, with one callback. */
+int sg_spool_open(struct sg_loop *l, struct sg_str path, struct sg_spool **out, struct sg_err *err);
+void sg_spool_add(struct sg_spool *s, const struct sg_json *row);
+void sg_spool_write(struct sg_spool *s, bool last, sg_spool_fn *fn, void *ud);
+/* Its name from now on. Once the last has been written. Blocks. */
+int sg_spool_keep(struct sg_spool *s, struct sg_str path, struct sg_err *err);
+/* A file that was not kept goes. */
+void sg_spool_close(struct sg_spool *s);
 
 /* --- column: what samplers draw from ------------------------------------------------------------------------------ */
 

@@ -61,10 +61,12 @@ struct sg_source {
     struct sg_arena arena; /* what the worker needs of the spec, copied */
     struct reader reader;
     struct sg_str path;
+    const struct sg_row_changer *changer; /* NULL: none */
+    struct sg_row_maker after;            /* fields and ids of what it made */
     bool regular;               /* else a pipe or the like */
     struct sg_run_source looks; /* regular: sizes, times, inodes when it was opened */
     struct batch *front, *back;
-    enum { IDLE, READING, READY } state; /* of back */
+    enum { IDLE, READING, CHANGING, READY } state; /* of back */
     sg_rows_fn *on_rows;                 /* the request; NULL: none */
     void *ud;
     size_t max;
@@ -202,10 +204,29 @@ static void on_answer(struct sg_later *d) {
     answer(d->ud);
 }
 
-static void on_read(struct sg_job *j) {
-    struct sg_source *s = j->ud;
+static void use_filled(struct sg_source *s) {
     s->state = READY;
     if (advance(s) && !s->answer.queued) answer(s);
+}
+
+static void on_changed(void *arg) {
+    struct sg_source *s = arg;
+    for (size_t i = 0; i < s->back->n; i++) {
+        struct sg_row *row = &s->back->rows[i];
+        struct sg_json made = row->value;
+        if (row->status == 0) sg_row_finish(&s->after, &made, row);
+    }
+    use_filled(s);
+}
+
+static void on_read(struct sg_job *j) {
+    struct sg_source *s = j->ud;
+    if (!s->changer || s->back->n == 0) {
+        use_filled(s);
+        return;
+    }
+    s->state = CHANGING;
+    s->changer->start(s->changer->ud, s->back->rows, s->back->n, on_changed, s);
 }
 
 void sg_source_pull(struct sg_source *s, size_t max, sg_rows_fn *on_rows, void *ud) {
@@ -220,7 +241,7 @@ bool sg_source_has_more(const struct sg_source *s, bool *total_known, uint64_t *
     const struct batch *b = s->front;
     *total_known = b->ended && b->total_known;
     *total = *total_known ? b->total : 0;
-    return rows_left(b) > 0 || (s->state == READY && s->back->n > 0) || (b->ended && b->more);
+    return rows_left(b) > 0 || (s->state > READING && s->back->n > 0) || (b->ended && b->more);
 }
 
 void sg_source_watch(struct sg_source *s) {
@@ -305,6 +326,14 @@ static void begin_reader(struct sg_source *s, const struct sg_source_options *o)
     if (o->spec) seek(s, &o->from);
 }
 
+/* What is read is not what is delivered: columns that go, and ids, are found in what the changer makes. */
+static void read_for_changer(struct sg_source *s, const struct sg_row_changer *changer) {
+    struct sg_row_maker *m = &s->reader.feed.maker;
+    s->changer = changer;
+    s->after = *m;
+    *m = (struct sg_row_maker){.name = m->name, .seed = m->seed};
+}
+
 int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct sg_source **out, struct sg_err *err) {
     struct sg_source *s = sg_xcalloc(1, sizeof *s);
     s->loop = l;
@@ -321,6 +350,7 @@ int sg_source_open(struct sg_loop *l, const struct sg_source_options *o, struct 
         return rc;
     }
     begin_reader(s, o);
+    if (o->changer) read_for_changer(s, o->changer);
     *out = s;
     return 0;
 }
@@ -337,6 +367,7 @@ void sg_source_close(struct sg_source *s) {
     if (!s) return;
     stop_waiting(s);
     sg_later_cancel(s->loop, &s->answer);
+    if (s->state == CHANGING) s->changer->cancel(s->changer->ud);
     sg_worker_close(s->worker);
     free_rows(s->front);
     free_rows(s->back);

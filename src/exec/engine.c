@@ -72,6 +72,7 @@ int sg_exec_open(const struct sg_exec_options *o, struct sg_exec **out) {
         if (words > x->join_words) x->join_words = words;
     }
     for (size_t i = 0; i < x->plan->n_fields; i++) x->output_waits |= x->plan->fields[i].transform != SG_NONE;
+    x->output_waits |= x->plan->generator != SG_NONE || x->plan->schema_type != SG_NONE;
     x->journals = o->output && sg_output_journals(o->output);
     if (o->output) sg_output_on_room(o->output, on_output_room, x);
     *out = x;
@@ -120,11 +121,12 @@ static void clear_record(struct record *r) {
     r->n_tasks = r->n_fired = 0;
     r->steps = r->kept_steps = r->pending = r->attempts = r->failed_attempts = 0;
     r->n_work = 0;
-    r->failing = r->has_waited = r->is_loading = false;
+    r->failing = r->has_waited = r->is_loading = r->dropped = false;
     r->past = NULL;
     r->err = (struct sg_err){0};
     r->err_node = SG_STR_NONE;
     r->broken = NULL;
+    r->misfit = SG_STR_NONE;
 }
 
 static void free_record(struct record *r) {
@@ -163,6 +165,9 @@ static void tell_failure(const struct record *r) {
     if (r->broken)
         SG_LOG(record_invalid, SG_F_INT("record", r->position), SG_F_STR("field", r->broken->field),
                SG_F_STR("rule", sg_rule_name(r->broken->kind)), SG_F_STR("error", error));
+    else if (r->misfit.p)
+        SG_LOG(record_invalid, SG_F_INT("record", r->position),
+               SG_F_STR("schema", r->exec->plan->hooks[r->exec->plan->schema_type].spec->text), SG_F_STR("error", error));
     else if (!r->err_node.n)
         SG_LOG(source_row_bad, SG_F_INT("record", r->position), SG_F_STR("error", error));
     else if (!r->failed_attempts)

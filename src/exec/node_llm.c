@@ -4,6 +4,7 @@
 
 static const struct step steps[] = {{"pre_process", sg_step_pre},
                                     {"call", sg_step_call},
+                                    {"model post_process", sg_step_model_post},
                                     {"chat_entry", sg_step_chat_entry},
                                     {"post_process", sg_step_post},
                                     {"chat_history", sg_step_chat_add},

@@ -1,11 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The end of a record: the output map (spec-core 8.1) with its transforms, or the raw state; the checks of it (spec-core 9);
- * and the line that a failed or invalid record leaves. */
+/* The end of a record: what a generator makes of it, the output map (spec-core 8.1) with its transforms, or the raw state; the checks
+ * of it (spec-core 9); and the line that it leaves when it is not ok. */
 #include "exec/record.h"
 
 #define MOST_VALUE 200 /* bytes of a value that stands beside the output that it is part of */
 
 static const struct sg_json null_value = {.type = SG_JSON_NULL};
+
+/* --- generators ---------------------------------------------------------------------------------------------------------------- */
+
+static void write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    (void)input;
+    const struct task *t = c->ud;
+    sg_state_write(t->record->exec, t->state, state);
+}
+
+/* Null is no failure: the class does not want the record. */
+static enum verdict on_generated(struct task *t, const struct sg_json *results) {
+    enum verdict v = sg_one_object(t, results, "the generator", &t->result);
+    t->record->dropped = v == NEXT && !t->result;
+    return v;
+}
+
+static enum verdict step_generate(struct task *t) {
+    int hook = t->record->exec->plan->generator;
+    return hook == SG_NONE ? NEXT : sg_hook_step(t, hook, write_state, on_generated);
+}
 
 /* --- transforms ---------------------------------------------------------------------------------------------------------------- */
 
@@ -31,6 +51,7 @@ static enum verdict on_transformed(struct task *t, const struct sg_json *results
 
 static enum verdict step_transform(struct task *t) {
     const struct sg_plan *p = t->record->exec->plan;
+    if (p->generator != SG_NONE) return NEXT;
     if (!t->mapped) t->mapped = SG_NEW_N(&t->record->arena, const struct sg_json *, p->n_fields);
     while (t->turn < p->n_fields && p->fields[t->turn].transform == SG_NONE) t->turn++;
     if (t->turn == p->n_fields) return NEXT;
@@ -76,7 +97,10 @@ static const struct sg_json *output_value(struct task *t, size_t field) {
 static const struct sg_json *checked_value(struct task *t, size_t check) {
     const struct sg_exec *x = t->record->exec;
     int output = x->plan->checks[check].output, slot = x->check_slots[check];
-    if (output != SG_NONE) return output_value(t, (size_t)output);
+    bool generated = t->result && !x->plan->checks_state;
+    const struct sg_json *made = generated ? sg_json_get(t->result, x->plan->checks[check].name) : NULL;
+    if (made) return made;
+    if (output != SG_NONE && !t->result) return output_value(t, (size_t)output);
     return slot == SG_NONE ? NULL : t->state[slot];
 }
 
@@ -84,7 +108,7 @@ static const struct sg_json *checked_value(struct task *t, size_t check) {
 static enum verdict step_check(struct task *t) {
     struct record *r = t->record;
     const struct sg_plan *p = r->exec->plan;
-    for (size_t i = 0; i < p->n_checks && !r->broken; i++) {
+    for (size_t i = 0; i < p->n_checks && !r->broken && !r->dropped; i++) {
         r->culprit = checked_value(t, i);
         r->broken = sg_check_broken(&p->checks[i], r->culprit);
     }
@@ -97,10 +121,73 @@ static enum verdict step_check(struct task *t) {
     return NEXT;
 }
 
+/* --- the schema's class ---------------------------------------------------------------------------------------------------------- */
+
+static bool is_made(struct task *t, struct sg_str name) {
+    const struct sg_plan *p = t->record->exec->plan;
+    if (t->result) return sg_json_get(t->result, name) != NULL;
+    for (size_t i = 0; i < p->n_fields; i++)
+        if (sg_str_eq(p->fields[i].name, name)) return true;
+    return false;
+}
+
+static void add_member(struct sg_buf *b, struct sg_str name, const struct sg_json *v) {
+    if (b->p[b->n - 1] != '{') sg_buf_ch(b, ',');
+    sg_json_write_string(b, name);
+    sg_buf_ch(b, ':');
+    sg_json_write(b, v);
+}
+
+/* As the rules look at a record: what is made of it, and the state behind that. */
+static void write_checked(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    (void)state;
+    struct task *t = c->ud;
+    const struct sg_exec *x = t->record->exec;
+    const struct sg_plan *p = x->plan;
+    if (p->checks_state || (!p->has_map && !t->result)) {
+        sg_state_write(x, t->state, input);
+        return;
+    }
+    sg_buf_ch(input, '{');
+    for (uint32_t i = 0; t->result && i < t->result->n; i++)
+        add_member(input, t->result->members[i].key, &t->result->members[i].value);
+    for (size_t i = 0; !t->result && i < p->n_fields; i++) add_member(input, p->fields[i].name, output_value(t, i));
+    for (size_t i = 0; i < x->n_slots; i++)
+        if (t->state[i] && !is_made(t, x->slots[i])) add_member(input, x->slots[i], t->state[i]);
+    sg_buf_ch(input, '}');
+}
+
+static struct sg_str class_name(const struct record *r) {
+    return r->exec->plan->hooks[r->exec->plan->schema_type].spec->text;
+}
+
+/* Null: it is valid; a text: why it is not. */
+static enum verdict on_checked(struct task *t, const struct sg_json *results) {
+    struct record *r = t->record;
+    const struct sg_json *v = results->n == 1 ? &results->items[0] : NULL;
+    if (v && v->type == SG_JSON_NULL) return NEXT;
+    if (!v || v->type != SG_JSON_STRING)
+        return sg_task_fail(t, SG_E_HOOK, "the schema `%.*s` must answer with null or a text", SG_ARG(class_name(r)));
+    r->misfit = sg_json_text(v);
+    r->err_node = SG_STR("schema_config.schema");
+    sg_fail(&r->err, SG_E_INVALID, "%.*s", SG_ARG(r->misfit));
+    return NEXT;
+}
+
+static enum verdict step_class(struct task *t) {
+    const struct record *r = t->record;
+    int hook = r->exec->plan->schema_type;
+    return hook == SG_NONE || r->dropped || r->broken ? NEXT : sg_hook_step(t, hook, write_checked, on_checked);
+}
+
 /* --- the line ------------------------------------------------------------------------------------------------------------------ */
 
 static void write_output(struct task *t, struct sg_buf *b) {
     const struct sg_exec *x = t->record->exec;
+    if (t->result) {
+        sg_json_write(b, t->result);
+        return;
+    }
     if (!x->plan->has_map) {
         sg_state_write(x, t->state, b);
         return;
@@ -116,19 +203,23 @@ static void write_output(struct task *t, struct sg_buf *b) {
 }
 
 static void invalid_line(struct task *t, struct sg_buf *b);
+static void dropped_line(const struct record *r, struct sg_buf *b);
 
 static enum verdict step_write(struct task *t) {
-    struct sg_buf *b = &t->record->exec->text;
+    const struct record *r = t->record;
+    struct sg_buf *b = &r->exec->text;
     sg_buf_reset(b, 1 << 20);
-    if (t->record->broken) invalid_line(t, b);
+    if (r->dropped) dropped_line(r, b);
+    else if (r->broken || r->misfit.p) invalid_line(t, b);
     else write_output(t, b);
     return NEXT;
 }
 
-static const struct step steps[] = {{"transform", step_transform}, {"plain", step_plain}, {"check", step_check}, {"output", step_write}, {0}};
+static const struct step steps[] = {{"generate", step_generate}, {"transform", step_transform}, {"plain", step_plain},
+                                    {"check", step_check},       {"schema", step_class},         {"output", step_write}, {0}};
 const struct node_kind sg_node_kind_output = {.name = "output", .steps = steps};
 
-/* --- failed and invalid records -------------------------------------------------------------------------------------------------- */
+/* --- records that are not ok -------------------------------------------------------------------------------------------------- */
 
 static void member(struct sg_buf *b, const char *name) {
     if (b->p[b->n - 1] != '{') sg_buf_ch(b, ',');
@@ -191,22 +282,39 @@ static void value(struct sg_buf *b, const struct sg_json *v) {
     sg_buf_fini(&start);
 }
 
-/* {"id", "position", "line", "node", "error", "message", "field", "rule", "expected", "value", "output", "record"}: what was
- * made of it stands there whole, so that nothing that was paid for is lost. */
-static void invalid_line(struct task *t, struct sg_buf *b) {
-    const struct record *r = t->record;
+static void broken_rule(const struct record *r, struct sg_buf *b) {
     struct sg_buf expected = SG_BUF_INIT(SIZE_MAX);
     sg_rule_expected(r->broken, &expected);
-    begin_line(r, b);
-    text(b, "node", SG_STR("schema_config"));
-    text(b, "error", sg_str(sg_error_name(r->err.code)));
     text(b, "message", sg_str(r->err.text));
     text(b, "field", r->broken->field);
     text(b, "rule", sg_rule_name(r->broken->kind));
     text(b, "expected", sg_buf_view(&expected));
     if (r->culprit) value(b, r->culprit);
+    sg_buf_fini(&expected);
+}
+
+/* {"id", "position", "line", "node", "error", "message", "field", "rule", "expected", "value", "output", "record"}; of a schema's
+ * class there are its whole text and, as the rule, its name. What was made of the record stands there whole, so that nothing that was
+ * paid for is lost. */
+static void invalid_line(struct task *t, struct sg_buf *b) {
+    const struct record *r = t->record;
+    begin_line(r, b);
+    text(b, "node", SG_STR("schema_config"));
+    text(b, "error", sg_str(sg_error_name(r->err.code)));
+    if (r->broken) broken_rule(r, b);
+    else text(b, "message", r->misfit), text(b, "rule", class_name(r));
     member(b, "output");
     write_output(t, b);
     end_line(r, b);
-    sg_buf_fini(&expected);
+}
+
+/* {"id", "position", "line", "node", "message", "record"}. */
+static void dropped_line(const struct record *r, struct sg_buf *b) {
+    struct sg_buf why = SG_BUF_INIT(1 << 20);
+    sg_buf_printf(&why, "%.*s returned None", SG_ARG(r->exec->plan->hooks[r->exec->plan->generator].spec->text));
+    begin_line(r, b);
+    text(b, "node", SG_STR("output_config"));
+    text(b, "message", sg_buf_view(&why));
+    end_line(r, b);
+    sg_buf_fini(&why);
 }

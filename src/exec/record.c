@@ -323,7 +323,9 @@ static void end_step(struct record *r) {
         return;
     }
     if (was_output) {
-        sg_record_end(r, r->broken ? SG_RECORD_INVALID : SG_RECORD_OK, sg_buf_view(&r->exec->text));
+        bool invalid = r->broken || r->misfit.p;
+        sg_record_end(r, r->dropped ? SG_RECORD_DROPPED : invalid ? SG_RECORD_INVALID : SG_RECORD_OK,
+                      sg_buf_view(&r->exec->text));
         return;
     }
     if (!was_start && ++r->steps == (uint32_t)r->exec->plan->step_limit) {

@@ -141,8 +141,10 @@ struct record {
     struct sg_past_request loading; /* while it is loaded the record has not begun */
     bool is_loading;
     uint32_t failed_attempts; /* of the call that failed */
+    bool dropped;                      /* by its generator */
     const struct sg_plan_rule *broken; /* by the finished record, which is invalid then; else NULL */
     const struct sg_json *culprit;     /* the value that breaks it, or NULL: there is none */
+    struct sg_str misfit;              /* why the schema's class finds it invalid; p NULL: it does not */
     struct sg_work *work;     /* what it has done, told at its end */
     size_t n_work, cap_work;
 };
@@ -161,7 +163,7 @@ struct sg_exec {
     struct sg_row *rows; /* pulled, not yet admitted: [row_at, n_rows) */
     size_t row_at, n_rows, cap_rows;
     bool pulling, ended, stopping, done;
-    bool output_waits; /* its map has programs */
+    bool output_waits; /* hooks make the output, or check it */
     bool journals;     /* somebody keeps calls and steps */
     bool warned_columns;
     int end_status;
@@ -252,6 +254,7 @@ enum verdict sg_step_chat_add(struct task *t);   /* behind post_process: the ent
 enum verdict sg_step_route(struct task *t); /* route.c: conditional edges */
 enum verdict sg_step_pre(struct task *t);   /* llm_steps.c */
 enum verdict sg_step_call(struct task *t);
+enum verdict sg_step_model_post(struct task *t); /* model_post.c */
 enum verdict sg_step_post(struct task *t);  /* sets the result */
 enum verdict sg_step_write(struct task *t); /* the result to updates */
 /* What came of a task's call, after so many attempts. */

@@ -351,17 +351,25 @@ static void check_reach(struct build *b, struct sg_mark graph) {
 
 /* --- output -------------------------------------------------------------------------------------------------------------------------- */
 
+/* A method of the class, which calls it; or code of its own. With a class, that does it all. */
+static int transform_number(struct build *b, const struct sg_output_spec *o, const struct sg_output_field *f) {
+    const struct sg_hook_spec *h = &f->transform;
+    bool generated = o->generator.kind != SG_HOOK_NONE, is_method = sg_str_find(h->text, '.', 0) == h->text.n;
+    if (generated && h->kind == SG_HOOK_JQ)
+        sg_error_at(b->d, h->mark, h->path, "write it as a method of the class, and name that",
+                    "a `generator` makes the whole record, and knows nothing of jq programs");
+    return generated || (h->kind == SG_HOOK_PYTHON && is_method) ? SG_NONE
+                                                                 : hook_number(b, h, SG_ROLE_TRANSFORM, NULL, NULL);
+}
+
 static void build_output(struct build *b, const struct sg_output_spec *o) {
     struct sg_plan_field *fields = SG_NEW_N(b->a, struct sg_plan_field, o->n_fields);
     for (size_t i = 0; i < o->n_fields; i++) {
         const struct sg_output_field *f = &o->fields[i];
         fields[i] = (struct sg_plan_field){.name = f->name.text,
                                            .value = f->value,
-                                           .key = f->is_value ? SG_NONE : key_number(b, f->from.text),
-                                           .transform = SG_NONE};
-        bool is_method = sg_str_find(f->transform.text, '.', 0) == f->transform.text.n; /* which only the generator calls */
-        if (f->transform.kind != SG_HOOK_PYTHON || !is_method)
-            fields[i].transform = hook_number(b, &f->transform, SG_ROLE_TRANSFORM, NULL, NULL);
+                                           .key = f->is_value || !f->from.text.n ? SG_NONE : key_number(b, f->from.text),
+                                           .transform = transform_number(b, o, f)};
     }
     b->plan->generator = hook_number(b, &o->generator, SG_ROLE_GENERATE, NULL, &o->config);
     b->plan->has_map = o->has_map;
@@ -409,6 +417,7 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     check_reach(&b, task->graph.mark);
     build_output(&b, &task->output);
     build_model_posts(&b);
+    p->checks_state = task->schema.against_state;
     p->schema_type = hook_number(&b, &task->schema.type, SG_ROLE_SCHEMA, NULL, NULL);
     p->conversation = task->graph.conversation;
     p->history_window = task->graph.history_window;
@@ -417,7 +426,8 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     p->hooks = b.hooks, p->n_hooks = b.n_hooks;
     p->models = b.models, p->n_models = b.n_models;
     p->columns = b.columns, p->n_columns = b.n_columns;
-    for (size_t i = 0; i < p->n_hooks; i++) p->has_python |= sg_plan_is_python(&p->hooks[i]);
+    p->recipes = b.flat.recipes, p->n_recipes = b.flat.n_recipes;
+    for (size_t i = 0; i < p->n_hooks; i++) p->has_python |= sg_plan_is_python(&p->hooks[i]) && !sg_plan_removes_thoughts(&p->hooks[i]);
     p->state_is_seen = p->n_hooks > 0 || !p->has_map;
     p->step_limit = STEP_LIMIT;
     sg_schema_build(a, task, diags, p);

@@ -123,11 +123,23 @@ static inline bool sg_plan_is_python(const struct sg_plan_hook *h) {
     return h->spec->kind != SG_HOOK_JQ;
 }
 
+/* RemoveThinkData of the framework, the post_process of many models: it is done here, and no Python is started for it. */
+static inline bool sg_plan_removes_thoughts(const struct sg_plan_hook *h) {
+    return h->spec->kind == SG_HOOK_PYTHON &&
+           sg_str_eq(h->spec->text, SG_STR("sygra.core.models.model_postprocessor.RemoveThinkData"));
+}
+
 struct sg_plan_field {
     struct sg_str name;
     int key; /* SG_NONE: `value` */
     struct sg_json value;
     int transform; /* hook or SG_NONE */
+};
+
+/* A subgraph node that is a shipped recipe: what it was made of, for people and for the run folder. */
+struct sg_plan_recipe {
+    struct sg_str node; /* s.t */
+    struct sg_recipe_spec is;
 };
 
 struct sg_plan_check; /* schema.h */
@@ -147,9 +159,12 @@ struct sg_plan {
     size_t n_hooks;
     const struct sg_plan_column *columns;
     size_t n_columns;
+    const struct sg_plan_recipe *recipes;
+    size_t n_recipes;
     enum sg_chat conversation;
     uint32_t history_window;
     int generator, schema_type; /* hooks, or SG_NONE */
+    bool checks_state; /* the state is checked, not what is made of it */
     bool has_python; /* some hook is Python code or a closure */
     bool has_map;
     const struct sg_plan_field *fields;

@@ -57,7 +57,8 @@ static int output_of(const struct build *b, struct sg_str name) {
 /* Only the data can still have a field that nobody here knows. */
 static void check_known(struct build *b, const struct sg_check_spec *c) {
     const struct sg_plan *p = b->p;
-    if (sg_plan_key(p, c->name.text) != SG_NONE) return;
+    bool generated = p->generator != SG_NONE && !p->checks_state; /* who knows what it makes */
+    if (generated || sg_plan_key(p, c->name.text) != SG_NONE) return;
     struct sg_str *known = SG_NEW_N(b->a, struct sg_str, p->n_fields + p->n_keys);
     size_t n = 0;
     for (size_t i = 0; !b->task->schema.against_state && i < p->n_fields; i++) known[n++] = p->fields[i].name;

@@ -29,6 +29,11 @@ static bool is_of_output(const struct sg_run_node *n) {
     return sg_str_eq(n->kind, SG_STR("output")) || sg_str_eq(n->kind, SG_STR("schema"));
 }
 
+/* Other transformations make other rows. */
+static bool is_of_source(const struct sg_run_node *n) {
+    return sg_str_eq(n->kind, SG_STR("data"));
+}
+
 static void concern_outputs(struct sg_changes *c) {
     c->outputs = true;
     c->n_outputs++;
@@ -38,7 +43,8 @@ static void concern_outputs(struct sg_changes *c) {
 static void concern(struct sg_changes *c, size_t i) {
     const struct sg_run_node *n = &c->was->nodes[i];
     c->concerns[i] = true;
-    if (is_of_output(n)) concern_outputs(c);
+    if (is_of_source(n)) c->source = true;
+    else if (is_of_output(n)) concern_outputs(c);
     else if (!makes_calls(n)) c->all = true;
 }
 
@@ -71,6 +77,22 @@ static void add_drawn(struct sg_changes *c, size_t i, const struct sg_run_node *
     add(c, "changed", now, "the file that it draws from");
 }
 
+/* Why nodes differ that nobody has touched: a newer program ships newer recipes. */
+static void find_recipes(struct sg_changes *c) {
+    struct sg_json options;
+    c->recipes = SG_STR("");
+    if (c->n == 0 || sg_json_parse(c->arena, c->was->options, &options, NULL, NULL) != 0) return;
+    const struct sg_json *all = sg_json_get(&options, SG_STR("recipes"));
+    for (size_t i = 0; all && i < c->plan->n_recipes; i++) {
+        const struct sg_plan_recipe *r = &c->plan->recipes[i];
+        const struct sg_json *was = sg_json_get(all, r->node);
+        struct sg_str now = sg_str_printf(c->arena, "%.*s@%u", SG_ARG(r->is.name), r->is.version);
+        if (!was || was->type != SG_JSON_STRING || sg_str_eq(sg_json_text(was), now)) continue;
+        c->recipes = sg_str_printf(c->arena, "%.*s  recipe `%.*s`: %.*s then, %.*s now\n", SG_ARG(c->recipes), SG_ARG(r->node),
+                                   SG_ARG(sg_json_text(was)), SG_ARG(now));
+    }
+}
+
 void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_plan *p, const struct sg_run_identity *was,
                      const struct sg_run_identity *is, bool columns) {
     *c = (struct sg_changes){.arena = a, .plan = p, .was = was, .is = is};
@@ -88,10 +110,13 @@ void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_p
     for (size_t i = 0; i < is->n_nodes; i++)
         if (!find(was, is->nodes[i].name)) {
             add(c, "new", &is->nodes[i], "");
+            c->source |= is_of_source(&is->nodes[i]);
             if (is_of_output(&is->nodes[i])) concern_outputs(c);
         }
-    c->source = !sg_str_eq(is->source.path, was->source.path);
-    if (c->source) add(c, "another source:", &(struct sg_run_node){.name = is->source.path}, "");
+    find_recipes(c);
+    bool elsewhere = !sg_str_eq(is->source.path, was->source.path);
+    c->source |= elsewhere;
+    if (elsewhere) add(c, "another source:", &(struct sg_run_node){.name = is->source.path}, "");
     bool *own = SG_NEW_N(a, bool, p->n_nodes);
     memcpy(own, c->reach.requests, p->n_nodes * sizeof *own);
     sg_plan_reach(p, &c->reach);
@@ -297,6 +322,7 @@ static void text_cost(const struct sg_changes *c, struct sg_buf *out) {
 }
 
 void sg_changes_list(const struct sg_changes *c, struct sg_buf *out) {
+    sg_buf_str(out, c->recipes);
     for (size_t i = 0; i < c->n; i++) {
         const struct sg_change *g = &c->list[i];
         sg_buf_printf(out, "  %s `%.*s`", g->what, SG_ARG(g->name));

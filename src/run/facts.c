@@ -102,6 +102,7 @@ static void tell(struct run *r, const char *key, struct sg_str value) {
 void sg_run_tell_begin(struct run *r) {
     r->models_json = models_json(r);
     tell(r, "models", r->models_json);
+    if (r->task.spec.n_post) tell(r, "post", sg_str_printf(&r->task.arena, "%zu", r->task.spec.n_post));
 }
 
 void sg_run_tell_end(struct run *r) {

@@ -106,7 +106,7 @@ void sg_run_figures(const struct run *r, struct sg_figures *f) {
                              .state = state_of(r),
                              .life = r->life,
                              .batch = r->o->in_flight};
-    f->elapsed_s = (double)(sg_loop_now_ns(r->loop) - r->started_ns) / 1e9;
+    f->elapsed_s = (double)((r->ended_ns ? r->ended_ns : sg_loop_now_ns(r->loop)) - r->started_ns) / 1e9;
     f->lag_p50_ms = (double)o.lag_p50_us / 1e3;
     f->lag_p99_ms = (double)o.lag_p99_us / 1e3;
     add_records(r, &e, f);

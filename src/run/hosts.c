@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hook hosts of a run: how they are started, which hooks they load, and what they say: prints and tracebacks go to the
  * log with the record and node that they are of. */
-#include "run/parts.h"
+#include "run/rows.h"
 
 /* Places of errors whose traceback has been shown. */
 #define MOST_TRACES 100
@@ -11,14 +11,15 @@ struct traces {
     size_t n;
 };
 
-static struct sg_exec_place place_of(const struct sg_hook_call *c) {
-    return c ? sg_exec_place_of(c) : (struct sg_exec_place){0};
+/* Of a call for the whole input, a row of it, or the whole output there is none. */
+static struct sg_exec_place place_of(const struct run *r, const struct sg_hook_call *c) {
+    bool of_record = c && c != r->own_call && !sg_rows_called(r, c);
+    return of_record ? sg_exec_place_of(c) : (struct sg_exec_place){0};
 }
 
 /* What a hook prints, with the record and node it was called for where that is known. */
 static void on_print(void *ud, struct sg_hook_call *c, struct sg_str text) {
-    (void)ud;
-    struct sg_exec_place at = place_of(c);
+    struct sg_exec_place at = place_of(ud, c);
     if (at.node.n)
         SG_LOG(hook_print, SG_F_STR("text", text), SG_F_INT("record", at.position), SG_F_STR("node", at.node));
     else SG_LOG(hook_print, SG_F_STR("text", text));
@@ -43,7 +44,7 @@ static void on_trace(void *ud, struct sg_hook_call *c, struct sg_str message, st
         if (t->shown[i] == hash) return;
     if (t->n == MOST_TRACES) return;
     t->shown[t->n++] = hash;
-    struct sg_exec_place at = place_of(c);
+    struct sg_exec_place at = place_of(r, c);
     SG_LOG(hook_trace, SG_F_INT("record", at.position), SG_F_STR("node", at.node), SG_F_STR("error", message),
            SG_F_LINES("trace", details));
 }
@@ -62,7 +63,7 @@ static struct sg_hooks_options options_of(const struct sg_task_spec *t, const ch
 }
 
 static int add_hook(struct sg_hooks *hooks, const struct sg_plan_hook *h) {
-    return sg_hooks_add(hooks, h->spec, h->role, h->node, h->config);
+    return sg_plan_removes_thoughts(h) ? -1 : sg_hooks_add(hooks, h->spec, h->role, h->node, h->config);
 }
 
 static void on_loaded(void *ud, int status) {
@@ -72,20 +73,26 @@ static void on_loaded(void *ud, int status) {
     sg_loop_stop(r->loop);
 }
 
+void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
+    if (!r->traces) r->traces = SG_NEW(&r->task.arena, struct traces);
+    *out = options_of(&r->task.spec, r->o->exe, &r->o->hosts);
+    out->max_hosts = r->o->max_hosts;
+    out->now = (double)r->started_wall_ns / 1e9;
+    out->seed = r->seed;
+    out->on_print = on_print;
+    out->on_trace = on_trace;
+    out->ud = r;
+}
+
 int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     const struct sg_plan *p = r->task.plan;
+    struct sg_hooks_options ho;
     r->hook_ids = SG_NEW_N(&r->task.arena, int, p->n_hooks);
-    r->traces = SG_NEW(&r->task.arena, struct traces);
-    struct sg_hooks_options ho = options_of(&r->task.spec, r->o->exe, &r->o->hosts);
-    ho.max_hosts = r->o->max_hosts;
-    ho.now = (double)r->started_wall_ns / 1e9;
-    ho.seed = r->seed;
-    ho.on_print = on_print;
-    ho.on_trace = on_trace;
-    ho.ud = r;
+    sg_run_hooks_options(r, &ho);
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
-    if (rc != 0 || p->n_hooks == 0) return rc;
+    if (rc != 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++) r->hook_ids[i] = add_hook(r->hooks, &p->hooks[i]);
+    if (!sg_rows_add_hooks(r) && p->n_hooks == 0) return 0;
     sg_hooks_load(r->hooks, &r->task.diags, on_loaded, r);
     rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
@@ -99,21 +106,52 @@ static void on_checked(void *ud, int status) {
     sg_loop_stop(ud);
 }
 
+/* {"params","chain"}: what a host is told of a step that stands alone. */
+static const struct sg_json *step_config(struct sg_arena *a, const struct sg_step_spec *step) {
+    struct sg_json *config = SG_NEW(a, struct sg_json), *chain = SG_NEW(a, struct sg_json);
+    struct sg_member *m = SG_NEW_N(a, struct sg_member, 2), *own = SG_NEW_N(a, struct sg_member, 2);
+    own[0] = (struct sg_member){SG_STR("transform"), sg_json_string(step->hook.text)};
+    own[1] = m[0] = (struct sg_member){SG_STR("params"), step->params};
+    *chain = sg_json_object(own, 2);
+    m[1] = (struct sg_member){SG_STR("chain"), sg_json_array(chain, 1)};
+    *config = sg_json_object(m, 2);
+    return config;
+}
+
+static void check_steps(struct sg_task *t, struct sg_hooks *hooks, bool ask, const struct sg_step_spec *steps, size_t n,
+                        enum sg_hook_role role) {
+    for (size_t i = 0; i < n; i++)
+        sg_run_note_hook(t, &steps[i].hook,
+                         ask ? sg_hooks_add(hooks, &steps[i].hook, role, SG_STR_NONE, step_config(&t->arena, &steps[i])) : -1);
+}
+
+/* Those of the plan, transforms of the source, and processors of the whole output. */
+static void check_all(struct sg_task *t, const struct sg_plan *plan, struct sg_hooks *hooks, bool ask) {
+    const struct sg_source_spec *source = t->spec.data.source;
+    for (size_t i = 0; i < plan->n_hooks; i++) {
+        const struct sg_plan_hook *h = &plan->hooks[i];
+        sg_run_note_hook(t, h->spec, ask || !sg_plan_is_python(h) ? add_hook(hooks, h) : -1);
+    }
+    if (source) check_steps(t, hooks, ask, source->transforms, source->n_transforms, SG_ROLE_DATA);
+    check_steps(t, hooks, ask, t->spec.post, t->spec.n_post, SG_ROLE_GRAPH_POST);
+}
+
 /* A loop of its own: `check` needs no run. Of a task with other mistakes no module is imported. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts) {
+    static const struct sg_run_hosts nobody;
     struct sg_loop *loop;
     struct sg_hooks *hooks;
     struct sg_err err = {0};
-    struct sg_hooks_options ho = options_of(&t->spec, exe, hosts);
+    struct sg_hooks_options ho = options_of(&t->spec, exe, hosts ? hosts : &nobody);
     ho.max_hosts = 1;
     int rc = sg_loop_open_uv(&loop, 0, &err);
     if (rc == 0) {
         rc = sg_hooks_open(loop, &ho, &hooks, &err);
         if (rc == 0) {
-            for (size_t i = 0; i < plan->n_hooks; i++)
-                if (!t->diags.errors || !sg_plan_is_python(&plan->hooks[i])) add_hook(hooks, &plan->hooks[i]);
+            check_all(t, plan, hooks, hosts && !t->diags.errors);
             sg_hooks_load(hooks, &t->diags, on_checked, loop);
             sg_loop_run(loop);
+            sg_run_take_descriptions(t, hooks);
             sg_hooks_close(hooks);
         }
         sg_loop_close(loop);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a run is (docs/formats/run-folder.md, table meta): enough to run the same task again, and to see what has changed in it.
  *
- * The list of nodes is the plan's, by number, followed by two that stand for the rest of the task: what START leads to, and
- * the output map. */
-#include "run/parts.h"
+ * The list of nodes is the plan's, by number, followed by those that stand for the rest of the task: what START leads to, the
+ * output map, and if there are any the checks and the transformations of the input. */
+#include "run/rows.h"
 
 #include <limits.h>
 #include <unistd.h>
@@ -23,6 +23,19 @@ static uint32_t columns_crc(const struct run *r) {
         crc = sg_crc32c(crc, &of_column, sizeof of_column);
     }
     return crc;
+}
+
+/* {"s": "name@1"}: shipped subgraphs. What differs in a node shows in its hash; this tells where it comes from. */
+static void add_recipes(const struct sg_plan *p, struct sg_buf *b) {
+    if (p->n_recipes == 0) return;
+    SG_BUF_LIT(b, ",\"recipes\":{");
+    for (size_t i = 0; i < p->n_recipes; i++) {
+        const struct sg_plan_recipe *r = &p->recipes[i];
+        if (i) sg_buf_ch(b, ',');
+        sg_json_write_string(b, r->node);
+        sg_buf_printf(b, ":\"%.*s@%u\"", SG_ARG(r->is.name), r->is.version);
+    }
+    sg_buf_ch(b, '}');
 }
 
 /* Trust is asked for anew, each time. */
@@ -51,6 +64,7 @@ static struct sg_str options_json(struct run *r) {
     put_hosts(&b, &o->hosts);
     if (o->record.n) member(&b, "record", o->record);
     if (r->task.plan->n_columns) sg_buf_printf(&b, ",\"columns\":%u", columns_crc(r));
+    add_recipes(r->task.plan, &b);
     sg_buf_ch(&b, '}');
     struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
     sg_buf_fini(&b);
@@ -124,7 +138,7 @@ bool sg_run_columns_differ(struct run *r) {
 
 static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     const struct sg_plan *p = r->task.plan;
-    struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 3);
+    struct sg_run_node *nodes = SG_NEW_N(&r->task.arena, struct sg_run_node, p->n_nodes + 4);
     for (size_t i = 0; i < p->n_nodes; i++)
         nodes[i] = (struct sg_run_node){.name = p->nodes[i].name,
                                         .kind = sg_plan_kind_name(&p->nodes[i]),
@@ -136,8 +150,12 @@ static struct sg_run_node *nodes_of(struct run *r, size_t *n) {
     nodes[p->n_nodes + 1] = (struct sg_run_node){
         .name = SG_STR("output_config"), .kind = SG_STR("output"), .hash = sg_str(p->output_hash)};
     *n = p->n_nodes + 2;
-    const struct sg_run_node schema = {SG_STR("schema_config"), SG_STR("schema"), sg_str(p->schema_hash)};
-    if (p->n_checks) nodes[(*n)++] = schema;
+    const struct sg_run_node schema = {
+        .name = SG_STR("schema_config"), .kind = SG_STR("schema"), .hash = sg_str(p->schema_hash)};
+    if (schema.hash.n) nodes[(*n)++] = schema;
+    const struct sg_run_node data = {
+        .name = SG_STR("transformations"), .kind = SG_STR("data"), .hash = sg_rows_hash(r)};
+    if (data.hash.n) nodes[(*n)++] = data;
     return nodes;
 }
 

@@ -3,7 +3,7 @@
  * folder of an earlier life is loaded and compared, then source, output, models and engine.
  *
  * Steps that take time (compiling, loading a folder) run on the loop, which is run until they say that they are done. */
-#include "run/parts.h"
+#include "run/rows.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -143,15 +143,21 @@ static int open_columns(struct run *r, struct sg_err *err) {
     return rc == 0 ? sg_run_wait(r, err) : rc;
 }
 
+int sg_run_open_rows(struct run *r, struct sg_source_options *so, struct sg_err *err) {
+    so->spec = r->task.spec.data.source;
+    so->id_column = r->task.spec.data.id_column;
+    so->seed = r->seed;
+    sg_rows_source(r, so);
+    int rc = sg_source_open(r->loop, so, &r->source, err);
+    sg_rows_opened(r);
+    return rc;
+}
+
 static int open_source(struct run *r, struct sg_err *err) {
-    const struct sg_data_spec *d = &r->task.spec.data;
     const struct sg_plan *p = r->task.plan;
     bool id_named = sg_plan_key(p, SG_STR("id")) != SG_NONE;
-    struct sg_source_options so = {.spec = d->source,
-                                   .exe_dir = r->o->config.exe_dir,
-                                   .id_column = d->id_column,
+    struct sg_source_options so = {.exe_dir = r->o->config.exe_dir,
                                    .want_ids = p->state_is_seen || id_named,
-                                   .seed = r->seed,
                                    .start = r->first,
                                    .count = r->count ? r->count : UINT64_MAX};
     if (r->resumed) so.from = r->resumed->from;
@@ -160,14 +166,20 @@ static int open_source(struct run *r, struct sg_err *err) {
         so.count = r->again->position - r->first + 1;
         so.from = (struct sg_source_from){.finished = &r->again->passed, .n_finished = r->again->passed.to > r->again->passed.from};
     }
-    return sg_source_open(r->loop, &so, &r->source, err);
+    return sg_run_open_rows(r, &so, err);
 }
 
-/* A new run opens its source first, so that a missing input leaves no folder; one that goes on must know where. */
+/* A new run opens its source first, so that a missing input, or a transform that fails, leaves no folder; one that goes on must
+ * know where. */
 static int open_data(struct run *r, struct sg_err *err) {
-    if (r->observer) return open_source(r, err); /* a preview leaves nothing behind */
-    int rc = r->resuming ? open_output(r, err) : open_source(r, err);
-    if (rc == 0) rc = r->resuming ? open_source(r, err) : open_output(r, err);
+    bool listed = sg_rows_are_listed(r);
+    int rc = 0;
+    if (listed && (r->observer || !r->resuming)) rc = sg_rows_make(r, err);
+    if (r->observer) return rc == 0 ? open_source(r, err) : rc; /* a preview leaves nothing behind */
+    if (rc == 0 && !listed && !r->resuming) rc = open_source(r, err);
+    if (rc == 0) rc = open_output(r, err);
+    if (rc == 0 && listed) rc = sg_rows_keep(r, err);
+    if (rc == 0 && !r->source) rc = open_source(r, err);
     if (rc == 0) sg_output_source(r->output, r->source);
     if (rc == 0) sg_run_tell_begin(r);
     return rc;
@@ -232,6 +244,7 @@ void sg_run_close_all(struct run *r) {
     if (r->calls) sg_calls_close(r->calls);
     if (r->hooks) sg_hooks_close(r->hooks);
     if (r->source) sg_source_close(r->source);
+    sg_rows_close(r);
     sg_columns_close(r->columns);
     if (r->log) sg_logfile_close(r->log); /* the output holds the folder's lock */
     if (r->output) sg_output_close(r->output);

@@ -19,6 +19,20 @@ struct sg_run_again {
     struct sg_range passed; /* rows that are passed over: all between the first, which lays out the state, and this one */
 };
 
+struct sg_rows_stream;
+
+#define SG_RUN_NO_MEMORY_BOUND (UINT64_MAX / 4) /* of a process that holds a whole list of rows */
+
+/* A class of graph_post_process, and what came of it. */
+struct sg_post {
+    struct sg_str name, file;
+    char hash[65];   /* of the class's name, its file and its params */
+    bool done;       /* now, or before */
+    int status;      /* why not */
+    struct sg_str error;
+    int64_t records; /* that it wrote; -1: it does not say */
+};
+
 struct run {
     const struct sg_run_options *o;
     const struct sg_run_again *again; /* NULL: a run of its own */
@@ -29,6 +43,11 @@ struct run {
     struct sg_calls *calls;
     struct sg_columns *columns;
     struct sg_source *source;
+    struct sg_spool *spool;        /* rows.c: of what transforms make, until the source is open */
+    struct sg_str rows_file;       /* empty: the source is read as it is */
+    const struct sg_hook_call *own_call; /* under way for the whole input or output; NULL: none */
+    int rows_hook;                 /* of the transforms, in `hooks` */
+    struct sg_rows_stream *stream; /* transforms of rows on their way; NULL: none */
     struct sg_output *output;
     struct sg_exec *exec;
     struct sg_calls_model **models;
@@ -62,15 +81,24 @@ struct run {
     struct sg_logfile *log;       /* NULL: none */
     bool interrupted, aborted;
     bool ending; /* every record has ended; the output is being finished */
+    uint64_t ended_ns; /* when it was, on the loop's clock; 0: not yet */
+    bool post_processing, post_failed;
+    struct sg_post *posts;
+    size_t n_posts;
     struct sg_err why; /* of an abort */
     struct sg_output_result result;
 };
 
 /* --- hosts.c: the hook hosts of a run --- */
 int sg_run_open_hooks(struct run *r, struct sg_err *err);
-/* Of a task that is checked and not run. */
+/* What every pool of hosts of a run is opened with. */
+void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
+/* Of a task that is checked and not run. `hosts` NULL: of jq programs only. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
-/* The loop runs until a step of opening is done. */
+/* hooks_told.c: for sg_task_hooks. `hook`: its number, or -1 when it is not asked. */
+void sg_run_note_hook(struct sg_task *t, const struct sg_hook_spec *spec, int hook);
+void sg_run_take_descriptions(struct sg_task *t, const struct sg_hooks *hooks);
+/* The loop runs until a step of opening is done, whose callback sets step_status and step_err. */
 int sg_run_wait(struct run *r, struct sg_err *err);
 
 /* --- run.c: what the opened parts call ---------------------------------------------------------------------------- */
@@ -80,6 +108,8 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
 
 /* --- open.c --- */
 int sg_run_open_all(struct run *r, struct sg_err *err);
+/* The source as the run reads it. `so`: what is not the task's: exe_dir, start, count, from. */
+int sg_run_open_rows(struct run *r, struct sg_source_options *so, struct sg_err *err);
 void sg_run_close_all(struct run *r);
 
 /* --- identity.c: what a run is --- */

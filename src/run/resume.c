@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* `sygra resume` and `sygra retry`: the run's folder says how it was started; it is started so again, in the folder it was started in. */
-#include "run/parts.h"
+#include "run/post.h"
 
 #include <stdio.h>
 
@@ -30,7 +30,8 @@ static int look(struct sg_arena *a, const struct sg_resume_options *ro, struct s
     if (rc != 0) return rc;
     uint64_t again = 0;
     rc = count_again(db, ro, &again, err);
-    *finished = sg_run_is_finished(a, db, o->run_folder) && again == 0 && !ro->accept_changes;
+    *finished = sg_run_is_finished(a, db, o->run_folder) && again == 0 && !ro->accept_changes &&
+                !sg_post_is_pending(a, db, o->run_folder);
     sg_rundb_close(db);
     if (rc != 0) return rc;
     o->num_records = id.count;

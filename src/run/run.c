@@ -4,7 +4,7 @@
  *   load and check -> open all (open.c) -> exec ... ends -> output finishes -> summary (summary.c)
  *
  * A signal, a full disk or a broken source stop the admission; records under way get GRACE to end, then are dropped. */
-#include "run/parts.h"
+#include "run/post.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -35,8 +35,8 @@ static void abort_run(struct run *r, const struct sg_err *why) {
 void sg_run_on_signal(void *ud, int signal) {
     struct run *r = ud;
     (void)signal;
-    if (r->ending) return; /* there is nothing left to interrupt */
-    if (!r->exec) {
+    if (r->ending && !r->post_processing) return; /* there is nothing left to interrupt */
+    if (!r->exec || r->post_processing) {
         r->interrupted = true;
         sg_loop_stop(r->loop);
         return;
@@ -51,6 +51,7 @@ void sg_run_on_signal(void *ud, int signal) {
 static void on_output_done(void *ud, int status, const struct sg_output_result *res, const struct sg_err *err) {
     struct run *r = ud;
     r->result = *res;
+    r->ended_ns = sg_loop_now_ns(r->loop);
     if (status != 0 && err) abort_run(r, err);
     sg_loop_stop(r->loop);
 }
@@ -76,7 +77,7 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err) {
 /* --- public ----------------------------------------------------------------------------------------------------- */
 
 static int exit_status(const struct run *r, const struct sg_exec_figures *e) {
-    if (r->aborted) return SG_EXIT_ERROR;
+    if (r->aborted || (r->post_failed && !r->interrupted)) return SG_EXIT_ERROR;
     if (r->interrupted) return SG_EXIT_INTERRUPTED;
     uint64_t bad = e->ended[SG_RECORD_FAILED] + e->ended[SG_RECORD_INVALID];
     if (r->resumed) bad += r->resumed->totals.outcomes[SG_RECORD_FAILED] + r->resumed->totals.outcomes[SG_RECORD_INVALID];
@@ -153,6 +154,7 @@ static int run_loaded(struct run *r) {
     sg_run_watch_end(r);
     sg_exec_figures(r->exec, &e);
     sg_run_write_metadata(r);
+    sg_run_post(r);
     sg_run_summary(r);
     int status = exit_status(r, &e);
     sg_run_close_all(r);

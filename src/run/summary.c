@@ -118,6 +118,16 @@ static void add_paths(struct run *r, const struct sg_panel_style *s, struct sg_b
     for (int i = SG_RECORD_FAILED; i <= SG_RECORD_DROPPED; i++) add_plain(s, what[i], r->result.others[i], b);
 }
 
+static void add_posts(struct run *r, const struct sg_panel_style *s, struct sg_buf *b) {
+    for (size_t i = 0; i < r->n_posts; i++) {
+        const struct sg_post *p = &r->posts[i];
+        struct sg_str line = p->done ? p->file
+                                     : sg_str_printf(&r->task.arena, "%.*s: %.*s", SG_ARG(p->name),
+                                                     SG_ARG(p->error.n ? p->error : SG_STR("not run")));
+        add_plain(s, p->done ? "post" : "failed", line, b);
+    }
+}
+
 static void add_more(struct run *r, const struct sg_figures *f, const struct sg_panel_style *s, struct sg_buf *b) {
     bool known;
     uint64_t total;
@@ -138,6 +148,7 @@ static void add_command(struct run *r, const char *verb, const char *option, con
 static void add_next(struct run *r, const struct sg_figures *f, struct sg_buf *b) {
     if (can_resume(r)) add_command(r, "resume", "", "goes on with it", b);
     if (can_resume(r) || r->o->no_journal) return;
+    if (r->post_failed) add_command(r, "resume", "", "runs what failed of graph_post_process again", b);
     if (f->outcomes[SG_RECORD_INVALID]) add_command(r, "records", " --invalid", "shows what broke a rule", b);
     if (f->outcomes[SG_RECORD_FAILED] == 0) return;
     add_command(r, "records", " --failed", "shows what failed", b);
@@ -163,6 +174,7 @@ static void print_summary(struct run *r, const struct sg_figures *f, struct sg_b
     if (r->aborted) add_plain(&s, "error", sg_str(r->why.text), b);
     for (size_t i = 0; i < f->n_causes; i++) sg_panel_cause(&s, &f->causes[i], b);
     add_paths(r, &s, b);
+    add_posts(r, &s, b);
     add_more(r, f, &s, b);
     add_next(r, f, b);
 }
@@ -216,6 +228,21 @@ static void json_addresses(const struct sg_calls_address *a, struct sg_buf *b) {
     sg_buf_ch(b, ']');
 }
 
+static void json_posts(const struct run *r, struct sg_buf *b) {
+    if (r->n_posts == 0) return;
+    SG_BUF_LIT(b, ",\"post\":[");
+    for (size_t i = 0; i < r->n_posts; i++) {
+        const struct sg_post *p = &r->posts[i];
+        sg_buf_str(b, i ? SG_STR(",{\"processor\":") : SG_STR("{\"processor\":"));
+        sg_json_write_text(b, p->name);
+        sg_buf_str(b, p->done ? SG_STR(",\"file\":") : SG_STR(",\"error\":"));
+        sg_json_write_text(b, p->done ? p->file : p->error);
+        if (p->done && p->records >= 0) sg_buf_printf(b, ",\"records\":%lld", (long long)p->records);
+        sg_buf_ch(b, '}');
+    }
+    sg_buf_ch(b, ']');
+}
+
 static void json_output(struct run *r, const struct sg_figures *f, struct sg_buf *b) {
     static const char *const keys[] = {"output", "failed_file", "invalid_file", "dropped_file"};
     struct sg_output_figures o;
@@ -246,6 +273,7 @@ void sg_run_summary(struct run *r) {
     json_calls(r, &f, &members);
     json_addresses(sg_calls_addresses(r->calls), &members);
     json_output(r, &f, &members);
+    json_posts(r, &members);
     SG_LOG(summary, SG_F_JSON(sg_buf_view(&members)));
     if (!r->o->json) {
         print_summary(r, &f, &text);

@@ -187,6 +187,7 @@ static int run_again(struct sg_why *w, struct sg_err *err) {
         .position = position, .answer = answer, .ud = w, .passed = {id->first + 1, position}};
     struct sg_exec_observer observer = {.on_event = on_event, .ud = w};
     r->again = &again;
+    r->run_folder = sg_str_dup(&w->arena, sg_look_facts(w->look)->folder);
     r->observer = &observer;
     r->seed = id->seed;
     r->first = id->first;

@@ -41,6 +41,7 @@ import urllib.parse
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("BIN", ROOT / "build/sygra")).resolve()
 KEYS = ROOT / "docs/keys.md"
+VENV = ROOT / "build/venv"
 COMMAND_SECONDS = 50
 PROGRESS = re.compile(r"\d\d:\d\d:\d\d progress  ")  # where a machine is slow
 
@@ -136,6 +137,8 @@ class Shell:
         (bin_folder / "sygra").symlink_to(BIN)
         env = {k: v for k, v in os.environ.items() if not k.startswith("SYGRA_")}
         env |= {"PATH": f"{bin_folder}:{env['PATH']}", "LC_ALL": "C.UTF-8", "HOME": str(folder)}
+        if subprocess.run([VENV / "bin/python", "-c", "import pydantic"], capture_output=True).returncode == 0:
+            env["VIRTUAL_ENV"] = str(VENV)  # what hooks of the pages import
         env.setdefault("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
         self.env, self.folder = env, folder
         self.process = subprocess.Popen(["bash"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,

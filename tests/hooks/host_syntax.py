@@ -36,6 +36,8 @@ KEYWORDS = {("zip", "strict"), ("dataclass", "slots"), ("dataclass", "kw_only"),
 def newer(tree):
     """(line, what) for each use of what 3.9 does not have."""
     modules = {}
+    futures = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module == "__future__"]
+    postponed = any(alias.name == "annotations" for n in futures for alias in n.names)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -61,7 +63,8 @@ def newer(tree):
             for keyword in node.keywords:
                 if (name, keyword.arg) in KEYWORDS:
                     yield node.lineno, f"{name}({keyword.arg}=…)"
-        yield from newer_annotations(node)
+        if not postponed:
+            yield from newer_annotations(node)
 
 
 def newer_annotations(node):

@@ -328,8 +328,122 @@ static void test_a_pipe_brings_any_number_of_rows(void **state) {
     end();
 }
 
+/* --- rows that are changed on their way --------------------------------------------------------------------------- */
+
+/* Rows whose `i` is a multiple of 7 fail; others get "j" in place of all they had. Takes its time. */
+static struct changing {
+    struct sg_timer timer;
+    struct sg_row *rows;
+    size_t n, batches, largest;
+    uint64_t next;
+    void (*done)(void *arg);
+    void *arg;
+    bool under_way, canceled;
+} g;
+
+static void on_change_time(struct sg_timer *t) {
+    (void)t;
+    for (size_t i = 0; i < g.n; i++) {
+        struct sg_row *row = &g.rows[i];
+        int64_t number = 0;
+        assert_int_equal(row->position, g.next++);
+        if (row->status != 0) continue;
+        assert_null(sg_json_get(&row->value, SG_STR("id")));
+        assert_true(sg_json_to_i64(sg_json_get(&row->value, SG_STR("i")), &number));
+        if (number % 7 == 0) {
+            row->status = SG_E_HOOK;
+            row->error = SG_STR("seven");
+            continue;
+        }
+        struct sg_member *m = SG_NEW_N(&row->arena, struct sg_member, 2);
+        m[0] = (struct sg_member){SG_STR("j"), sg_json_int(&row->arena, -number)};
+        m[1] = (struct sg_member){SG_STR("i"), sg_json_int(&row->arena, number)};
+        row->value = sg_json_object(m, 2);
+    }
+    g.under_way = false;
+    g.done(g.arg);
+}
+
+static void start_change(void *ud, struct sg_row *rows, size_t n, void (*done)(void *arg), void *arg) {
+    assert_ptr_equal(ud, &g);
+    assert_false(g.under_way);
+    assert_true(n > 0);
+    g.rows = rows;
+    g.n = n;
+    g.done = done;
+    g.arg = arg;
+    g.under_way = true;
+    g.batches++;
+    if (n > g.largest) g.largest = n;
+    sg_timer_start(c.loop, &g.timer, 100000);
+}
+
+static void cancel_change(void *ud) {
+    (void)ud;
+    g.canceled = true;
+    g.under_way = false;
+    sg_timer_stop(c.loop, &g.timer);
+}
+
+static const struct sg_row_changer changer = {start_change, cancel_change, &g};
+
+static struct sg_source_spec changed_spec(const char *path, int rows) {
+    FILE *f = fopen(path, "w");
+    for (int i = 0; i < rows; i++) fprintf(f, i == 3 ? "{oops\n" : "{\"i\":%d,\"x\":1}\n", i);
+    fclose(f);
+    g = (struct changing){.timer = {.on_fire = on_change_time}};
+    return source_of(path);
+}
+
+static void test_rows_are_changed_before_their_columns_and_ids_are_looked_at(void **state) {
+    (void)state;
+    char path[256];
+    strcpy(path, in_folder("changed.jsonl"));
+    struct sg_source_spec spec = changed_spec(path, 9);
+    struct sg_name fields[] = {{.text = SG_STR("j")}};
+    spec.fields = fields;
+    spec.n_fields = 1;
+    begin(4);
+    read_all((struct sg_source_options){
+        .spec = &spec, .changer = &changer, .id_column = SG_STR("i"), .count = UINT64_MAX});
+    struct sg_str text = sg_buf_view(&c.text);
+    assert_true(sg_str_starts(text, SG_STR("seven\n{\"j\":-1,\"id\":1}\n{\"j\":-2,\"id\":2}\n")));
+    assert_true(sg_str_ends(text, SG_STR("{\"j\":-6,\"id\":6}\nseven\n{\"j\":-8,\"id\":8}\n")));
+    assert_true(c.rows == 9 && c.bad == 3 && c.ended && c.total_known && c.total == 9);
+    end();
+}
+
+static void test_many_rows_are_changed_in_order_and_few_at_a_time(void **state) {
+    (void)state;
+    char path[256];
+    strcpy(path, in_folder("changed.jsonl"));
+    struct sg_source_spec spec = changed_spec(path, 3000);
+    g.next = 10;
+    begin(37);
+    read_all((struct sg_source_options){.spec = &spec, .changer = &changer, .start = 10, .count = 2000});
+    assert_true(c.rows == 2000 && c.ended && c.more);
+    assert_true(g.batches > 5 && g.largest <= 256);
+    end();
+}
+
+static void test_a_source_is_closed_while_its_rows_are_changed(void **state) {
+    (void)state;
+    char path[256];
+    strcpy(path, in_folder("changed.jsonl"));
+    struct sg_source_spec spec = changed_spec(path, 3000);
+    begin(10);
+    c.stop_after = 10;
+    read_all((struct sg_source_options){.spec = &spec, .changer = &changer, .count = UINT64_MAX});
+    assert_true(c.rows == 10);
+    assert_false(g.under_way);
+    end();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_rows_are_changed_before_their_columns_and_ids_are_looked_at),
+        cmocka_unit_test(test_many_rows_are_changed_in_order_and_few_at_a_time),
+        cmocka_unit_test(test_a_source_is_closed_while_its_rows_are_changed),
         cmocka_unit_test(test_every_row_comes_once_in_order_for_any_size_of_pull),
         cmocka_unit_test(test_start_and_count_cut_a_piece_out),
         cmocka_unit_test(test_one_row_more_than_count_is_noticed),

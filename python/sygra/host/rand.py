@@ -27,6 +27,12 @@ def _of_call():
     return call.random
 
 
+def begin(seed):
+    """From now on the current call draws as one with this seed does: rows of one call do not depend on each other."""
+    call = current.get()
+    call.seed, call.random, call.numpy = seed, None, None
+
+
 def take_over(seed):
     """Process-wide, before user code is imported."""
     global _seed_outside

@@ -6,7 +6,7 @@ import json
 import os
 import threading
 
-from sygra.host import load, opaque, trouble, wire
+from sygra.host import load, opaque, rand, trouble, wire
 from sygra.host.roles import Hook, must_be_whole
 
 _CHUNK = 1 << 20
@@ -130,13 +130,14 @@ class Data(Hook):
         do = said.get("do")
         if do == "feed":
             self._rows.extend(said["rows"])
-            return None
+            return len(self._rows)  # a host that has taken the place of another one has too few
         if do == "finish":
             self._rows = self._through(self._rows)
             self._taken = 0
             return len(self._rows)
         if do == "each":
-            return [self._one(row) for row in said["rows"]]
+            seeds = said.get("seeds") or [None] * len(said["rows"])
+            return [self._one(row, seed) for row, seed in zip(said["rows"], seeds)]
         if do == "take":
             return self._piece(said["n"])
         raise trouble.Trouble(wire.SENSELESS, f"a transformation cannot {do!r}")
@@ -152,7 +153,9 @@ class Data(Hook):
             rows = list(gave)
         return rows
 
-    def _one(self, row):
+    def _one(self, row, seed):
+        if seed is not None:
+            rand.begin(seed)
         gave = self._through([row])
         if not gave:
             raise self._unfit(self.path, "returned no row: of a stream it gets one row and must return one")

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* post: graph_post_process, once a run's output has its name. Private to run. */
+#ifndef SG_RUN_POST_H
+#define SG_RUN_POST_H
+
+#include "run/parts.h"
+
+/* Runs the loop until all of them have ended, or a signal comes. Sets posts, n_posts, post_failed. */
+void sg_run_post(struct run *r);
+/* A finished run whose classes have not all done their work. */
+bool sg_post_is_pending(struct sg_arena *a, struct sg_rundb *db, struct sg_str run_folder);
+
+#endif
