@@ -112,10 +112,15 @@ static const char *const *make_environment(struct sg_arena *a, const char *packa
 
 /* ---- all of it ---- */
 
+int sg_hooks_python(struct sg_arena *a, const struct sg_hooks_options *o, const char **python, const char **package,
+                    struct sg_err *err) {
+    int rc = find_interpreter(a, o->python, python, err);
+    return rc == 0 ? find_package(a, o->exe, package, err) : rc;
+}
+
 int sg_start_python(struct sg_arena *a, const struct sg_hooks_options *o, struct sg_host_setup *out, struct sg_err *err) {
     const char *package = "python", *interpreter = "/usr/bin/python3";
-    int rc = sg_os->real ? find_interpreter(a, o->python, &interpreter, err) : 0;
-    if (rc == 0 && sg_os->real) rc = find_package(a, o->exe, &package, err);
+    int rc = sg_os->real ? sg_hooks_python(a, o, &interpreter, &package, err) : 0;
     if (rc != 0) return rc;
     const char **argv = SG_NEW_N(a, const char *, 4);
     argv[0] = out->file = sg_str_dup(a, sg_str(interpreter)).p;
