@@ -100,12 +100,14 @@ static bool may_see(struct sg_arena *a, const char *entry, const char *let_throu
 
 static const char *const *make_environment(struct sg_arena *a, const char *package, const char *let_through) {
     const char *modules = variable("PYTHONPATH");
+    static char *nothing[] = {NULL};
+    char **all = environ ? environ : nothing; /* it is NULL once it has been cleared */
     size_t n = 0;
-    while (environ[n]) n++;
+    while (all[n]) n++;
     const char **env = SG_NEW_N(a, const char *, n + 2);
     n = 0;
     env[n++] = sg_str_printf(a, "PYTHONPATH=%s%s%s", package, modules ? ":" : "", modules ? modules : "").p;
-    for (char **e = environ; *e; e++)
+    for (char **e = all; *e; e++)
         if (may_see(a, *e, let_through)) env[n++] = sg_str_dup(a, sg_str(*e)).p;
     return env;
 }

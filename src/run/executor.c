@@ -31,14 +31,14 @@ int sg_run_hand_over(struct run *r, struct sg_err *err) {
     if (rc != 0) return rc;
     size_t n = 0;
     while (r->o->words[n]) n++;
-    char **argv = SG_NEW_N(a, char *, n + 4);
-    argv[0] = (char *)python;
+    const char **argv = SG_NEW_N(a, const char *, n + 4);
+    argv[0] = python;
     argv[1] = "-m";
     argv[2] = "sygra.executor";
     memcpy(argv + 3, r->o->words, n * sizeof *argv);
     set_environment(a, package, r->o->exe);
     SG_LOG(executor_started, SG_F_STR("task", r->task.spec.name), SG_F_STR("python", sg_str(python)));
     fflush(NULL);
-    execv(python, argv);
+    execv(python, (char *const *)argv);
     return sg_fail_sys(err, SG_E_HOST, errno, "the task's class TaskExecutor cannot be run: %s", python);
 }
