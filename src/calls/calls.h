@@ -41,6 +41,7 @@ int sg_calls_model(struct sg_calls *c, const struct sg_model_spec *spec, struct 
 /* What a node wants to know of the model. */
 struct sg_request {
     struct sg_json messages; /* array of {role, content, name?, tool_calls?, tool_call_id?} */
+    struct sg_json tools, tool_choice; /* array of what the model may call, and how; null: none */
     uint64_t seed;           /* for backends that draw themselves */
     uint64_t order;         /* the lowest goes first where requests wait for a place */
 };

@@ -10,11 +10,19 @@ static void write_member(struct sg_buf *out, const struct sg_member *m) {
     sg_json_write(out, &m->value);
 }
 
+static void write_tools(struct sg_buf *out, const struct sg_request *r) {
+    const struct sg_member tools = {SG_STR("tools"), r->tools}, choice = {SG_STR("tool_choice"), r->tool_choice};
+    if (r->tools.type != SG_JSON_ARRAY) return;
+    write_member(out, &tools);
+    write_member(out, &choice);
+}
+
 static void encode(struct sg_buf *out, const struct sg_model_spec *m, const struct sg_request *r) {
     SG_BUF_LIT(out, "{\"model\":");
     sg_json_write_string(out, m->wire_name);
     SG_BUF_LIT(out, ",\"messages\":");
     sg_json_write(out, &r->messages);
+    write_tools(out, r);
     for (uint32_t i = 0; m->parameters.type == SG_JSON_OBJECT && i < m->parameters.n; i++) {
         const struct sg_member *p = &m->parameters.members[i];
         if (!sg_str_eq(p->key, SG_STR("extra_body"))) {

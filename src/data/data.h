@@ -212,6 +212,16 @@ bool sg_output_journals(const struct sg_output *o);
 /* A call has been answered, has failed, or is to be tried again. `kind`: enum sg_body_kind of its body (journal/body.h), or 0:
  * it has none; row->body is not looked at. Rows of a record come before its end. */
 void sg_output_call(struct sg_output *o, const struct sg_call_row *row, uint32_t kind, struct sg_str body);
+/* Tells when all that was told before is committed: it survives the death of this process, with --durability commit also a loss
+ * of power. Once, not from inside; not at all once a write has failed. Only with a run folder. */
+struct sg_output_wait {
+    void (*fn)(struct sg_output_wait *w);
+    void *ud;
+    struct sg_output_wait *prev_, *next_;
+    void *block_;
+};
+void sg_output_when_committed(struct sg_output *o, struct sg_output_wait *w);
+void sg_output_wait_cancel(struct sg_output *o, struct sg_output_wait *w);
 /* A step has ended and another one follows; the body, JSON, says what it changed. After the calls that it tells of. */
 void sg_output_step(struct sg_output *o, const struct sg_step_row *row, struct sg_str body);
 /* What the run folder knows of records that are half done; NULL: there are none. Until the output is closed. */

@@ -62,6 +62,7 @@ struct block {
     bool broken; /* a sync has failed */
     bool failed; /* the answer */
     struct sg_output_figures figures;
+    struct sg_output_wait *waits; /* for what the block commits; the loop's */
     uint64_t bytes[]; /* aligned for frames */
 };
 
@@ -71,6 +72,7 @@ struct sg_output {
     struct sg_writer writer; /* the worker's while jobs are under way */
     struct sg_timer timer, sync_timer;
     struct block *current;
+    struct sg_output_wait *waits, *committed; /* for the next block that commits; to be told */
     struct block *queue, **queue_end; /* with the worker, oldest first */
     struct block *spare;
     size_t n_spare, queued_bytes;
@@ -230,12 +232,19 @@ static struct block *current_block(struct sg_output *o) {
     return o->current;
 }
 
+static void take_waits(struct sg_output *o, struct block *b) {
+    b->waits = o->waits;
+    o->waits = NULL;
+    for (struct sg_output_wait *w = b->waits; w; w = w->next_) w->block_ = b;
+}
+
 static void submit(struct sg_output *o) {
     struct block *b = current_block(o);
     b->pulled = o->pulled;
     b->read_bytes = o->read_bytes;
     b->read_crc = o->read_crc;
     b->broken = !o->in_round && o->sync_status < 0;
+    if (b->flush || b->finish) take_waits(o, b);
     o->current = NULL;
     *o->queue_end = b;
     o->queue_end = &b->next;
@@ -431,6 +440,36 @@ static void tell_resumed(struct sg_output *o) {
                   o->failed ? &o->writer.err : NULL);
 }
 
+static void add_wait(struct sg_output_wait **list, struct sg_output_wait *w) {
+    w->prev_ = NULL;
+    w->next_ = *list;
+    if (*list) (*list)->prev_ = w;
+    *list = w;
+}
+
+void sg_output_when_committed(struct sg_output *o, struct sg_output_wait *w) {
+    SG_ASSERT(o->writer.keeper && w->fn);
+    w->block_ = NULL;
+    add_wait(&o->waits, w);
+    if (!o->failed && !sg_timer_armed(&o->timer)) sg_timer_start(o->loop, &o->timer, o->commit_ns);
+}
+
+void sg_output_wait_cancel(struct sg_output *o, struct sg_output_wait *w) {
+    struct block *b = w->block_;
+    struct sg_output_wait **list = w->block_ == &o->committed ? &o->committed : b ? &b->waits : &o->waits;
+    *(w->prev_ ? &w->prev_->next_ : list) = w->next_;
+    if (w->next_) w->next_->prev_ = w->prev_;
+}
+
+/* One may cancel others, or end the output. */
+static void tell_committed(struct sg_output *o, const bool *closed) {
+    while (!*closed && o->committed) {
+        struct sg_output_wait *w = o->committed;
+        sg_output_wait_cancel(o, w);
+        w->fn(w);
+    }
+}
+
 static void drop_written(struct sg_output *o, struct block *b) {
     SG_ASSERT(o->queue == b);
     o->queue = b->next;
@@ -453,16 +492,27 @@ static void end_capture(struct sg_output *o, bool good) {
     else if (o->finishing) submit_finish(o);
 }
 
+static void commit_waits(struct sg_output *o, struct block *b) {
+    while (b->waits) {
+        struct sg_output_wait *w = b->waits;
+        sg_output_wait_cancel(o, w);
+        w->block_ = &o->committed;
+        add_wait(&o->committed, w);
+    }
+}
+
 static void on_written(struct sg_job *j) {
     struct block *b = j->ud;
     struct sg_output *o = b->output;
     bool finished = b->finish, resumed = b->resume, captured = b->capture, closed = false;
     bool failed_now = b->failed && !o->failed && !resumed;
     if (captured) end_capture(o, !b->failed);
+    if (!b->failed) commit_waits(o, b);
     drop_written(o, b);
     o->closed = &closed;
     if (resumed) tell_resumed(o);
     if (failed_now) tell_error(o, &o->writer.err);
+    tell_committed(o, &closed);
     if (!closed && o->full && o->queued_bytes < QUEUE_BYTES / 2) tell_room(o);
     if (closed) return;
     o->closed = NULL;

@@ -29,6 +29,13 @@ static int read_body(struct reading *r, struct sg_place place, uint32_t *kind, s
     return rc;
 }
 
+static int read_hook_body(struct reading *r, struct sg_str body, struct sg_past_call *c) {
+    bool fine = sg_json_parse(&r->past->arena, body, &c->hook, NULL, NULL) == 0 && c->hook.type == SG_JSON_OBJECT;
+    const struct sg_json *results = fine ? sg_json_get(&c->hook, SG_STR("results")) : NULL;
+    fine = results && results->type == SG_JSON_ARRAY;
+    return fine ? 0 : sg_fail(r->err, SG_E_SYNTAX, "the body is no result of a hook");
+}
+
 static int read_call_body(struct reading *r, struct sg_past_call *c) {
     uint32_t kind = 0;
     struct sg_str body = SG_STR_NONE;
@@ -40,6 +47,7 @@ static int read_call_body(struct reading *r, struct sg_past_call *c) {
         c->request = c->reply.request;
         return rc;
     }
+    if (kind == SG_BODY_HOOK) return read_hook_body(r, body, c);
     struct sg_err *failure = SG_NEW(a, struct sg_err);
     c->failure = failure;
     return sg_failure_read(a, kind, body, failure, &c->request, r->err);

@@ -16,6 +16,7 @@ struct sg_past_call {
     struct sg_call_row row;
     struct sg_reply reply;        /* when it was answered and row.has_body */
     const struct sg_err *failure; /* when it failed and the reason was kept; else NULL */
+    struct sg_json hook;          /* of a hook that has run (sub > 0): {"results", "effects"?}; else null */
     struct sg_str request;        /* what was asked, compact JSON without secrets; empty: not kept */
 };
 

@@ -160,7 +160,7 @@ void sg_writer_record(struct sg_writer *w, const struct sg_ended *e) {
 
 void sg_writer_call(struct sg_writer *w, const struct sg_call_row *row, uint32_t kind, struct sg_str body) {
     if (w->failed) return;
-    sg_tallies_call(&w->tallies, row);
+    if (row->sub == 0) sg_tallies_call(&w->tallies, row); /* hooks are no calls of models */
     if (w->keeper) note(w, sg_keeper_call(w->keeper, row, kind, body, &w->err));
 }
 

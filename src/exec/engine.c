@@ -27,12 +27,43 @@ static void on_output_room(void *ud) {
     sg_later(x->o.loop, &x->admit);
 }
 
+/* Those of a hook are what it has said of itself when it was loaded. */
+static size_t add_tools(const struct sg_exec *x, const struct sg_plan_node *n, size_t i, struct sg_json *items) {
+    if (n->tool_hooks[i] == SG_NONE) {
+        if (items) *items = n->spec->tools[i].object;
+        return 1;
+    }
+    const struct sg_json *said = sg_hooks_description(x->o.hooks, x->o.hook_ids[n->tool_hooks[i]]);
+    const struct sg_json *tools = said ? sg_json_get(said, SG_STR("tools")) : NULL;
+    if (!tools || tools->type != SG_JSON_ARRAY) return 0;
+    if (items && tools->n) memcpy(items, tools->items, tools->n * sizeof *items);
+    return tools->n;
+}
+
+static struct sg_json tools_of(struct sg_exec *x, const struct sg_plan_node *n) {
+    size_t total = 0, at = 0;
+    for (size_t i = 0; i < n->spec->n_tools; i++) total += add_tools(x, n, i, NULL);
+    struct sg_json *items = SG_NEW_N(&x->fixed, struct sg_json, total);
+    for (size_t i = 0; i < n->spec->n_tools; i++) at += add_tools(x, n, i, items + at);
+    return total ? sg_json_array(items, total) : sg_json_null();
+}
+
+static void list_tools(struct sg_exec *x) {
+    x->tools = SG_NEW_N(&x->fixed, struct sg_json, x->plan->n_nodes);
+    for (size_t i = 0; i < x->plan->n_nodes; i++) {
+        const struct sg_plan_node *n = &x->plan->nodes[i];
+        x->tools[i] = n->spec && n->spec->n_tools ? tools_of(x, n) : sg_json_null();
+    }
+}
+
 int sg_exec_open(const struct sg_exec_options *o, struct sg_exec **out) {
     struct sg_exec *x = sg_xcalloc(1, sizeof *x);
     x->o = *o;
     x->plan = o->plan;
     x->text = SG_BUF_INIT(0);
     x->writers = sg_xcalloc(x->plan->n_keys, sizeof *x->writers);
+    sg_arena_init(&x->fixed, 0);
+    list_tools(x);
     x->admit = (struct sg_later){.run = on_admit, .ud = x};
     x->window = (struct sg_timer){.on_fire = on_window, .ud = x};
     x->figures.causes = x->causes;
@@ -86,8 +117,9 @@ static void clear_record(struct record *r) {
     memset(r->kept_visits, 0, x->plan->n_nodes * sizeof *r->kept_visits);
     memset(r->is_fired, 0, x->plan->n_nodes * sizeof *r->is_fired);
     if (x->plan->n_joins) memset(r->arrived, 0, x->plan->n_joins * x->join_words * sizeof *r->arrived);
+    memset(r->replaced, 0, sizeof r->replaced);
     r->n_tasks = r->n_fired = 0;
-    r->steps = r->pending = r->attempts = r->failed_attempts = 0;
+    r->steps = r->kept_steps = r->pending = r->attempts = r->failed_attempts = 0;
     r->n_work = 0;
     r->failing = r->has_waited = r->is_loading = r->dropped = false;
     r->past = NULL;
@@ -391,6 +423,7 @@ void sg_exec_close(struct sg_exec *x) {
     free(x->check_slots);
     free(x->rows);
     free(x->writers);
+    sg_arena_fini(&x->fixed);
     sg_buf_fini(&x->text);
     free(x);
 }

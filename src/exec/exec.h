@@ -24,7 +24,7 @@ enum sg_exec_event_kind {
     SG_EXEC_AGAIN,      /* the attempt failed (err); the next one comes after time_ns */
     SG_EXEC_REPLY,      /* a call ends: reply after time_ns, or err */
     SG_EXEC_ROUTE,      /* a condition has answered; value: its results, targets: names of nodes (none: END) */
-    SG_EXEC_NODE_END,   /* a node ends; value: the keys it writes, as they are then; or err */
+    SG_EXEC_NODE_END,   /* a node ends; value: the keys it writes, or has changed in place, as they are then; or err */
     SG_EXEC_RECORD_END, /* outcome; output: its line; node, err: where and why it failed or is invalid */
 };
 

@@ -1,14 +1,75 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Steps that call hooks, and the routing step that all node kinds end with: each conditional edge is evaluated on the
- * snapshot plus the node's own writes (spec-core 5.5). */
+/* Steps that call hooks. What a hook did beside its result (effects.c) is taken before the result is looked at. */
 #include "exec/record.h"
+
+#define SEEDS_OF_HOOKS (1ull << 32) /* draws below are those of calls and samplers */
+
+static const struct sg_plan_hook *hook_of(const struct task *t) {
+    return &t->record->exec->plan->hooks[t->plan_hook];
+}
+
+/* A hook of a node itself: not an edge's, nor a model's. */
+static bool is_once(const struct task *t) {
+    enum sg_hook_role role = hook_of(t)->role;
+    bool own = role == SG_ROLE_LAMBDA || role == SG_ROLE_PRE || role == SG_ROLE_POST || role == SG_ROLE_COMBINE;
+    return own && t->node && t->node->spec && t->node->spec->once;
+}
+
+/* Its own for each call of a hook, whatever ran before it (I7). */
+static uint64_t seed_of(const struct task *t) {
+    const struct sg_draw_key key = {.seed = t->record->exec->o.seed,
+                                    .position = t->record->position,
+                                    .node = t->node ? t->node->name_hash : sg_hash64(sg_str(t->kind->name), 0),
+                                    .visit = t->visit};
+    return sg_draw(&key, SEEDS_OF_HOOKS + ((uint64_t)t->ordinal << 16) + t->n_hooks);
+}
+
+void sg_hook_take(struct task *t, int status, const struct sg_json *results, const struct sg_json *effects,
+                  const struct sg_err *err) {
+    if (status != 0) {
+        sg_task_go(t, sg_task_fail_err(t, status, err));
+        return;
+    }
+    if (effects) {
+        results = sg_effects_keep(t, results, effects);
+        sg_effects_change(t, effects);
+    }
+    sg_task_go(t, t->on_result(t, results));
+}
 
 static void on_hook(struct sg_hook_call *c, int status, const struct sg_json *results, const struct sg_json *effects,
                     const struct sg_err *err) {
     struct task *t = c->ud;
-    (void)effects; /* programs in jq have none */
     t->hook_waits = false;
-    sg_task_go(t, status != 0 ? sg_task_fail_err(t, status, err) : t->on_result(t, results));
+    if (c->once) sg_once_end(t, status, results, effects, err);
+    sg_hook_take(t, status, results, effects, err);
+}
+
+void sg_hook_begin(struct task *t) {
+    struct sg_exec *x = t->record->exec;
+    t->hook = (struct sg_hook_call){.hook = x->o.hook_ids[t->plan_hook],
+                                    .seed = seed_of(t),
+                                    .once = is_once(t),
+                                    .write = t->write_hook,
+                                    .on_done = on_hook,
+                                    .arena = &t->record->arena,
+                                    .ud = t};
+    t->hook_waits = true;
+    sg_hook_start(x->o.hooks, &t->hook);
+}
+
+enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, hook_result_fn *on_result) {
+    t->plan_hook = plan_hook;
+    t->write_hook = write;
+    t->on_result = on_result;
+    t->n_hooks++;
+    t->record->has_waited = true;
+    if (is_once(t)) {
+        enum verdict v = sg_once_begin(t);
+        if (v != NEXT) return v;
+    }
+    sg_hook_begin(t);
+    return WAIT;
 }
 
 struct sg_exec_place sg_exec_place_of(const struct sg_hook_call *c) {
@@ -16,14 +77,15 @@ struct sg_exec_place sg_exec_place_of(const struct sg_hook_call *c) {
     return (struct sg_exec_place){t->record->position, t->node ? t->node->name : SG_STR_NONE};
 }
 
-enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, hook_result_fn *on_result) {
-    struct sg_exec *x = t->record->exec;
-    t->hook = (struct sg_hook_call){
-        .hook = x->o.hook_ids[plan_hook], .write = write, .on_done = on_hook, .arena = &t->record->arena, .ud = t};
-    t->on_result = on_result;
-    t->hook_waits = t->record->has_waited = true;
-    sg_hook_start(x->o.hooks, &t->hook);
-    return WAIT;
+/* --- what a hook is given, and gives ---------------------------------------------------------------------------------------- */
+
+struct sg_buf *sg_hook_state_buffer(const struct task *t, struct sg_buf *input, struct sg_buf *state) {
+    return sg_plan_is_python(hook_of(t)) ? state : input;
+}
+
+void sg_hook_write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
+    struct task *t = c->ud;
+    sg_state_write(t->record->exec, t->state, sg_hook_state_buffer(t, input, state));
 }
 
 enum verdict sg_one_object(struct task *t, const struct sg_json *results, const char *what,
@@ -36,77 +98,3 @@ enum verdict sg_one_object(struct task *t, const struct sg_json *results, const 
     if (v->type == SG_JSON_OBJECT || v->type == SG_JSON_NULL) return NEXT;
     return sg_task_fail(t, SG_E_HOOK, "%s must return an object, not %s", what, sg_json_type_name(v));
 }
-
-/* --- routing --------------------------------------------------------------------------------------------------------------- */
-
-/* The state as the node's own writes leave it. */
-static state_view with_updates(struct task *t) {
-    struct record *r = t->record;
-    if (t->n_updates == 0) return (state_view)r->state;
-    const struct sg_json **s = sg_alloc(&r->arena, r->exec->n_slots * sizeof *s);
-    memcpy(s, r->state, r->exec->n_slots * sizeof *s);
-    for (size_t i = 0; i < t->n_updates; i++) {
-        int slot = t->updates[i].slot;
-        const struct sg_json *old = s[slot], *v = t->updates[i].value;
-        bool joined = (size_t)slot < r->exec->plan->n_keys && r->exec->plan->keys[slot].append;
-        s[slot] = joined && v->type == SG_JSON_ARRAY ? sg_state_append(&r->arena, old, old, v) : v;
-    }
-    return (state_view)s;
-}
-
-static void write_routing_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
-    (void)state;
-    struct task *t = c->ud;
-    sg_state_write(t->record->exec, with_updates(t), input);
-}
-
-/* Conditions answer with text, or with true; `END` and `__end__` are the same, so are true, "true" and "True". */
-static struct sg_str normal(struct sg_str s) {
-    if (sg_str_eq(s, SG_STR("__end__"))) return SG_STR("END");
-    if (sg_str_eq(s, SG_STR("True"))) return SG_STR("true");
-    if (sg_str_eq(s, SG_STR("False"))) return SG_STR("false");
-    if (sg_str_eq(s, SG_STR("None"))) return SG_STR("null");
-    return s;
-}
-
-static enum verdict take_path(struct task *t, const struct sg_plan_branch *b, const struct sg_json *result) {
-    struct sg_arena *a = &t->record->arena;
-    struct sg_str text = result->type == SG_JSON_STRING ? sg_json_text(result) : sg_json_dump(a, result);
-    struct sg_str wanted = normal(text);
-    for (size_t i = 0; i < b->n_paths; i++) {
-        if (!sg_str_eq(normal(b->paths[i].key), wanted)) continue;
-        for (size_t k = 0; k < b->paths[i].n_targets; k++)
-            *SG_PUSH(a, t->targets, t->n_targets, t->cap_targets) = b->paths[i].targets[k];
-        return NEXT;
-    }
-    struct sg_str keys = SG_STR("");
-    for (size_t i = 0; i < b->n_paths; i++)
-        keys = sg_str_printf(a, "%.*s%s`%.*s`", SG_ARG(keys), i ? ", " : "", SG_ARG(b->paths[i].key));
-    return sg_task_fail(t, SG_E_HOOK, "the condition returned `%.*s`, which is not in its path_map (%.*s)",
-                        (int)(text.n < 80 ? text.n : 80), text.p, SG_ARG(keys));
-}
-
-static enum verdict on_condition(struct task *t, const struct sg_json *results) {
-    const struct sg_plan_branch *b = &t->out->branches[t->turn];
-    size_t before = t->n_targets;
-    if (results->n == 0)
-        return sg_task_fail(t, SG_E_HOOK, "the condition returned nothing; it must return a key of its path_map");
-    for (uint32_t i = 0; i < results->n; i++) {
-        const struct sg_json *v = &results->items[i];
-        bool list = v->type == SG_JSON_ARRAY; /* fan-out */
-        for (uint32_t k = 0; k < (list ? v->n : 1); k++)
-            if (take_path(t, b, list ? &v->items[k] : v) == FAIL) return FAIL;
-    }
-    if (t->record->exec->o.observer) sg_see_route(t, results, before);
-    t->turn++;
-    return AGAIN; /* for the next conditional edge */
-}
-
-enum verdict sg_step_route(struct task *t) {
-    if (t->turn == t->out->n_branches) return NEXT;
-    return sg_hook_step(t, t->out->branches[t->turn].hook, write_routing_state, on_condition);
-}
-
-static const struct step route_only[] = {{"route", sg_step_route}, {0}};
-const struct node_kind sg_node_kind_start = {.name = "START", .steps = route_only};
-const struct node_kind sg_node_kind_connector = {.name = "connector", .steps = route_only};

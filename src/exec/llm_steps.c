@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The steps of a model's call (spec-core 4.2), which llm nodes and each child of a multi_llm node go through: pre-process,
- * render and call, post-process. The prompt is rendered once an attempt, into scratch: a call that waits holds no text.
- * What comes out is the task's `result`. */
+ * call (prompt.c says what is asked), post-process. What comes out is the task's `result`. */
 #include "exec/record.h"
 
 /* --- pre-process -------------------------------------------------------------------------------------------------------------- */
-
-static void write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
-    (void)state;
-    struct task *t = c->ud;
-    sg_state_write(t->record->exec, t->state, input);
-}
 
 /* What the hook returns is the state that this execution sees; nothing of it is written. */
 static enum verdict on_pre(struct task *t, const struct sg_json *results) {
@@ -24,121 +17,14 @@ static enum verdict on_pre(struct task *t, const struct sg_json *results) {
         if (slot != SG_NONE) s[slot] = &object->members[i].value;
     }
     t->state = (state_view)s;
-    t->own_state = object; /* with keys that no slot has, for post_process */
+    t->owns_view = true;
+    t->own_state = object;
     return NEXT;
 }
 
 enum verdict sg_step_pre(struct task *t) {
     if (t->node->pre_hook == SG_NONE) return NEXT;
-    return sg_hook_step(t, t->node->pre_hook, write_state, on_pre);
-}
-
-/* --- render ---------------------------------------------------------------------------------------------------------------------- */
-
-struct lookup {
-    state_view state;
-    const struct sg_template *template;
-};
-
-static const struct sg_json *look_up(void *ud, size_t placeholder) {
-    const struct lookup *l = ud;
-    return l->state[l->template->placeholders[placeholder].slot];
-}
-
-static int render(struct task *t, const struct sg_template *tpl, struct sg_arena *scratch, struct sg_json *out,
-                  struct sg_err *err) {
-    struct sg_buf *b = &t->record->exec->text;
-    struct lookup l = {t->state, tpl};
-    sg_buf_reset(b, 1 << 20);
-    int rc = sg_template_render(tpl, look_up, &l, b, err);
-    if (rc == 0) *out = sg_json_string(sg_str_dup(scratch, sg_buf_view(b)));
-    return rc;
-}
-
-static struct sg_json text_part(struct sg_arena *scratch, struct sg_json text) {
-    struct sg_member *m = SG_NEW_N(scratch, struct sg_member, 2);
-    m[0] = (struct sg_member){SG_STR("type"), sg_json_string(SG_STR("text"))};
-    m[1] = (struct sg_member){SG_STR("text"), text};
-    return sg_json_object(m, 2);
-}
-
-static int render_content(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch,
-                          struct sg_json *out, struct sg_err *err) {
-    if (m->n_parts == 0) {
-        *out = sg_json_string(m->tool_text);
-        return 0;
-    }
-    if (!m->is_list) return render(t, m->parts[0], scratch, out, err);
-    struct sg_json *parts = SG_NEW_N(scratch, struct sg_json, m->n_parts);
-    for (size_t i = 0; i < m->n_parts; i++) {
-        int rc = render(t, m->parts[i], scratch, &parts[i], err);
-        if (rc != 0) return rc;
-        parts[i] = text_part(scratch, parts[i]);
-    }
-    *out = sg_json_array(parts, m->n_parts);
-    return 0;
-}
-
-static int render_message(struct task *t, const struct sg_plan_message *m, struct sg_arena *scratch,
-                          struct sg_json *out, struct sg_err *err) {
-    struct sg_json content;
-    int rc = render_content(t, m, scratch, &content, err);
-    if (rc != 0) return rc;
-    struct sg_member *members = SG_NEW_N(scratch, struct sg_member, 3);
-    size_t n = 0;
-    members[n++] = (struct sg_member){SG_STR("role"), sg_json_string(m->role)};
-    members[n++] = (struct sg_member){SG_STR("content"), content};
-    if (m->tool_call_id.n) members[n++] = (struct sg_member){SG_STR("tool_call_id"), sg_json_string(m->tool_call_id)};
-    *out = sg_json_object(members, n);
-    return 0;
-}
-
-/* The API allows letters, digits, _ and - in `name` (design section 7). */
-static struct sg_json wire_message(struct sg_arena *scratch, const struct sg_json *message) {
-    const struct sg_json *name = sg_json_get(message, SG_STR("name"));
-    if (!name || name->type != SG_JSON_STRING) return *message;
-    struct sg_member *m = SG_NEW_N(scratch, struct sg_member, message->n);
-    memcpy(m, message->members, message->n * sizeof *m);
-    for (uint32_t i = 0; i < message->n; i++)
-        if (sg_str_eq(m[i].key, SG_STR("name")))
-            m[i].value = sg_json_string(sg_plan_wire_name(scratch, sg_json_text(name)));
-    return sg_json_object(m, message->n);
-}
-
-static int input_messages(struct task *t, const struct sg_json **out, struct sg_err *err) {
-    const struct sg_plan *p = t->record->exec->plan;
-    const struct sg_json *v = *out = t->state[t->node->input_key];
-    if (!v || v->type == SG_JSON_NULL) *out = NULL;
-    if (!*out) return 0;
-    bool fine = v->type == SG_JSON_ARRAY;
-    for (uint32_t i = 0; fine && i < v->n; i++) fine = v->items[i].type == SG_JSON_OBJECT;
-    if (fine) return 0;
-    return sg_fail(err, SG_E_TYPE,
-                   "`%.*s` must be a list of messages {role, content}, since it is this node's input_key",
-                   SG_ARG(p->keys[t->node->input_key].name));
-}
-
-static int make_request(struct sg_call *c, struct sg_arena *scratch, struct sg_request *out, struct sg_err *err) {
-    struct task *t = c->ud;
-    const struct sg_json *more;
-    int rc = input_messages(t, &more, err);
-    if (rc != 0) return rc;
-    size_t n = 0;
-    struct sg_json *items = SG_NEW_N(scratch, struct sg_json, t->node->n_messages + (more ? more->n : 0));
-    for (; n < t->node->n_messages; n++) {
-        rc = render_message(t, &t->node->messages[n], scratch, &items[n], err);
-        if (rc != 0) return rc;
-    }
-    for (uint32_t i = 0; more && i < more->n; i++) items[n++] = wire_message(scratch, &more->items[i]);
-    out->messages = sg_json_array(items, n);
-    if (t->record->exec->o.observer) sg_see_call(t, &out->messages);
-    const struct sg_draw_key key = {.seed = t->record->exec->o.seed,
-                                    .position = t->record->position,
-                                    .node = t->node->name_hash,
-                                    .visit = t->visit};
-    out->seed = sg_draw(&key, t->ordinal);
-    out->order = t->record->position;
-    return 0;
+    return sg_hook_step(t, t->node->pre_hook, sg_hook_write_state, on_pre);
 }
 
 /* --- call -------------------------------------------------------------------------------------------------------------------------- */
@@ -283,7 +169,7 @@ enum verdict sg_step_call(struct task *t) {
     struct sg_exec *x = t->record->exec;
     t->record->has_waited = true;
     t->call.model = x->o.models[t->model];
-    t->call.request = make_request;
+    t->call.request = sg_prompt_request;
     t->call.on_done = on_completion;
     t->call.on_again = on_again;
     t->call.ud = t;
@@ -304,14 +190,39 @@ enum verdict sg_step_call(struct task *t) {
 
 /* --- post-process --------------------------------------------------------------------------------------------------------------------- */
 
+static struct sg_json tool_calls(const struct task *t) {
+    const struct sg_json *calls = sg_json_get(&t->completion, SG_STR("tool_calls"));
+    return calls ? *calls : sg_json_array(NULL, 0);
+}
+
+/* What Python sees of the reply is what a message from a model is in the reference: no name, and the calls of tools only where the
+ * node offers some. */
+static struct sg_json plain_response(struct task *t) {
+    const struct sg_json *content = sg_json_get(&t->completion, SG_STR("content"));
+    struct sg_member *m = SG_NEW_N(&t->record->arena, struct sg_member, 3);
+    m[0] = (struct sg_member){SG_STR("role"), sg_json_string(SG_STR("assistant"))};
+    m[1] = (struct sg_member){SG_STR("content"), *content};
+    m[2] = (struct sg_member){SG_STR("tool_calls"), tool_calls(t)};
+    return sg_json_object(m, t->node->spec->n_tools && m[2].value.n ? 3 : 2);
+}
+
+static void write_seen_state(const struct task *t, struct sg_buf *out) {
+    if (t->own_state) sg_json_write(out, t->own_state);
+    else sg_state_write(t->record->exec, t->state, out);
+}
+
 static void write_response(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
-    (void)state;
     struct task *t = c->ud;
+    if (sg_hook_state_buffer(t, input, state) == state) {
+        struct sg_json response = plain_response(t);
+        sg_json_write(input, &response);
+        write_seen_state(t, state);
+        return;
+    }
     SG_BUF_LIT(input, "{\"response\":");
     sg_json_write(input, &t->completion);
     SG_BUF_LIT(input, ",\"state\":");
-    if (t->own_state) sg_json_write(input, t->own_state);
-    else sg_state_write(t->record->exec, t->state, input);
+    write_seen_state(t, input);
     sg_buf_ch(input, '}');
 }
 
@@ -319,23 +230,41 @@ static enum verdict on_post(struct task *t, const struct sg_json *results) {
     return sg_one_object(t, results, "post_process", &t->result);
 }
 
-/* {output_keys: text}, or {messages: [message]}. */
+/* {output_keys: text}, or {messages: [message]}; and what tools were called, where some are offered. */
 static const struct sg_json *plain_result(struct task *t) {
     struct sg_arena *a = &t->record->arena;
     struct sg_json *v = SG_NEW_N(a, struct sg_json, 2);
-    struct sg_member *m = SG_NEW(a, struct sg_member);
+    struct sg_member *m = SG_NEW_N(a, struct sg_member, 2);
     bool as_message = t->node->output_key == SG_KEY_MESSAGES;
     v[0] = t->completion;
-    m->key = t->record->exec->plan->keys[t->node->output_key].name;
-    m->value = as_message ? sg_json_array(&v[0], 1) : *sg_json_get(&v[0], SG_STR("content"));
-    v[1] = sg_json_object(m, 1);
+    m[0].key = t->record->exec->plan->keys[t->node->output_key].name;
+    m[0].value = as_message ? sg_json_array(&v[0], 1) : *sg_json_get(&v[0], SG_STR("content"));
+    m[1] = (struct sg_member){SG_STR("tool_calls"), tool_calls(t)};
+    v[1] = sg_json_object(m, t->node->spec->n_tools ? 2 : 1);
     return &v[1];
 }
 
+/* A node that offers tools shows its post_process which were called. */
+static void show_tool_calls(struct task *t) {
+    struct sg_arena *a = &t->record->arena;
+    struct sg_json *state = SG_NEW(a, struct sg_json);
+    *state = t->own_state ? *t->own_state : sg_state_object(a, t->record->exec, t->state);
+    struct sg_member *m = SG_NEW_N(a, struct sg_member, state->n + 1);
+    size_t n = 0;
+    for (uint32_t i = 0; i < state->n; i++)
+        if (!sg_str_eq(state->members[i].key, SG_STR("tool_calls"))) m[n++] = state->members[i];
+    m[n++] = (struct sg_member){SG_STR("tool_calls"), tool_calls(t)};
+    *state = sg_json_object(m, n);
+    t->own_state = state;
+}
+
 enum verdict sg_step_post(struct task *t) {
-    if (t->node->post_hook != SG_NONE) return sg_hook_step(t, t->node->post_hook, write_response, on_post);
-    t->result = plain_result(t);
-    return NEXT;
+    if (t->node->post_hook == SG_NONE) {
+        t->result = plain_result(t);
+        return NEXT;
+    }
+    if (t->node->spec->n_tools) show_tool_calls(t);
+    return sg_hook_step(t, t->node->post_hook, write_response, on_post);
 }
 
 enum verdict sg_step_write(struct task *t) {

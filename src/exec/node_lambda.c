@@ -2,12 +2,6 @@
 /* lambda: a hook from the state to an update. */
 #include "exec/record.h"
 
-static void write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
-    (void)state;
-    struct task *t = c->ud;
-    sg_state_write(t->record->exec, t->state, input);
-}
-
 static enum verdict on_result(struct task *t, const struct sg_json *results) {
     const struct sg_json *object;
     enum verdict v = sg_one_object(t, results, "a lambda", &object);
@@ -16,7 +10,7 @@ static enum verdict on_result(struct task *t, const struct sg_json *results) {
 }
 
 static enum verdict step_call(struct task *t) {
-    return sg_hook_step(t, t->node->lambda_hook, write_state, on_result);
+    return sg_hook_step(t, t->node->lambda_hook, sg_hook_write_state, on_result);
 }
 
 static const struct step steps[] = {{"lambda", step_call}, {"route", sg_step_route}, {0}};

@@ -17,14 +17,6 @@ static void tell(const struct task *t, const struct sg_exec_event *e) {
     o->on_event(o->ud, e);
 }
 
-static struct sg_json object_of(struct sg_arena *a, const struct sg_exec *x, state_view s) {
-    struct sg_member *m = SG_NEW_N(a, struct sg_member, x->n_slots);
-    size_t n = 0;
-    for (size_t i = 0; i < x->n_slots; i++)
-        if (s[i]) m[n++] = (struct sg_member){x->slots[i], *s[i]};
-    return sg_json_object(m, n);
-}
-
 void sg_see_record(const struct record *r) {
     const struct sg_exec_observer *o = r->exec->o.observer;
     struct sg_exec_event e = {.kind = SG_EXEC_RECORD, .position = r->position, .line = r->line, .value = &r->row};
@@ -33,7 +25,7 @@ void sg_see_record(const struct record *r) {
 
 void sg_see_node(const struct task *t) {
     struct sg_exec_event e = event_of(t, SG_EXEC_NODE);
-    struct sg_json state = object_of(&t->record->arena, t->record->exec, t->state);
+    struct sg_json state = sg_state_object(&t->record->arena, t->record->exec, t->state);
     e.value = &state;
     if (t->node) tell(t, &e);
 }
@@ -43,16 +35,27 @@ static struct sg_json written(const struct task *t, const struct update *u) {
     struct record *r = t->record;
     const struct sg_plan *p = r->exec->plan;
     bool joined = (size_t)u->slot < p->n_keys && p->keys[u->slot].append && u->value->type == SG_JSON_ARRAY;
-    return joined ? *sg_state_append(&r->arena, r->state[u->slot], r->before[u->slot], u->value) : *u->value;
+    if (!joined) return *u->value;
+    const struct sg_json *changed = sg_state_changed(t, u->slot), *old = changed ? changed : r->state[u->slot];
+    return *sg_state_append(&r->arena, old, changed ? changed : r->before[u->slot], u->value);
+}
+
+static bool is_written(const struct task *t, int slot) {
+    for (size_t i = 0; i < t->n_updates; i++)
+        if (t->updates[i].slot == slot) return true;
+    return false;
 }
 
 void sg_see_node_end(const struct task *t, const struct sg_err *err) {
     struct sg_exec_event e = event_of(t, SG_EXEC_NODE_END);
     const struct sg_exec *x = t->record->exec;
-    struct sg_member *m = SG_NEW_N(&t->record->arena, struct sg_member, t->n_updates);
+    struct sg_member *m = SG_NEW_N(&t->record->arena, struct sg_member, t->n_updates + t->n_changes);
+    size_t n = 0;
     for (size_t i = 0; i < t->n_updates; i++)
-        m[i] = (struct sg_member){x->slots[t->updates[i].slot], written(t, &t->updates[i])};
-    struct sg_json updates = sg_json_object(m, err ? 0 : t->n_updates);
+        m[n++] = (struct sg_member){x->slots[t->updates[i].slot], written(t, &t->updates[i])};
+    for (size_t i = 0; i < t->n_changes; i++)
+        if (!is_written(t, t->changes[i].slot)) m[n++] = (struct sg_member){x->slots[t->changes[i].slot], *t->changes[i].value};
+    struct sg_json updates = sg_json_object(m, err ? 0 : n);
     e.value = &updates;
     e.err = err;
     if (t->node) tell(t, &e);

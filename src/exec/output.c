@@ -58,6 +58,36 @@ static enum verdict step_transform(struct task *t) {
     return sg_hook_step(t, p->fields[t->turn].transform, write_value, on_transformed);
 }
 
+/* --- values that only Python has ----------------------------------------------------------------------------------------------- */
+
+static enum verdict plain_value(struct task *t, struct sg_str key, const struct sg_json *v, const struct sg_json **out) {
+    struct sg_json *plain = SG_NEW(&t->record->arena, struct sg_json);
+    struct sg_err err = {0};
+    int rc = sg_plain_for_output(&t->record->arena, v, key, plain, &err);
+    *out = plain;
+    return rc == 0 ? NEXT : sg_task_fail_err(t, rc, &err);
+}
+
+static const struct sg_json *output_value(struct task *t, size_t field);
+
+/* Fields, or the whole state where that is written, as outputs show them. */
+static enum verdict step_plain(struct task *t) {
+    const struct sg_exec *x = t->record->exec;
+    const struct sg_plan *p = x->plan;
+    enum verdict v = NEXT;
+    if (!p->has_python) return NEXT;
+    for (size_t i = 0; i < p->n_fields && v == NEXT; i++)
+        if (sg_has_marks(output_value(t, i))) v = plain_value(t, p->fields[i].name, output_value(t, i), &t->mapped[i]);
+    if (p->has_map) return v;
+    const struct sg_json **s = sg_alloc(&t->record->arena, x->n_slots * sizeof *s);
+    for (size_t i = 0; i < x->n_slots && v == NEXT; i++) {
+        s[i] = t->state[i];
+        if (s[i] && sg_has_marks(s[i])) v = plain_value(t, x->slots[i], t->state[i], &s[i]);
+    }
+    t->state = (state_view)s;
+    return v;
+}
+
 /* --- checks -------------------------------------------------------------------------------------------------------------------- */
 
 static const struct sg_json *output_value(struct task *t, size_t field) {
@@ -185,8 +215,8 @@ static enum verdict step_write(struct task *t) {
     return NEXT;
 }
 
-static const struct step steps[] = {{"generate", step_generate}, {"transform", step_transform}, {"check", step_check},
-                                    {"schema", step_class},      {"output", step_write},        {0}};
+static const struct step steps[] = {{"generate", step_generate}, {"transform", step_transform}, {"plain", step_plain},
+                                    {"check", step_check},       {"schema", step_class},         {"output", step_write}, {0}};
 const struct node_kind sg_node_kind_output = {.name = "output", .steps = steps};
 
 /* --- records that are not ok -------------------------------------------------------------------------------------------------- */

@@ -68,13 +68,21 @@ void sg_past_end(struct record *r) {
 
 /* --- calls -------------------------------------------------------------------------------------------------------------------- */
 
-const struct sg_past_call *sg_past_find_call(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal) {
+static const struct sg_past_call *find(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal, uint32_t sub) {
     for (size_t i = 0; r->past && i < r->past->n_calls; i++) {
         const struct sg_call_row *c = &r->past->calls[i].row;
-        bool same = c->node == node && c->visit == visit && c->ordinal == ordinal && c->sub == 0;
+        bool same = c->node == node && c->visit == visit && c->ordinal == ordinal && c->sub == sub;
         if (same) return &r->past->calls[i];
     }
     return NULL;
+}
+
+const struct sg_past_call *sg_past_find_call(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal) {
+    return find(r, node, visit, ordinal, 0);
+}
+
+const struct sg_past_call *sg_past_find_hook(const struct task *t, uint32_t sub) {
+    return find(t->record, (uint32_t)(t->node - t->record->exec->plan->nodes), t->visit, t->ordinal, sub);
 }
 
 const struct sg_past_call *sg_past_find(const struct task *t, enum sg_call_state state) {

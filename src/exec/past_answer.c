@@ -23,8 +23,7 @@ static void on_past_answer(struct sg_later *d) {
     sg_call_take(t, c->row.attempts, &done);
 }
 
-/* It comes later, as from an endpoint: no call ends inside its start. */
-static enum verdict wait_for(struct task *t, void (*run)(struct sg_later *d), const struct sg_past_call *c) {
+enum verdict sg_past_later(struct task *t, void (*run)(struct sg_later *d), const struct sg_past_call *c) {
     t->answer.later = (struct sg_later){.run = run, .ud = t};
     t->answer.of = c;
     t->answer_waits = true;
@@ -68,7 +67,7 @@ static void on_missing(struct sg_later *d) {
 /* One turn later than answers: where a call of before was given up for a sibling's failure, that failure comes first. */
 static void on_missing_soon(struct sg_later *d) {
     struct task *t = d->ud;
-    wait_for(t, on_missing, NULL);
+    sg_past_later(t, on_missing, NULL);
 }
 
 static void say_missing(struct task *t, struct sg_str request, struct sg_str nearest, bool asked) {
@@ -107,14 +106,14 @@ static enum verdict ask_recording(struct task *t) {
     sg_buf_fini(&body);
     sg_buf_fini(&clean);
     if (rc != 0) return sg_task_fail_err(t, rc, &err);
-    if (found) return wait_for(t, on_past_answer, found);
+    if (found) return sg_past_later(t, on_past_answer, found);
     x->figures.calls_missing++;
-    return wait_for(t, on_missing_soon, NULL);
+    return sg_past_later(t, on_missing_soon, NULL);
 }
 
 enum verdict sg_past_answer(struct task *t) {
     const struct sg_past_source *p = t->record->exec->o.pasts;
     const struct sg_past_call *answer = past_answer(t);
-    if (answer) return wait_for(t, on_past_answer, answer);
+    if (answer) return sg_past_later(t, on_past_answer, answer);
     return p && p->is_all ? ask_recording(t) : NEXT;
 }

@@ -51,8 +51,9 @@ bool sg_task_cancel(struct task *t) {
     if (!t->running) return false;
     if (t->call_waits) sg_call_cancel(&t->call);
     if (t->hook_waits) sg_hook_cancel(t->record->exec->o.hooks, &t->hook);
+    if (t->commit_waits) sg_output_wait_cancel(t->record->exec->o.output, &t->commit);
     if (t->answer_waits) sg_later_cancel(t->record->exec->o.loop, &t->answer.later);
-    t->running = t->call_waits = t->hook_waits = t->answer_waits = false;
+    t->running = t->call_waits = t->hook_waits = t->answer_waits = t->commit_waits = false;
     for (size_t i = 0; i < t->n_children; i++) sg_task_cancel(&t->children[i]);
     return true;
 }
@@ -186,15 +187,19 @@ static void clear_task(struct task *t, struct record *r, const struct sg_plan_no
     t->running = true;
     t->state = (state_view)r->state;
     t->own_state = NULL;
+    t->owns_view = false;
     t->updates = NULL;
     t->n_updates = t->cap_updates = 0;
+    t->changes = NULL;
+    t->n_changes = t->cap_changes = 0;
+    t->n_hooks = 0;
     t->targets = NULL;
     t->n_targets = t->cap_targets = 0;
     t->turn = 0;
-    t->hook_waits = t->call_waits = t->answer_waits = false;
+    t->hook_waits = t->call_waits = t->answer_waits = t->commit_waits = false;
     t->mapped = NULL;
     t->model = n ? n->model : SG_NONE;
-    t->result = NULL;
+    t->entry = t->result = NULL;
     t->reply = NULL;
     t->repeats = false;
     t->ordinal = t->failed_attempts = t->pending_children = 0;
@@ -276,13 +281,17 @@ static void arrive(struct record *r, int join, int node) {
     fire(r, j->targets, j->n_targets);
 }
 
+static bool blame(struct record *r, const struct task *t, bool fine) {
+    if (!fine) r->err_node = task_name(t);
+    return fine;
+}
+
 static bool merge(struct record *r) {
+    for (size_t i = 0; i < r->n_tasks; i++)
+        if (!blame(r, &r->tasks[i], sg_state_change(r, &r->tasks[i]))) return false;
     for (size_t i = 0; i < r->n_tasks; i++) {
         struct task *t = &r->tasks[i];
-        if (!sg_state_merge(r, t)) {
-            r->err_node = task_name(t);
-            return false;
-        }
+        if (!blame(r, t, sg_state_merge(r, t))) return false;
         if (!t->out) continue;
         fire(r, t->out->targets, t->out->n_targets);
         fire(r, t->targets, t->n_targets);

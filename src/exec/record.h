@@ -46,6 +46,15 @@ struct update {
     const struct sg_json *value;
 };
 
+/* A value of the state that a hook changed in place: no write, so two of them are no conflict. */
+struct change {
+    int slot;
+    const struct sg_json *value;
+};
+
+typedef void hook_write_fn(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state);
+typedef enum verdict hook_result_fn(struct task *t, const struct sg_json *results);
+
 struct task {
     struct record *record;
     const struct sg_plan_node *node; /* NULL: START, output */
@@ -56,9 +65,13 @@ struct task {
     bool running;
     uint64_t began_ns;
     state_view state;                /* what this execution sees */
-    const struct sg_json *own_state; /* llm: what pre_process returned, or NULL */
+    const struct sg_json *own_state; /* llm: what pre_process returned, with keys that no slot has; or NULL */
+    bool owns_view;                  /* `state` is a copy of this task's own */
     struct update *updates;
     size_t n_updates, cap_updates;
+    struct change *changes;
+    size_t n_changes, cap_changes;
+    uint32_t n_hooks;                /* called so far by this execution */
     int *targets; /* where its conditional edges lead */
     size_t n_targets, cap_targets;
     size_t turn; /* branch, or output field, in hand */
@@ -69,9 +82,12 @@ struct task {
             struct sg_later later;
             const struct sg_past_call *of;
         } answer; /* that the past has */
+        struct sg_output_wait commit; /* of the intent of the hook that is called next */
     };
-    bool hook_waits, call_waits, answer_waits;
-    enum verdict (*on_result)(struct task *t, const struct sg_json *results); /* of the hook that waits */
+    bool hook_waits, call_waits, answer_waits, commit_waits;
+    int plan_hook; /* that is called, or waits to be */
+    hook_write_fn *write_hook;
+    hook_result_fn *on_result;
     const struct sg_json **mapped;                                            /* output: transformed fields */
     /* llm, and the children of multi_llm */
     int model;                    /* number in the plan */
@@ -80,6 +96,7 @@ struct task {
     struct sg_json completion;    /* the message that came back */
     const char *reply;            /* its text; NULL: none yet */
     bool repeats;                 /* its call had been answered before, but is asked again */
+    const struct sg_json *entry;  /* for the chat history, or NULL */
     const struct sg_json *result; /* the object that the node returns, or NULL */
     /* A child is no task of the step: its parent stands for it. */
     struct task *parent;
@@ -117,7 +134,9 @@ struct record {
     /* What the journal has: the state and the visits as of the last step that is in it, or as the record began. */
     const struct sg_json **kept;
     uint32_t *kept_visits;
+    uint32_t kept_steps;            /* its number */
     bool has_waited;                /* since then: there is something worth keeping */
+    bool replaced[SG_KEY_FIRST];    /* since then: the list has not only grown */
     struct sg_past *past;           /* NULL: none */
     struct sg_past_request loading; /* while it is loaded the record has not begun */
     bool is_loading;
@@ -154,6 +173,8 @@ struct sg_exec {
     uint64_t window_end;    /* positions below may be admitted */
     struct sg_buf text;     /* of the output or prompt in hand */
     struct sg_writer_row *writers; /* room for the row of each key */
+    struct sg_arena fixed;         /* as long as the engine */
+    struct sg_json *tools;         /* by node: what its requests offer; an array, or null */
     size_t join_words;
     struct sg_exec_figures figures;
     struct sg_exec_cause causes[32];
@@ -181,19 +202,56 @@ void sg_task_update_object(struct task *t, const struct sg_json *object);
 /* --- state.c ------------------------------------------------------------------------------------------------------------------ */
 int sg_state_slot(const struct sg_exec *x, struct sg_str name);
 void sg_state_write(const struct sg_exec *x, state_view s, struct sg_buf *out); /* as one JSON object */
-/* Applies the updates of one task; false: two writers (the record's err is set). */
 /* old followed by list, without what list repeats of `before`. */
 const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *before,
                                       const struct sg_json *list);
+/* Applies what one task's hooks changed in place, and then its updates; false: two writers, or no list (the record's err is set).
+ * All tasks' changes come before the first one's updates. */
+bool sg_state_change(struct record *r, const struct task *t);
 bool sg_state_merge(struct record *r, const struct task *t);
+/* What a task's changes leave of a slot, or NULL. */
+const struct sg_json *sg_state_changed(const struct task *t, int slot);
+struct sg_json sg_state_object(struct sg_arena *a, const struct sg_exec *x, state_view s);
 void sg_state_compact(struct record *r);
 
 /* --- hook_step.c: calling a hook from a step ------------------------------------------------------------------------------------ */
-typedef void hook_write_fn(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state);
-typedef enum verdict hook_result_fn(struct task *t, const struct sg_json *results);
 enum verdict sg_hook_step(struct task *t, int plan_hook, hook_write_fn *write, hook_result_fn *on_result);
+/* once.c: a call that was held back begins; what came of one, now or before. */
+void sg_hook_begin(struct task *t);
+void sg_hook_take(struct task *t, int status, const struct sg_json *results, const struct sg_json *effects,
+                  const struct sg_err *err);
+/* Writes the state that the task sees: for jq as the input, else as the state. */
+void sg_hook_write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state);
+struct sg_buf *sg_hook_state_buffer(const struct task *t, struct sg_buf *input, struct sg_buf *state);
+/* Whether a hook that is never to run twice has run in an earlier life: NEXT: it has not, and may be called; else what came of it
+ * comes later, or the task fails. */
+enum verdict sg_once_begin(struct task *t);
+void sg_once_end(struct task *t, int status, const struct sg_json *results, const struct sg_json *effects, const struct sg_err *err);
+
+/* --- effects.c: what hooks do beside their result --------------------------------------------------------------------------------- */
+/* The results with the values of the keys that the hook says it has kept. */
+const struct sg_json *sg_effects_keep(struct task *t, const struct sg_json *results, const struct sg_json *effects);
+/* What it changed in place: seen at once by what the task does next, and by the state at the end of the step. */
+void sg_effects_change(struct task *t, const struct sg_json *effects);
+/* Of children, in their order, to their parent's. */
+void sg_effects_of_children(struct task *t);
+/* Values that only Python has, and objects of messages, are marked in the state. As a prompt shows them: by their text. */
+struct sg_json sg_plain_for_prompt(struct sg_arena *a, const struct sg_json *v);
+/* As an output shows them; SG_E_TYPE: a value that has no JSON, err names it and its type. */
+int sg_plain_for_output(struct sg_arena *a, const struct sg_json *v, struct sg_str key, struct sg_json *out, struct sg_err *err);
+bool sg_has_marks(const struct sg_json *v);
+
+/* --- prompt.c, chat.c --------------------------------------------------------------------------------------------------------------- */
+/* The messages of a task's call as they are asked, but for names that the wire does not take. */
+int sg_prompt_messages(struct task *t, struct sg_arena *scratch, struct sg_json *out, struct sg_err *err);
+int sg_prompt_request(struct sg_call *c, struct sg_arena *scratch, struct sg_request *out, struct sg_err *err);
+/* Lays the chat history into the messages of a node that takes part in it. */
+int sg_chat_inject(struct task *t, struct sg_arena *scratch, struct sg_json *messages, struct sg_err *err);
+enum verdict sg_step_chat_entry(struct task *t); /* behind the call */
+enum verdict sg_step_chat_add(struct task *t);   /* behind post_process: the entry to the result */
+
 /* Steps shared by node kinds. */
-enum verdict sg_step_route(struct task *t); /* conditional edges */
+enum verdict sg_step_route(struct task *t); /* route.c: conditional edges */
 enum verdict sg_step_pre(struct task *t);   /* llm_steps.c */
 enum verdict sg_step_call(struct task *t);
 enum verdict sg_step_model_post(struct task *t); /* model_post.c */
@@ -219,10 +277,14 @@ void sg_past_end(struct record *r);
 /* What came of a task's call, or NULL. */
 const struct sg_past_call *sg_past_find(const struct task *t, enum sg_call_state state);
 const struct sg_past_call *sg_past_find_call(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal);
+/* What is known of a hook that is never to run twice, or NULL. */
+const struct sg_past_call *sg_past_find_hook(const struct task *t, uint32_t sub);
 
 /* --- past_answer.c ------------------------------------------------------------------------------------------------------------------ */
 /* NEXT: the call of the task, which is set, is to be made. Else what came of it before comes later, or it fails. */
 enum verdict sg_past_answer(struct task *t);
+/* Later, as from a host or an endpoint: nothing ends inside its start. */
+enum verdict sg_past_later(struct task *t, void (*run)(struct sg_later *d), const struct sg_past_call *c);
 
 /* --- observe.c: only where x->o.observer is set ----------------------------------------------------------------------------------- */
 #define SG_SEEN_LAST UINT64_MAX

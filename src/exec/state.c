@@ -38,6 +38,14 @@ static const struct sg_json *boxed(struct sg_arena *a, struct sg_json v) {
     return p;
 }
 
+struct sg_json sg_state_object(struct sg_arena *a, const struct sg_exec *x, state_view s) {
+    struct sg_member *m = SG_NEW_N(a, struct sg_member, x->n_slots);
+    size_t n = 0;
+    for (size_t i = 0; i < x->n_slots; i++)
+        if (s[i]) m[n++] = (struct sg_member){x->slots[i], *s[i]};
+    return sg_json_object(m, n);
+}
+
 static bool starts_with(const struct sg_json *list, const struct sg_json *old) {
     if (list->n < old->n || old->n == 0) return false;
     for (uint32_t i = 0; i < old->n; i++)
@@ -60,19 +68,43 @@ static void note_writer(struct record *r, int slot, const struct task *t) {
     r->writers[slot] = (int)(t->node - r->exec->plan->nodes);
 }
 
+static bool must_be_list(struct record *r, int slot, const struct sg_json *v) {
+    if (v->type == SG_JSON_ARRAY) return true;
+    r->err.code = sg_fail(&r->err, SG_E_TYPE, "`%.*s` must be written as a list of messages, not as %s", SG_ARG(r->exec->slots[slot]),
+                          sg_json_type_name(v));
+    return false;
+}
+
+static bool is_joined(const struct record *r, int slot) {
+    return (size_t)slot < r->exec->plan->n_keys && r->exec->plan->keys[slot].append;
+}
+
+bool sg_state_change(struct record *r, const struct task *t) {
+    for (size_t i = 0; i < t->n_changes; i++) {
+        int slot = t->changes[i].slot;
+        if (is_joined(r, slot)) {
+            if (!must_be_list(r, slot, t->changes[i].value)) return false;
+            r->replaced[slot] = true;
+        }
+        r->state[slot] = t->changes[i].value;
+    }
+    return true;
+}
+
+const struct sg_json *sg_state_changed(const struct task *t, int slot) {
+    for (size_t i = 0; i < t->n_changes; i++)
+        if (t->changes[i].slot == slot) return t->changes[i].value;
+    return NULL;
+}
+
 bool sg_state_merge(struct record *r, const struct task *t) {
-    const struct sg_plan *p = r->exec->plan;
     for (size_t i = 0; i < t->n_updates; i++) {
         int slot = t->updates[i].slot;
         const struct sg_json *v = t->updates[i].value;
-        bool joined = (size_t)slot < p->n_keys && p->keys[slot].append;
-        if (joined) {
-            if (v->type != SG_JSON_ARRAY) {
-                r->err.code = sg_fail(&r->err, SG_E_TYPE, "`%.*s` must be written as a list of messages, not as %s",
-                                      SG_ARG(r->exec->slots[slot]), sg_json_type_name(v));
-                return false;
-            }
-            r->state[slot] = sg_state_append(&r->arena, r->state[slot], r->before[slot], v);
+        if (is_joined(r, slot)) {
+            if (!must_be_list(r, slot, v)) return false;
+            const struct sg_json *changed = sg_state_changed(t, slot), *before = changed ? changed : r->before[slot];
+            r->state[slot] = sg_state_append(&r->arena, r->state[slot], before, v);
             note_writer(r, slot, t);
             continue;
         }

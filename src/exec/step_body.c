@@ -50,7 +50,7 @@ static bool has_grown(const struct record *r, size_t slot) {
     if (old->type == SG_JSON_STRING) return memcmp(old->text, new->text, old->n) == 0;
     if (old->type != SG_JSON_ARRAY) return false;
     const struct sg_plan *p = r->exec->plan;
-    if (slot < p->n_keys && p->keys[slot].append) return true;
+    if (slot < p->n_keys && p->keys[slot].append && !r->replaced[slot]) return true;
     for (uint32_t i = 0; i < old->n; i++)
         if (!sg_json_equal(&old->items[i], &new->items[i])) return false;
     return true;
@@ -136,16 +136,23 @@ static void write_joins(const struct record *r, struct sg_buf *out) {
     if (any) sg_buf_ch(out, ']');
 }
 
-/* Where the plan and this step's number do not say it. */
+/* Whoever reads this takes it that a changed key was written by the only node that names it, if one alone does, in this step. What
+ * was changed in place was not written, and what was kept was, without a change. */
+static bool is_as_taken(const struct record *r, size_t i) {
+    const struct sg_plan_key *k = &r->exec->plan->keys[i];
+    if (!has_changed(r, i) || k->writer == SG_NONE) return r->written[i] <= r->kept_steps;
+    return r->writers[i] == k->writer && r->written[i] == r->steps;
+}
+
 static void write_writers(const struct record *r, struct sg_buf *out) {
     const struct sg_plan *p = r->exec->plan;
     struct section s = {out, "by", false};
     for (size_t i = 0; i < p->n_keys; i++) {
-        bool plain = r->writers[i] == p->keys[i].writer && r->written[i] == r->steps;
-        if (!has_changed(r, i) || plain) continue;
+        if (is_as_taken(r, i)) continue;
         member(&s, p->keys[i].name);
         sg_buf_ch(out, '[');
-        sg_json_write_string(out, p->nodes[r->writers[i]].name);
+        if (r->written[i]) sg_json_write_string(out, p->nodes[r->writers[i]].name);
+        else SG_BUF_LIT(out, "null"); /* by none */
         sg_buf_printf(out, ",%u]", r->written[i]);
     }
     end_section(&s);
@@ -166,6 +173,8 @@ static void write_body(const struct record *r, struct sg_buf *out) {
 static void note_kept(struct record *r) {
     memcpy(r->kept, r->state, r->exec->n_slots * sizeof *r->kept);
     memcpy(r->kept_visits, r->visits, r->exec->plan->n_nodes * sizeof *r->kept_visits);
+    memset(r->replaced, 0, sizeof r->replaced);
+    r->kept_steps = r->steps;
     r->has_waited = false;
 }
 
@@ -272,10 +281,11 @@ static int apply_writer(struct record *r, const struct sg_member *m, struct sg_e
     int slot = slot_of(r, m->key, err);
     if (slot < 0) return slot;
     if (!number_at(&m->value, 1, &step)) return sg_fail(err, SG_E_SYNTAX, "the step's writers have no step");
-    int node = node_of(r, &m->value.items[0], err);
+    bool none = m->value.items[0].type == SG_JSON_NULL;
+    int node = none ? 0 : node_of(r, &m->value.items[0], err);
     if (node < 0) return node;
     r->writers[slot] = node;
-    r->written[slot] = step;
+    r->written[slot] = none ? 0 : step;
     return 0;
 }
 

@@ -14,6 +14,7 @@ enum sg_body_kind {
     SG_BODY_REPLY_JSON = 17, /* of another one: {"text", "finish_reason", "tool_calls"?, "usage": false?, "request"?} */
     SG_BODY_FAILURE = 18,    /* of a call: {"error", "message", "status"?, "request"?} */
     SG_BODY_STEP = 19,       /* what a step changed (exec/step_body.c) */
+    SG_BODY_HOOK = 20,       /* of a hook that is never to run twice: {"results", "effects"?} (exec/once.c) */
 };
 
 struct sg_reply {

@@ -66,7 +66,8 @@ struct sg_record_row {
     bool has_body;
 };
 
-enum sg_call_state { SG_CALL_INTENT, SG_CALL_ANSWERED, SG_CALL_FAILED, SG_CALL_AGAIN };
+/* INTENT and DONE: of a hook within the execution of a node (sub > 0) that is never to run twice. */
+enum sg_call_state { SG_CALL_INTENT, SG_CALL_ANSWERED, SG_CALL_FAILED, SG_CALL_AGAIN, SG_CALL_DONE };
 
 struct sg_call_row {
     uint64_t position; /* position to sub: the key; a second row of the same key replaces the first */

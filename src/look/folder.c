@@ -102,7 +102,7 @@ struct sg_str sg_look_outcome_name(int outcome) {
 }
 
 struct sg_str sg_look_call_state_name(int state) {
-    static const char *const names[] = {"intent", "answered", "failed", "again"};
+    static const char *const names[] = {"intent", "answered", "failed", "again", "done"};
     return name_in(names, state);
 }
 

@@ -68,7 +68,7 @@ static const char views[] =
     "CREATE TEMP VIEW "
     "replies(position,node,kind,visit,ordinal,sub,state,attempts,status,started,latency,prompt_tokens,"
     "completion_tokens,reply,error) AS SELECT c.position,n.name,n.kind,c.visit,c.ordinal,c.sub,"
-    "CASE c.state WHEN 0 THEN 'intent' WHEN 1 THEN 'answered' WHEN 2 THEN 'failed' WHEN 3 THEN 'again' END,"
+    "CASE c.state WHEN 0 THEN 'intent' WHEN 1 THEN 'answered' WHEN 2 THEN 'failed' WHEN 3 THEN 'again' WHEN 4 THEN 'done' END,"
     "c.attempts,c.status,c.started,c.latency,c.prompt_tokens,c.completion_tokens,answer(c.segment,c.offset,c.length,"
     "0),"
     "answer(c.segment,c.offset,c.length,1) "

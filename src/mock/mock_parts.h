@@ -42,6 +42,7 @@ uint32_t sg_mock_count_tokens(struct sg_str text);
 
 struct sg_mock_rule {
     struct sg_str match, model, reply;
+    const struct sg_json *tool_calls; /* NULL: a text. Of {"name": text, "arguments": any value} */
     int status;     /* > 0: an error instead of a reply */
     int64_t left;   /* uses; < 0: no limit */
     int64_t times;
@@ -64,6 +65,7 @@ struct sg_mock_answer {
     bool is_chat;
     bool has_text; /* `text` is the reply, otherwise words are drawn */
     struct sg_str model, text;
+    const struct sg_json *tool_calls; /* instead of a text; NULL: none */
 };
 void sg_mock_write_answer(struct sg_buf *body, const struct sg_mock_answer *a, const struct sg_mock_options *o);
 void sg_mock_write_error(struct sg_buf *body, int status, struct sg_str message);

@@ -103,6 +103,34 @@ static struct made write_text(struct sg_buf *body, const struct sg_mock_answer *
     return write_drawn(body, a->hash + choice * 0x9E3779B97F4A7C15U, words, text_bytes(a, o), a->max_tokens);
 }
 
+/* The arguments are a text that holds JSON; one that is given as a text goes out as it is, which need not be JSON. */
+static void write_arguments(struct sg_buf *body, const struct sg_json *arguments) {
+    if (arguments->type == SG_JSON_STRING) {
+        sg_json_write(body, arguments);
+        return;
+    }
+    struct sg_buf text = {0};
+    sg_json_write(&text, arguments);
+    sg_json_write_string(body, sg_buf_view(&text));
+    sg_buf_fini(&text);
+}
+
+static struct made write_tool_calls(struct sg_buf *body, const struct sg_mock_answer *a, uint32_t choice) {
+    SG_BUF_LIT(body, "null,\"tool_calls\":[");
+    for (uint32_t i = 0; i < a->tool_calls->n; i++) {
+        const struct sg_json *call = &a->tool_calls->items[i];
+        if (i) sg_buf_ch(body, ',');
+        sg_buf_printf(body, "{\"id\":\"call_%016llx\",\"type\":\"function\",\"function\":{\"name\":",
+                      (unsigned long long)(a->hash + ((uint64_t)choice << 32) + i));
+        sg_json_write(body, sg_json_get(call, SG_STR("name")));
+        SG_BUF_LIT(body, ",\"arguments\":");
+        write_arguments(body, sg_json_get(call, SG_STR("arguments")));
+        SG_BUF_LIT(body, "}}");
+    }
+    sg_buf_ch(body, ']');
+    return (struct made){.tokens = a->tool_calls->n};
+}
+
 static struct made write_choice(struct sg_buf *body, const struct sg_mock_answer *a, const struct sg_mock_options *o,
                                 uint32_t i) {
     SG_BUF_LIT(body, "{\"index\":");
@@ -111,10 +139,11 @@ static struct made write_choice(struct sg_buf *body, const struct sg_mock_answer
         SG_BUF_LIT(body, ",\"message\":{\"role\":\"assistant\",\"content\":");
     else
         SG_BUF_LIT(body, ",\"text\":");
-    struct made m = write_text(body, a, o, i);
+    bool calls = a->is_chat && a->tool_calls;
+    struct made m = calls ? write_tool_calls(body, a, i) : write_text(body, a, o, i);
     if (a->is_chat) SG_BUF_LIT(body, ",\"refusal\":null}");
     SG_BUF_LIT(body, ",\"logprobs\":null,\"finish_reason\":\"");
-    sg_buf_str(body, m.cut ? SG_STR("length") : SG_STR("stop"));
+    sg_buf_str(body, calls ? SG_STR("tool_calls") : m.cut ? SG_STR("length") : SG_STR("stop"));
     SG_BUF_LIT(body, "\"}");
     return m;
 }

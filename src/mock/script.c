@@ -3,6 +3,7 @@
  *
  *     {"match": "as json", "json": {"score": 4}}
  *     {"match": "retry me", "model": "judge", "status": 503, "times": 2}
+ *     {"match": "add", "tool_calls": [{"name": "add", "arguments": {"a": 2, "b": 3}}]}
  *     {"match": "", "reply": "anything else"}
  *
  * `match` is looked for in the last user message and `model` in the model's name; `times` ends a rule after so many uses,
@@ -32,21 +33,33 @@ static int read_number(const struct sg_json *line, const char *key, int64_t low,
     return 0;
 }
 
+static int read_tool_calls(const struct sg_json *line, const struct sg_json **out, struct sg_err *err) {
+    const struct sg_json *calls = *out = sg_json_get(line, SG_STR("tool_calls"));
+    bool good = !calls || (calls->type == SG_JSON_ARRAY && calls->n > 0);
+    for (uint32_t i = 0; good && calls && i < calls->n; i++) {
+        const struct sg_json *call = &calls->items[i];
+        const struct sg_json *name = call->type == SG_JSON_OBJECT ? sg_json_get(call, SG_STR("name")) : NULL;
+        good = name && name->type == SG_JSON_STRING && sg_json_get(call, SG_STR("arguments"));
+    }
+    return good ? 0 : sg_fail(err, SG_E_TYPE, "\"tool_calls\" must be a list of objects with \"name\" and \"arguments\"");
+}
+
 static int read_rule(struct sg_arena *a, struct sg_str text, struct sg_mock_rule *r, struct sg_err *err) {
-    struct sg_json line;
+    struct sg_json *line = SG_NEW(a, struct sg_json);
     int64_t status = 0;
-    int rc = sg_json_parse(a, text, &line, NULL, err);
+    int rc = sg_json_parse(a, text, line, NULL, err);
     if (rc) return rc;
-    if (line.type != SG_JSON_OBJECT) return sg_fail(err, SG_E_TYPE, "a rule must be a JSON object");
-    const struct sg_json *json = sg_json_get(&line, SG_STR("json")), *reply = sg_json_get(&line, SG_STR("reply"));
+    if (line->type != SG_JSON_OBJECT) return sg_fail(err, SG_E_TYPE, "a rule must be a JSON object");
+    const struct sg_json *json = sg_json_get(line, SG_STR("json")), *reply = sg_json_get(line, SG_STR("reply"));
     *r = (struct sg_mock_rule){.times = -1};
-    rc = read_text(&line, "match", &r->match, err);
-    if (rc == 0) rc = read_text(&line, "model", &r->model, err);
-    if (rc == 0) rc = read_text(&line, "reply", &r->reply, err);
-    if (rc == 0) rc = read_number(&line, "status", 400, 599, &status, err);
-    if (rc == 0) rc = read_number(&line, "times", 0, INT64_MAX, &r->times, err);
-    if (rc == 0 && (json != NULL) + (reply != NULL) + (status != 0) != 1)
-        rc = sg_fail(err, SG_E_SYNTAX, "a rule has one of \"reply\", \"json\" and \"status\"");
+    rc = read_text(line, "match", &r->match, err);
+    if (rc == 0) rc = read_text(line, "model", &r->model, err);
+    if (rc == 0) rc = read_text(line, "reply", &r->reply, err);
+    if (rc == 0) rc = read_tool_calls(line, &r->tool_calls, err);
+    if (rc == 0) rc = read_number(line, "status", 400, 599, &status, err);
+    if (rc == 0) rc = read_number(line, "times", 0, INT64_MAX, &r->times, err);
+    if (rc == 0 && (json != NULL) + (reply != NULL) + (r->tool_calls != NULL) + (status != 0) != 1)
+        rc = sg_fail(err, SG_E_SYNTAX, "a rule has one of \"reply\", \"json\", \"tool_calls\" and \"status\"");
     if (json) r->reply = sg_json_dump(a, json);
     r->status = (int)status;
     r->left = r->times;

@@ -320,7 +320,8 @@ static struct work *new_work(struct conn *c, const struct sg_mock_question *q) {
                                         .is_chat = q->path == SG_MOCK_CHAT,
                                         .has_text = has_text,
                                         .model = {w->texts, q->model.n},
-                                        .text = {w->texts + q->model.n, text.n}};
+                                        .text = {w->texts + q->model.n, text.n},
+                                        .tool_calls = rule ? rule->tool_calls : NULL};
     w->began_ns = sg_loop_now_ns(m->loop);
     if (rule && rule->status) {
         w->fault = FAIL_STATUS;

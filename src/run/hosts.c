@@ -49,11 +49,11 @@ static void on_trace(void *ud, struct sg_hook_call *c, struct sg_str message, st
            SG_F_LINES("trace", details));
 }
 
-static struct sg_hooks_options options_of(const char *exe, const struct sg_run_hosts *hosts, const struct sg_task_spec *task) {
+static struct sg_hooks_options options_of(const struct sg_task_spec *t, const char *exe, const struct sg_run_hosts *hosts) {
     return (struct sg_hooks_options){.exe = exe,
+                                     .paths = t->python_paths,
+                                     .n_paths = t->n_python_paths,
                                      .python = hosts->python.n ? hosts->python.p : NULL,
-                                     .paths = task->python_paths,
-                                     .n_paths = task->n_python_paths,
                                      .env_names = hosts->env_names.n ? hosts->env_names.p : NULL,
                                      .python_deadline_ms = hosts->timeout_ms,
                                      .host_memory = hosts->memory_bytes,
@@ -75,7 +75,7 @@ static void on_loaded(void *ud, int status) {
 
 void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
     if (!r->traces) r->traces = SG_NEW(&r->task.arena, struct traces);
-    *out = options_of(r->o->exe, &r->o->hosts, &r->task.spec);
+    *out = options_of(&r->task.spec, r->o->exe, &r->o->hosts);
     out->max_hosts = r->o->max_hosts;
     out->now = (double)r->started_wall_ns / 1e9;
     out->seed = r->seed;
@@ -106,20 +106,52 @@ static void on_checked(void *ud, int status) {
     sg_loop_stop(ud);
 }
 
-/* A loop of its own: `check` needs no run. */
+/* {"params","chain"}: what a host is told of a step that stands alone. */
+static const struct sg_json *step_config(struct sg_arena *a, const struct sg_step_spec *step) {
+    struct sg_json *config = SG_NEW(a, struct sg_json), *chain = SG_NEW(a, struct sg_json);
+    struct sg_member *m = SG_NEW_N(a, struct sg_member, 2), *own = SG_NEW_N(a, struct sg_member, 2);
+    own[0] = (struct sg_member){SG_STR("transform"), sg_json_string(step->hook.text)};
+    own[1] = m[0] = (struct sg_member){SG_STR("params"), step->params};
+    *chain = sg_json_object(own, 2);
+    m[1] = (struct sg_member){SG_STR("chain"), sg_json_array(chain, 1)};
+    *config = sg_json_object(m, 2);
+    return config;
+}
+
+static void check_steps(struct sg_task *t, struct sg_hooks *hooks, bool ask, const struct sg_step_spec *steps, size_t n,
+                        enum sg_hook_role role) {
+    for (size_t i = 0; i < n; i++)
+        sg_run_note_hook(t, &steps[i].hook,
+                         ask ? sg_hooks_add(hooks, &steps[i].hook, role, SG_STR_NONE, step_config(&t->arena, &steps[i])) : -1);
+}
+
+/* Those of the plan, transforms of the source, and processors of the whole output. */
+static void check_all(struct sg_task *t, const struct sg_plan *plan, struct sg_hooks *hooks, bool ask) {
+    const struct sg_source_spec *source = t->spec.data.source;
+    for (size_t i = 0; i < plan->n_hooks; i++) {
+        const struct sg_plan_hook *h = &plan->hooks[i];
+        sg_run_note_hook(t, h->spec, ask || !sg_plan_is_python(h) ? add_hook(hooks, h) : -1);
+    }
+    if (source) check_steps(t, hooks, ask, source->transforms, source->n_transforms, SG_ROLE_DATA);
+    check_steps(t, hooks, ask, t->spec.post, t->spec.n_post, SG_ROLE_GRAPH_POST);
+}
+
+/* A loop of its own: `check` needs no run. Of a task with other mistakes no module is imported. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts) {
+    static const struct sg_run_hosts nobody;
     struct sg_loop *loop;
     struct sg_hooks *hooks;
     struct sg_err err = {0};
-    struct sg_hooks_options ho = options_of(exe, hosts, &t->spec);
+    struct sg_hooks_options ho = options_of(&t->spec, exe, hosts ? hosts : &nobody);
     ho.max_hosts = 1;
     int rc = sg_loop_open_uv(&loop, 0, &err);
     if (rc == 0) {
         rc = sg_hooks_open(loop, &ho, &hooks, &err);
         if (rc == 0) {
-            for (size_t i = 0; i < plan->n_hooks; i++) add_hook(hooks, &plan->hooks[i]);
+            check_all(t, plan, hooks, hosts && !t->diags.errors);
             sg_hooks_load(hooks, &t->diags, on_checked, loop);
             sg_loop_run(loop);
+            sg_run_take_descriptions(t, hooks);
             sg_hooks_close(hooks);
         }
         sg_loop_close(loop);

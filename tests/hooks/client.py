@@ -42,6 +42,9 @@ class Client:
         self._fd = self._page_fd() if page else None
         self.process = self._start(theirs, python, args or [os.path.join(PACKAGE, "sygra", "host")], folder)
         theirs.close()
+        self._open(folder, hello)
+
+    def _open(self, folder, hello):
         said = {"sygra_hooks": 2, "result_bytes": 1 << 20, "paths": [str(folder)], "seed": 1}
         said.update(hello)
         self.send(b"H", json.dumps(said).encode())
@@ -77,6 +80,15 @@ class Client:
         self.process.kill()
         self.process.wait()
 
+    @classmethod
+    def on(cls, sock, **hello):
+        """The engine's end of a host that somebody else has started."""
+        made = cls.__new__(cls)
+        made.sock, made._data, made._id, made._hook = sock, b"", 0, -1
+        made.prints, made.memory, made._answers, made.process = [], [], {}, None
+        made._open("", hello)
+        return made
+
     # ---- frames ----
 
     def send(self, kind, payload):
@@ -86,7 +98,7 @@ class Client:
         while len(self._data) < 5 or len(self._data) < 4 + struct.unpack_from("<I", self._data)[0]:
             piece = self.sock.recv(1 << 18)
             if not piece:
-                raise Gone(self.process.wait())
+                raise Gone(self.process and self.process.wait())
             self._data += piece
         (length,) = struct.unpack_from("<I", self._data)
         frame, self._data = self._data[4 : 4 + length], self._data[4 + length :]

@@ -257,12 +257,16 @@ def test_an_exit_within_a_task_blames_all_that_are_at_work(folder):
 
 def test_a_fork_that_comes_back_ends_without_a_word(folder):
     with client_of(folder, """
-        import multiprocessing, os, subprocess, sys
+        import ctypes, multiprocessing, os, subprocess, sys
         def f(node, state):
             pid = os.fork()
             if pid == 0:
                 print("from the child")
                 return {"child": True}
+            return {"status": os.waitpid(pid, 0)[1]}
+        def crashes(node, state):
+            pid = os.fork()
+            if pid == 0: ctypes.string_at(0)
             return {"status": os.waitpid(pid, 0)[1]}
         def square(x): return x * x
         def pool(node, state):
@@ -274,8 +278,10 @@ def test_a_fork_that_comes_back_ends_without_a_word(folder):
         f = c.hook("hooks.f", "lambda", {})
         for _ in range(3):
             assert c.call(f, state={}).outputs == [{"status": 0}]
+        assert c.call(c.hook("hooks.crashes", "lambda", {}), state={}).outputs[0]["status"] & 127 == 11 and not c.last_words()
         assert c.call(c.hook("hooks.pool", "lambda", {}), state={}).outputs == [{"squares": [0, 1, 4, 9]}]
         assert c.call(c.hook("hooks.child", "lambda", {}), state={}).outputs == [{"out": "False\n"}], "descriptor 3 is not inherited"
+        assert (0, "from the child") in c.prints, c.prints
 
 
 def test_a_host_of_another_version_says_so_and_ends(folder):

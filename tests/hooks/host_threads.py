@@ -2,10 +2,16 @@
 """Who runs when: calls side by side, cancels, answers that leave in time, prints, randomness, what a host keeps."""
 import json
 import os
+import random
+import socket
 import struct
+import sys
+import threading
 import time
 
-from client import Gone, client_of
+from client import PACKAGE, Client, Gone, client_of
+
+sys.path.insert(0, PACKAGE)  # one test serves in this process
 
 PATIENCE = 30
 
@@ -286,6 +292,17 @@ def test_frames_may_come_in_any_pieces(folder):
         assert c.answer_of(1).outputs == [{"n": 1_000_000}]
 
 
+def test_hooks_see_the_live_figures_of_the_run(folder):
+    with client_of(folder, """
+        from sygra.metadata.metadata_collector import get_metadata_collector
+        def f(node, state): return {"ok": get_metadata_collector().figures.get("ok")}
+        """) as c:
+        assert c.ready["figures"]
+        f = c.hook("hooks.f", "lambda", {})
+        c.send(b"F", b'{"event":"progress","ok":12}')
+        assert c.call(f, state={}).outputs == [{"ok": 12}]
+
+
 def test_globals_are_shared_by_the_calls_of_a_host(folder):
     with client_of(folder, """
         n = 0
@@ -309,3 +326,39 @@ def test_a_host_works_without_a_page_and_ends_with_its_socket(folder):
         assert c.call(c.hook("hooks.f", "lambda", {}), state={}).outputs == [{}]
         c.begin(c.hook("hooks.hangs", "lambda", {}), state={})
         assert c.end() == 0
+
+
+def test_a_process_serves_its_own_closures(folder):
+    from sygra.host.serve import Host
+
+    ours, theirs = socket.socketpair()
+    seen, box, figures, events = [], {"n": 0}, [], []
+
+    def counts(response, state):
+        box["n"] += 1
+        seen.append(threading.current_thread())
+        return {"n": box["n"], "text": response.content}
+
+    async def later(node, state):
+        return {"k": node["k"]}
+
+    streams = sys.stdout, sys.path[:], random.random
+    host = Host(theirs, closures={"counts": counts, "later": later}, on_figures=figures.append, on_event=events.append)
+    thread = threading.Thread(target=host.serve)
+    thread.start()
+    c = Client.on(ours)
+    assert c.ready["figures"] and c.ready["events"] and not c.ready["work"]
+    hook, said = c.load("counts", "post", language="closure")
+    assert said["parameters"] == ["response", "state"] and said["kind"] == "function"
+    answer = {"role": "assistant", "content": "a"}
+    assert [c.call(hook, answer, {}).outputs[0]["n"] for _ in range(3)] == [1, 2, 3] and box["n"] == 3
+    assert c.call(c.hook("later", "lambda", {"k": 5}, language="closure"), state={}).outputs == [{"k": 5}]
+    assert "no function 'gone'" in c.load("gone", "post", language="closure")[1]["message"]
+    c.send(b"F", b'{"done":1}')
+    c.send(b"E", b'{"event":"node_start"}')
+    until(lambda: figures == [{"done": 1}] and events == [{"event": "node_start"}])
+    assert seen[0] is not threading.main_thread() and streams == (sys.stdout, sys.path, random.random)
+    ours.close()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
+    until(lambda: not [t for t in threading.enumerate() if t.name.startswith("sygra-") and t.name != "sygra-end"])

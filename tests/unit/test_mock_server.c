@@ -415,10 +415,29 @@ static void test_the_first_rule_that_fits_wins(void **state) {
     assert_int_equal(chat(USER("a flaky one")).http, 503);
 }
 
+static void test_a_script_gives_calls_of_tools(void **state) {
+    (void)state;
+    char *path = script_file("{\"match\":\"add\",\"tool_calls\":[{\"name\":\"add\",\"arguments\":{\"a\": 2}},"
+                             "{\"name\":\"odd\",\"arguments\":\"no JSON\"}]}");
+    options.script = path;
+    start_mock();
+    unlink(path);
+    struct asked a = chat(USER("add it"));
+    assert_int_equal(at(&a.answer, CONTENT)->type, SG_JSON_NULL);
+    assert_text(text_at(&a, "choices.0.finish_reason"), "tool_calls");
+    assert_text(text_at(&a, "choices.0.message.tool_calls.0.type"), "function");
+    assert_text(text_at(&a, "choices.0.message.tool_calls.0.function.name"), "add");
+    assert_text(text_at(&a, "choices.0.message.tool_calls.0.function.arguments"), "{\"a\":2}");
+    assert_text(text_at(&a, "choices.0.message.tool_calls.1.function.arguments"), "no JSON");
+    struct sg_str one = text_at(&a, "choices.0.message.tool_calls.0.id"), two = text_at(&a, "choices.0.message.tool_calls.1.id");
+    assert_false(sg_str_eq(one, two));
+}
+
 static void test_a_bad_script_names_its_line(void **state) {
     (void)state;
     static const char *const BAD[] = {"{\"match\":\"x\"}", "{\"reply\":1}", "[1]", "{\"match\":", "{\"status\":200}",
-                                      "{\"reply\":\"a\",\"status\":500}", "{\"reply\":\"a\",\"times\":-1}"};
+                                      "{\"reply\":\"a\",\"status\":500}", "{\"reply\":\"a\",\"times\":-1}",
+                                      "{\"tool_calls\":[]}", "{\"tool_calls\":[{\"name\":\"f\"}]}", "{\"tool_calls\":[7]}"};
     for (size_t i = 0; i < sizeof BAD / sizeof *BAD; i++) {
         char text[128];
         struct sg_err err;
@@ -654,6 +673,7 @@ int main(void) {
         T(test_a_truncated_reply_is_seen_as_lost),
         T(test_429_says_when_to_come_back_and_takes_no_slot),
         T(test_the_first_rule_that_fits_wins),
+        T(test_a_script_gives_calls_of_tools),
         T(test_a_bad_script_names_its_line),
         T(test_bad_options_are_refused),
         T(test_the_log_has_a_line_for_each_request),

@@ -28,7 +28,14 @@ def _work_page():
     page = mmap.mmap(4, _PAGE_BYTES)
     os.lseek(4, _LAST_WORDS, os.SEEK_SET)
     faulthandler.enable(4, all_threads=False)
+    os.register_at_fork(after_in_child=_leave_page)
     return memoryview(page)[:_LAST_WORDS].cast("Q")
+
+
+def _leave_page():
+    """A child's crash is not ours."""
+    faulthandler.disable()
+    os.close(4)
 
 
 def _end_for_sure(host):
@@ -38,12 +45,13 @@ def _end_for_sure(host):
 
 
 def main():
+    from sygra import _figures
     from sygra.host.serve import Host
 
     os.set_inheritable(3, False)
     sock = socket.socket(fileno=3)
     sock.setblocking(True)
-    host = Host(sock, _work_page(), owns_process=True)
+    host = Host(sock, _work_page(), owns_process=True, on_figures=_figures.feed)
     threading.Thread(target=_end_for_sure, args=(host,), name="sygra-end", daemon=True).start()
     host.serve()
     host.close()

@@ -73,18 +73,25 @@ class Crew:
         return worker
 
     def _work(self, worker):
-        while self._lead(worker):
-            with self._lock:
-                if self._over:
+        try:
+            while self._lead(worker):
+                if not self._rest(worker):
                     return
-                if self._leader is None:  # all others are held up
-                    self._leader = worker
-                    continue
-                self._resting.append(worker)
-            worker.wake.acquire()
+        finally:  # also when the leader breaks: a host without one would be silent for ever
+            if self._leader is worker:
+                self._end()
+
+    def _rest(self, worker):
+        """Until the worker leads again (True), or all is over."""
+        with self._lock:
             if self._over:
-                return
-        self._end()
+                return False
+            if self._leader is None:  # all others are held up
+                self._leader = worker
+                return True
+            self._resting.append(worker)
+        worker.wake.acquire()
+        return not self._over
 
     def _end(self):
         with self._lock:
@@ -101,11 +108,18 @@ class Crew:
             self._leader = self._resting.pop()
             self._leader.wake.release()
         elif self._workers < self._size:
-            worker = self._add()
-            name = f"sygra-{worker.number}"
-            threading.Thread(target=self._work, args=(worker,), name=name, daemon=True).start()
+            self._hand_over_to_new()
         else:
             self._leader = None
+
+    def _hand_over_to_new(self):
+        held_up = self._leader
+        worker = self._add()
+        try:
+            threading.Thread(target=self._work, args=(worker,), name=f"sygra-{worker.number}", daemon=True).start()
+        except RuntimeError:  # the system gives no more threads: calls wait for each other
+            self._workers -= 1
+            self._leader = held_up
 
     # ---- the watch ----
 

@@ -100,6 +100,13 @@ class Prints:
         sys.stdout = sys.__stdout__
         sys.stderr = sys.__stderr__
 
+    def leave(self):
+        """Ends a child process."""
+        try:
+            sys.stdout.flush()
+        finally:
+            os._exit(0)
+
     def say(self, number, text):
         for at in range(0, len(text) or 1, _PIECE):
             self._send(wire.print_frame(number, text[at : at + _PIECE]))

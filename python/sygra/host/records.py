@@ -4,7 +4,6 @@ import collections
 import inspect
 import json
 import os
-import tempfile
 import threading
 
 from sygra.host import load, rand, trouble, values, wire
@@ -267,6 +266,8 @@ def _elements(file, text, path):
 
 def write_json(path, result):
     """Whole or not at all; as the framework writes it: indent 4, ASCII."""
+    import tempfile  # slow to import, and rarely needed
+
     fd, draft = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".")
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:

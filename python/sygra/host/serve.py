@@ -90,15 +90,20 @@ class Host:
                 wait = True
             self.wire.flush()
             frames = self.wire.read(wait)
-            if frames is None:
-                return False
             self._flushed_at = crew.now()
-            try:
-                for kind, payload in frames:
-                    self._take(kind, payload)
-            except (ValueError, KeyError, TypeError, struct.error) as error:
-                self._send_soon(wire.print_frame(0, f"a frame makes no sense: {error!r}"))
+            if frames is None or not self._take_all(frames):
+                self._tasks.stop()
                 return False
+
+    def _take_all(self, frames):
+        try:
+            for kind, payload in frames:
+                self._take(kind, payload)
+        except (ValueError, KeyError, TypeError, struct.error) as error:
+            self._send_soon(wire.print_frame(0, f"a frame makes no sense: {error!r}"))
+            self.wire.shut()
+            return False
+        return True
 
     def _take(self, kind, payload):
         if kind == wire.CALL:
@@ -196,7 +201,7 @@ class Host:
         except BaseException as error:
             answer = self._error(call, error)
         if self._is_child:
-            os._exit(0)
+            self._prints.leave()
         if isinstance(answer, Unfinished):
             call.hook = answer
             self._tasks.start(call)
@@ -210,7 +215,10 @@ class Host:
     def _error(self, call, error):
         if isinstance(error, trouble.Trouble):
             return wire.error_frame(call.id, error.fault, error.message, error.details)
-        message, details = trouble.explain(error)
+        try:
+            message, details = trouble.explain(error)
+        except BaseException:  # no memory, or an exception whose own parts raise
+            message, details = type(error).__name__, ""
         return wire.error_frame(call.id, wire.RAISED, message, details)
 
     # ---- a call on the event loop ----
@@ -231,7 +239,7 @@ class Host:
             if call.canceled:
                 answer = wire.error_frame(call.id, wire.CANCELED, "canceled")
         if self._is_child:
-            os._exit(0)
+            self._prints.leave()
         self._prints.end_of_call(call)
         self.wire.put(answer)
         self._page[slot] = 0
@@ -252,6 +260,8 @@ class Host:
 
     def _send_soon(self, frame):
         """A print. The leader's leaves with its answers; the watch sees to it when the call goes on for long."""
+        if self._is_child:
+            return  # user code still holds our stream
         self.wire.put(frame)
         if not getattr(self._leading, "yes", False) or current.get() is None:
             self.wire.flush()

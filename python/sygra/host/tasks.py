@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Async hooks: tasks of one event loop, on a thread of its own that starts with the first of them."""
-import asyncio
+"""Async hooks: tasks of one event loop, on a thread of its own that starts with the first of them. Nor is asyncio
+imported before: that is a third of a host's start.
+"""
 import collections
 import threading
 
@@ -24,6 +25,12 @@ class Tasks:
         if self._loop is not None:
             self._tell(number)
 
+    def stop(self):
+        """Nobody waits any more: tasks are canceled, the thread ends with the last of them."""
+        with self._lock:
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+
     def count(self):
         return len(self._at_work) + len(self._inbox)
 
@@ -37,13 +44,24 @@ class Tasks:
     def _running_loop(self):
         with self._lock:
             if self._loop is None:
+                import asyncio
+
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._run, name="sygra-tasks", daemon=True).start()
             return self._loop
 
     def _run(self):
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        import asyncio
+
+        loop = self._loop
+        asyncio.set_event_loop(loop)
+        loop.run_forever()
+        left = [call.task for call in self._at_work.values()]
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
 
     def call_soon(self, function):
         """For code of a task."""

@@ -2,7 +2,6 @@
 """What is only described, never called: entries of `tools`, and whether a task has an executor of its own."""
 import inspect
 
-from sygra import _tools
 from sygra.host import load, trouble
 from sygra.host.roles import Hook
 
@@ -12,6 +11,8 @@ class Tools(Hook):
 
     def __init__(self, host, found, config):
         super().__init__(host, found, config)
+        from sygra import _tools  # with what it needs the dearest import of all, and few tasks have tools
+
         try:
             tools = _tools.describe(found.path)
         except Exception as error:

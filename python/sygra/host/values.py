@@ -14,19 +14,15 @@ as they were and which were changed in place.
 import base64
 import dataclasses
 import datetime
-import decimal
 import enum
 import hashlib
 import hmac
 import json
 import marshal
 import os
-import pathlib
 import pickle
 import secrets
 import sys
-import tempfile
-import uuid
 
 from sygra import _messages
 from sygra.host import trouble, wire
@@ -35,6 +31,7 @@ DEPTH_MAX = 511
 _PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 _TEXT_MAX = 1000
+_SHOWN_AS_TEXT = {"datetime.timedelta", "decimal.Decimal", "pathlib.PosixPath", "pathlib.PurePosixPath", "uuid.UUID"}
 _MARK = "__sygra__"
 _MARK_BYTES = b'"__sygra__"'
 
@@ -365,7 +362,7 @@ def _natural_form(value):
         return value.isoformat()
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, (decimal.Decimal, uuid.UUID, pathlib.PurePath, datetime.timedelta)):
+    if f"{type(value).__module__}.{type(value).__qualname__}" in _SHOWN_AS_TEXT:
         return str(value)
     if isinstance(value, (set, frozenset)):
         try:
@@ -422,6 +419,8 @@ def _key_of_file(path):
 
 
 def _make_key_file(path):
+    import tempfile  # not with the rest: it is slow to import, and a key is made once
+
     folder = os.path.dirname(path) or "."
     os.makedirs(folder, mode=0o700, exist_ok=True)
     fd, draft = tempfile.mkstemp(dir=folder)  # mode 0600

@@ -96,7 +96,15 @@ class Wire:
             except OSError:
                 pass
 
+    def shut(self):
+        """The other end reads what was sent, then the end."""
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+
     def close(self):
+        """This process's descriptor only."""
         self._sock.close()
 
 

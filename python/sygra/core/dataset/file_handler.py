@@ -46,7 +46,7 @@ class FileHandler(DataHandler):
         shard = self.source_config.shard if self.source_config else None
         pattern = shard.regex if shard and shard.regex else "*"
         folder = Path(self._source_path()).parent
-        return sorted(str(file) for ending in _ENDINGS for file in folder.glob(f"{pattern}*{ending}"))
+        return sorted(str(file) for ending in _ENDINGS for file in folder.glob(f"{pattern.rstrip('*')}*{ending}"))
 
     def _read_table(self, path):
         if path.suffix == ".csv":

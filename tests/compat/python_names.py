@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Holds what hooks import from `sygra` to the reference's: probe.py asks both the same questions.
+
+    tests/compat/python_names.py                 our answers are those of python/answers.json, with langchain_core, with stand-ins for
+                                                 it, and with nothing but the standard library; and test_*.py pass in each
+    tests/compat/python_names.py --reference     the reference's answers are those of python/answers.json still; and ours, in its
+                                                 interpreter
+    ... --record                                 writes python/answers.json anew
+
+The reference goes into build/peer-sygra, as for bench/peers.py.
+"""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = ROOT / "tests/compat/python"
+ANSWERS = HERE / "answers.json"
+VENV = ROOT / "build/venv/bin/python"
+# interpreter and its options, packages that it is to be without, what cannot be asked there
+WAYS = {
+    "langchain_core": ([VENV], [], ("semantic duplicates",)),
+    "stand-ins": ([VENV], ["langchain_core", "langgraph"], ("semantic duplicates",)),
+    "standard library": ([VENV, "-S"], [], ("semantic duplicates", "tool toolkit_pydantic", "tools of toolkit_pydantic")),
+}
+
+
+def run(command, package):
+    """In a folder of its own: the reference writes logs where it is."""
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "SYGRA_"))}
+    env |= {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONWARNINGS": "ignore"} if package else {}
+    with tempfile.TemporaryDirectory() as folder:
+        return subprocess.run([str(c) for c in command], cwd=folder, env=env, capture_output=True, text=True, timeout=120)
+
+
+def answers_of(python, hidden=(), package=ROOT / "python"):
+    done = run([*python, "-W", "ignore", HERE / "probe.py", *hidden], package)
+    if done.returncode:
+        raise SystemExit(f"probe.py ended with {done.returncode}\n{done.stderr[-4000:]}\n0 passed, 1 failed")
+    return json.loads(done.stdout)
+
+
+def compare(label, wanted, got, absent=()):
+    """(questions, those that are answered otherwise)"""
+    questions = [q for q in wanted if not q.startswith(absent)] if absent else list(wanted)
+    wrong = [q for q in [*questions, *(q for q in got if q not in wanted)] if wanted.get(q) != got.get(q, "no answer")]
+    for question in wrong:
+        print(f"FAIL {label}: {question}\n     wanted {json.dumps(wanted.get(question))[:2000]}\n"
+              f"     got    {json.dumps(got.get(question, 'no answer'))[:2000]}")
+    return len(questions), len(wrong)
+
+
+def unit_tests(label, python, hidden):
+    done = run([*python, "-W", "ignore", HERE / "test_package.py", *hidden], ROOT / "python")
+    count = re.search(r"^Ran (\d+) tests?", done.stderr, re.M)
+    failed = sum(map(int, re.findall(r"(?:failures|errors)=(\d+)", done.stderr)))
+    if done.returncode or not count:
+        print(f"FAIL {label}: test_package.py\n{done.stdout[-2000:]}{done.stderr[-8000:]}")
+        failed = failed or 1
+    return int(count[1]) if count else 1, failed
+
+
+def in_the_reference():
+    sys.path.insert(0, str(ROOT / "bench"))
+    from peers import SYGRA, install  # noqa: E402
+
+    python = pathlib.Path(os.environ.get("PEER_SYGRA") or install("peer-sygra", SYGRA)) / "bin/python"
+    theirs = answers_of([python], package=None)
+    if "--record" in sys.argv:
+        lines = [f"{json.dumps(q, ensure_ascii=False)}: {json.dumps(a, ensure_ascii=False)}" for q, a in sorted(theirs.items())]
+        ANSWERS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    wanted = json.loads(ANSWERS.read_text(encoding="utf-8"))
+    yield compare("the reference", wanted, theirs)
+    yield compare("ours in the reference's interpreter", wanted, answers_of([python]))
+
+
+def in_ours():
+    wanted = json.loads(ANSWERS.read_text(encoding="utf-8"))
+    for label, (python, hidden, absent) in WAYS.items():
+        yield compare(label, wanted, answers_of(python, hidden), absent)
+        yield unit_tests(label, python, hidden)
+
+
+def main():
+    counts = list(in_the_reference() if {"--reference", "--record"} & set(sys.argv) else in_ours())
+    asked, failed = (sum(part) for part in zip(*counts))
+    print(f"{asked - failed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()
