@@ -15,6 +15,7 @@
 struct sg_run_again {
     uint64_t position;
     int (*answer)(void *ud, struct sg_call *c, struct sg_completion *out, struct sg_err *err);
+    bool (*done_before)(void *ud, const struct sg_call_row *key, struct sg_arena *a, struct sg_json *out);
     void *ud;
     struct sg_range passed; /* rows that are passed over: all between the first, which lays out the state, and this one */
 };
