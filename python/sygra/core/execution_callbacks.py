@@ -55,6 +55,9 @@ class NodeExecutionTracker:
 
     def tell(self, event):
         kind, node = event.get("event"), event.get("node")
+        if kind == "lost":
+            logger.warning("callbacks are too slow: %s events were not told", event.get("n"))
+            return
         self.record_index = event.get("position", self.record_index)
         self._current_node = node or self._current_node
         ms = self._duration(event)

@@ -72,7 +72,7 @@ def in_new_interpreter(text):
     """What a program prints that begins as a host does."""
     start = f"import sys; sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r}); import without\n"
     start += f"without.hide({sys.argv[1:]!r})\n"
-    options = [] if sys.flags.no_site == 0 else ["-S"]
+    options = ["-S"] if sys.flags.no_site else []
     done = subprocess.run(
         [sys.executable, *options, "-W", "ignore", "-c", start + text], capture_output=True, text=True, timeout=60
     )
