@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* place: where what scripts/fetch brought is looked for at run time: libraries that are opened on first use, models.
+/* place: where what belongs to the program is looked for at run time: libraries that are opened on first use, models, the
+ * Python package.
  *
  * `make` fetches into <checkout>/build/deps, and every variant's folder has a link `deps` to it beside the program;
  * an installed program has its files below ../lib and ../share; scripts/fetch also keeps each item in the cache,
@@ -25,5 +26,9 @@ struct sg_fetched {
 
 /* exe_dir: of the program; may be NULL. */
 void sg_places(struct sg_arena *a, const char *exe_dir, const struct sg_fetched *what, struct sg_places *out);
+
+/* The folder in which Python finds our package `sygra` (hook host, recipes): SYGRA_HOME/python, that of the checkout or of
+ * the installation that the program belongs to, or the cache's. Empty: there is none. */
+struct sg_str sg_package_folder(struct sg_arena *a, const char *exe_dir);
 
 #endif

@@ -2,13 +2,14 @@
 /* sygra check: every mistake of a task in one go; no call is made. */
 #include "cli/cli.h"
 
-enum { TASK, MODELS, BATCH_SIZE, ORIGINS, REFERENCE, JSON, HOSTS };
+enum { TASK, MODELS, BATCH_SIZE, HOOKS, ORIGINS, REFERENCE, JSON, HOSTS };
 
 static const struct sg_option options[] = {
     [TASK] = {"task", "t", SG_OPTION_TEXT, "TASK", "the task, instead of the word after `check`"},
     [MODELS] = {"models", NULL, SG_OPTION_TEXT, "FILE", "a models.yaml that comes before all others"},
     [BATCH_SIZE] = {"batch_size", "b", SG_OPTION_NUMBER, "N",
                     "records in flight, for the check of this machine's limits (25)"},
+    [HOOKS] = {"hooks", NULL, SG_OPTION_FLAG, NULL, "load the Python hooks, too, in their interpreter: their code runs"},
     [ORIGINS] = {"origins", NULL, SG_OPTION_FLAG, NULL, "say where each setting comes from"},
     [REFERENCE] = {"reference", NULL, SG_OPTION_FLAG, NULL, "print the reference of all keys (Markdown) instead"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "mistakes as one JSON array on stdout"},
@@ -24,6 +25,14 @@ static int print_reference(void) {
     return SG_EXIT_OK;
 }
 
+static void print_clean(struct sg_buf *b) {
+    struct sg_buf clean = SG_BUF_INIT(0);
+    sg_redact(&clean, sg_buf_view(b));
+    fwrite(clean.p, 1, clean.n, stdout);
+    sg_buf_fini(&clean);
+    sg_buf_fini(b);
+}
+
 static void say_fine(const struct sg_task *t, bool origins) {
     const struct sg_plan *p = t->plan;
     size_t programs = 0;
@@ -31,13 +40,10 @@ static void say_fine(const struct sg_task *t, bool origins) {
     printf("%.*s: fine; nodes: %zu, models: %zu, jq programs: %zu", SG_ARG(t->spec.name), p->n_nodes, p->n_models, programs);
     if (programs < p->n_hooks) printf(", Python hooks: %zu", p->n_hooks - programs);
     putchar('\n');
-    if (!origins) return;
-    struct sg_buf b = SG_BUF_INIT(0), clean = SG_BUF_INIT(0);
-    sg_config_origins(&t->spec, &b);
-    sg_redact(&clean, sg_buf_view(&b));
-    fwrite(clean.p, 1, clean.n, stdout);
-    sg_buf_fini(&b);
-    sg_buf_fini(&clean);
+    struct sg_buf b = SG_BUF_INIT(0);
+    sg_task_hooks(t, &b);
+    if (origins) sg_config_origins(&t->spec, &b);
+    print_clean(&b);
 }
 
 static int run(const struct sg_args *a) {
@@ -50,7 +56,7 @@ static int run(const struct sg_args *a) {
     if (!sg_host_options(a, HOSTS, "check", &hosts, NULL)) return SG_EXIT_USAGE;
     struct sg_task t;
     bool json = a->values[JSON] != NULL;
-    int rc = sg_task_load(&t, &o, sg_exe_path(), &hosts);
+    int rc = sg_task_load(&t, &o, sg_exe_path(), a->values[HOOKS] ? &hosts : NULL);
     sg_check_limits(&t.diags, (uint32_t)sg_arg_number(a, BATCH_SIZE, 25), t.plan);
     if (rc == 0 && t.diags.errors) rc = SG_E_LIMIT;
     if (json || t.diags.n) sg_task_report(&t, json);
@@ -63,6 +69,8 @@ const struct sg_verb sg_verb_check = {
     .name = "check",
     .words = "TASK [options]",
     .summary = "report every mistake of a task, with its place; nothing is called",
+    .details = "Nobody's code is started: of Python hooks the file is named, no more. --hooks loads them as a run does, and tells\n"
+               "all that cannot be loaded.\n",
     .options = options,
     .run = run,
 };

@@ -9,7 +9,7 @@
 #include "config/graph.h"
 
 #include "config/hook.h"
-
+#include "config/recipe.h"
 #include "config/tree.h"
 
 #include <strings.h>
@@ -119,16 +119,39 @@ static bool may_descend(const struct level *l, const struct sg_task_file *task, 
     return false;
 }
 
+static const struct sg_task_file *inner_task(const struct level *l, const struct sg_node_source *s, struct sg_mark *mark,
+                                             struct sg_str *path) {
+    struct sg_cfg *c = l->c;
+    const struct sg_yaml *name = sg_cfg_get(s->map, "subgraph", SG_YAML_TEXT), *uses = sg_cfg_get(s->map, "uses", SG_YAML_TEXT);
+    if (!uses && !sg_cfg_require(c, s->map, s->mark, s->path, "subgraph", "name a task folder, or a recipe: uses: name@1"))
+        return NULL;
+    if (uses && name)
+        sg_error_at(c->d, name->mark, sg_cfg_key(c, s->path, SG_STR("subgraph")), "keep one of them",
+                    "`uses` and `subgraph` both say what the node is");
+    *path = sg_cfg_key(c, s->path, uses ? SG_STR("uses") : SG_STR("subgraph"));
+    if (uses || name) *mark = uses ? uses->mark : name->mark;
+    if (uses) return sg_cfg_recipe(c, uses, *path);
+    return name ? sg_cfg_task(c, name->text, l->task->folder, name->mark, *path) : NULL;
+}
+
+static void tell_origin(struct sg_cfg *c, struct sg_str path, const struct sg_task_file *task,
+                        const struct sg_recipe_spec *recipe) {
+    if (recipe->name.n)
+        sg_cfg_origin(c, "%.*s: %.*s (recipe %.*s@%u)", SG_ARG(path), SG_ARG(task->path), SG_ARG(recipe->name),
+                      recipe->version);
+    else sg_cfg_origin(c, "%.*s: %.*s", SG_ARG(path), SG_ARG(task->path));
+}
+
 static void read_subgraph(const struct level *l, const struct sg_yaml_pair *pair, const struct sg_node_source *s,
                           struct sg_node_spec *out) {
     struct sg_cfg *c = l->c;
+    struct sg_mark mark;
+    struct sg_str path;
     out->kind = SG_NODE_LAMBDA; /* until it is there: the plan looks at what else is wrong with the graph */
-    if (!sg_cfg_require(c, s->map, s->mark, s->path, "subgraph", "name a task folder")) return;
-    const struct sg_yaml *name = sg_cfg_get(s->map, "subgraph", SG_YAML_TEXT);
-    struct sg_str path = sg_cfg_key(c, s->path, SG_STR("subgraph"));
-    const struct sg_task_file *task = name ? sg_cfg_task(c, name->text, l->task->folder, name->mark, path) : NULL;
-    if (!task || !task->root || !may_descend(l, task, name->mark, path)) return;
-    sg_cfg_origin(c, "%.*s: %.*s", SG_ARG(path), SG_ARG(task->path));
+    const struct sg_task_file *task = inner_task(l, s, &mark, &path);
+    if (!task || !task->root || !may_descend(l, task, mark, path)) return;
+    out->recipe = sg_cfg_recipe_of(c, task);
+    tell_origin(c, path, task, &out->recipe);
     struct level inner = {.c = c, .outer = l, .task = task, .depth = l->depth + 1};
     add_override(c, &inner.layers, sg_yaml_get(pair->value, "node_config_map"));
     struct sg_overrides over = layers_of(l, pair->key);

@@ -65,6 +65,9 @@ struct sg_key_row {
 #define SG_SECTION_OASST "output_config.oasst_mapper"
 #define SG_SECTION_MODEL "models.yaml entry, and model of a node"
 #define SG_SECTION_PARAMETERS "parameters of a model"
+#define SG_SECTION_STRUCTURED "structured_output of a model"
+#define SG_SECTION_STRUCTURED_SCHEMA "structured_output.schema of a model"
+#define SG_SECTION_STRUCTURED_FIELD "structured_output.schema.fields.* of a model"
 #define SG_SECTION_PRICES "prices.yaml (--prices)"
 #define SG_SECTION_PRICE "price of a model, and models.* of prices.yaml"
 

@@ -3,7 +3,9 @@
  * candidate that is a file is taken for that file itself. */
 #include "config/locate.h"
 
+#include "base/place.h"
 #include "config/hook.h"
+#include "config/recipe.h"
 
 #include <errno.h>
 
@@ -51,27 +53,40 @@ static bool try(struct search *s, struct sg_str candidate) {
     return false;
 }
 
+/* The name with slashes for its dots; *dotted: it had some. */
+static struct sg_str slashed_name(struct sg_cfg *c, struct sg_str name, bool *dotted) {
+    struct sg_str slashed = sg_str_dup(c->a, name);
+    *dotted = false;
+    for (size_t i = 0; i < slashed.n; i++)
+        if (slashed.p[i] == '.') {
+            ((char *)slashed.p)[i] = '/';
+            *dotted = true;
+        }
+    return slashed;
+}
+
 /* examples.evol_instruct: tasks/examples/evol_instruct, examples/evol_instruct, then a folder with a dot in its
  * name. */
 static bool try_names(struct search *s, struct sg_str name, struct sg_str base) {
     struct sg_cfg *c = s->c;
+    bool dotted;
     if (sg_str_find(name, '/', 0) < name.n || sg_str_eq(name, SG_STR(".")) || sg_str_eq(name, SG_STR("..")))
         return try(s, joined(c, base, name));
-    struct sg_str slashed = sg_str_dup(c->a, name);
-    bool dotted = false;
-    for (size_t i = 0; i < slashed.n; i++)
-        if (slashed.p[i] == '.') {
-            ((char *)slashed.p)[i] = '/';
-            dotted = true;
-        }
+    struct sg_str slashed = slashed_name(c, name, &dotted);
     return try(s, joined(c, base, sg_str_join(c->a, SG_STR("tasks/"), slashed))) ||
            try(s, joined(c, base, slashed)) || (dotted && try(s, joined(c, base, name)));
 }
 
-static const char *help_for(struct sg_str name) {
-    if (sg_str_starts(name, SG_STR("sygra.recipes.")))
-        return "the reference's recipes come with issue 5 of the roadmap; run it in a checkout of the reference "
-               "until then";
+/* sygra.recipes.x of the package that belongs to the program: last, a folder of the user's own with that name wins. */
+static bool try_shipped(struct search *s, struct sg_str name) {
+    bool dotted;
+    if (!sg_str_starts(name, SG_STR("sygra."))) return false;
+    struct sg_str package = sg_package_folder(s->c->a, s->c->o->exe_dir);
+    return package.n && try(s, joined(s->c, package, slashed_name(s->c, name, &dotted)));
+}
+
+static const char *help_for(struct sg_cfg *c, struct sg_str name) {
+    if (sg_str_starts(name, SG_STR("sygra.recipes."))) return sg_cfg_recipes(c);
     return "a task is a folder with a " SG_TASK_FILE " in it";
 }
 
@@ -104,10 +119,10 @@ static const struct sg_task_file *read_task(struct sg_cfg *c, const struct searc
 const struct sg_task_file *sg_cfg_task(struct sg_cfg *c, struct sg_str name, struct sg_str base, struct sg_mark mark,
                                        struct sg_str path) {
     struct search s = {.c = c};
-    bool found =
-        name.n && !has_nul(name) && (try_names(&s, name, SG_STR_NONE) || (base.n && try_names(&s, name, base)));
+    bool found = name.n && !has_nul(name) &&
+                 (try_names(&s, name, SG_STR_NONE) || (base.n && try_names(&s, name, base)) || try_shipped(&s, name));
     if (found) return read_task(c, &s, mark);
-    sg_error_at(c->d, mark, path, help_for(name), "there is no task `%.*s`; tried %.*s", SG_ARG(name),
+    sg_error_at(c->d, mark, path, help_for(c, name), "there is no task `%.*s`; tried %.*s", SG_ARG(name),
                 SG_ARG(s.tried));
     return NULL;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* locate: names of tasks and files become paths that exist, or a message that says what was tried (spec-core 1.3,
- * design section 7): the working directory first, then the folder of the task that names them. */
+ * design section 7): the working directory first, then the folder of the task that names them, then what ships with the
+ * program (names that begin with `sygra.`). */
 #ifndef SG_CONFIG_LOCATE_H
 #define SG_CONFIG_LOCATE_H
 

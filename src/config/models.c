@@ -616,6 +616,7 @@ static void set_price(struct model *m) {
 /* The mistakes of an entry are those of its file; only what this type uses counts. */
 static void fill(struct model *m) {
     sg_cfg_keys(m->c, m->merged, m->path, SG_SECTION_MODEL, NULL, false);
+    sg_models_check_schema(m->c, m->merged, m->path);
     set_numbers(m);
     set_parameters(m);
     set_headers(m);

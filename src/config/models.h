@@ -19,6 +19,9 @@ void sg_models_set_route(struct sg_cfg *c, const struct sg_yaml *merged, struct 
 /* Fills s->tls from the merged entry and the environment; addresses and route are there already. */
 void sg_models_set_tls(struct sg_cfg *c, const struct sg_yaml *merged, struct sg_model_spec *s, struct sg_str path);
 
+/* The form of structured_output, and that it has no effect yet. */
+void sg_models_check_schema(struct sg_cfg *c, const struct sg_yaml *merged, struct sg_str path);
+
 /* Entries for the aliases that the reference ships, as YAML, and the embedded demo model. */
 extern const char sg_models_builtin[];
 

@@ -8,6 +8,8 @@
  * --host_env lets single names through. */
 #include "hooks/start.h"
 
+#include "base/place.h"
+
 #include <stdlib.h>
 #include <strings.h>
 #include <unistd.h>
@@ -48,25 +50,12 @@ static int find_interpreter(struct sg_arena *a, const char *wished, const char *
 
 /* ---- package ---- */
 
-static bool holds_package(struct sg_arena *a, const char *folder) {
-    return sg_os_exists(sg_str_printf(a, "%s/sygra/host/__main__.py", folder).p);
-}
-
 static int find_package(struct sg_arena *a, const char *exe, const char **out, struct sg_err *err) {
-    static const char *const BESIDE[] = {"/../../python", "/python", "/../..", "/../lib/sygra/python"};
-    const char *home = variable("SYGRA_HOME"), *cache = variable("XDG_CACHE_HOME"), *user = variable("HOME");
     const char *slash = strrchr(exe, '/');
-    int dir = slash ? (int)(slash - exe) : 0;
-    *out = home ? sg_str_printf(a, "%s/python", home).p : NULL;
-    if (home && holds_package(a, *out)) return 0;
-    for (size_t i = 0; slash && i < sizeof BESIDE / sizeof *BESIDE; i++) {
-        *out = sg_str_printf(a, "%.*s%s", dir, exe, BESIDE[i]).p;
-        if (holds_package(a, *out)) return 0;
-    }
-    *out = cache  ? sg_str_printf(a, "%s/sygra/python-" SYGRA_VERSION, cache).p
-           : user ? sg_str_printf(a, "%s/.cache/sygra/python-" SYGRA_VERSION, user).p
-                  : NULL;
-    if (*out && holds_package(a, *out)) return 0;
+    const char *dir = slash ? sg_str_dup(a, (struct sg_str){exe, (size_t)(slash - exe)}).p : NULL;
+    struct sg_str folder = sg_package_folder(a, dir);
+    *out = folder.p;
+    if (folder.n) return 0;
     return sg_fail(err, SG_E_HOST,
                    "no host: the Python package `sygra` is not beside this program (%s); set SYGRA_HOME to a folder with "
                    "python/sygra in it",

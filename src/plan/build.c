@@ -426,6 +426,7 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     p->hooks = b.hooks, p->n_hooks = b.n_hooks;
     p->models = b.models, p->n_models = b.n_models;
     p->columns = b.columns, p->n_columns = b.n_columns;
+    p->recipes = b.flat.recipes, p->n_recipes = b.flat.n_recipes;
     for (size_t i = 0; i < p->n_hooks; i++) p->has_python |= sg_plan_is_python(&p->hooks[i]) && !sg_plan_removes_thoughts(&p->hooks[i]);
     p->state_is_seen = p->n_hooks > 0 || !p->has_map;
     p->step_limit = STEP_LIMIT;

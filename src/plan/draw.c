@@ -39,22 +39,33 @@ struct sg_str sg_text_short(struct sg_arena *a, struct sg_str s, size_t most) {
 
 /* --- groups ----------------------------------------------------------------------------------------------------------------- */
 
-static int group_in(struct sg_drawing *d, int parent, struct sg_str title) {
+static struct sg_str group_title(struct sg_drawing *d, const struct sg_plan *p, struct sg_str path, struct sg_str name) {
+    for (size_t i = 0; i < p->n_recipes; i++)
+        if (sg_str_eq(p->recipes[i].node, path))
+            return sg_str_printf(d->arena, "%.*s: %.*s@%u", SG_ARG(name), SG_ARG(p->recipes[i].is.name),
+                                 p->recipes[i].is.version);
+    return name;
+}
+
+/* The group of the subgraph s.t is that of t in that of s; `at`: where t begins in `path`. */
+static int group_in(struct sg_drawing *d, const struct sg_plan *p, int parent, struct sg_str path, size_t at) {
+    struct sg_str name = {path.p + at, path.n - at};
     for (size_t i = 1; i < d->n_groups; i++)
-        if (d->groups[i].parent == parent && sg_str_eq(d->groups[i].title, title)) return (int)i;
-    *SG_PUSH(d->arena, d->groups, d->n_groups, d->cap_groups) = (struct sg_group){.title = title, .parent = parent};
+        if (d->groups[i].parent == parent && sg_str_eq(d->groups[i].name, name)) return (int)i;
+    *SG_PUSH(d->arena, d->groups, d->n_groups, d->cap_groups) =
+        (struct sg_group){.name = name, .title = group_title(d, p, path, name), .parent = parent};
     return (int)d->n_groups - 1;
 }
 
 /* s.t.n is the node n in the subgraph t of s. A node's own name may hold a dot; a connector's does not. */
-static int group_of(struct sg_drawing *d, const struct sg_plan_node *n, struct sg_str *title) {
+static int group_of(struct sg_drawing *d, const struct sg_plan *p, const struct sg_plan_node *n, struct sg_str *title) {
     struct sg_str name = n->name;
     size_t own = n->spec ? n->spec->name.text.n : 0, at = 0;
     while (!n->spec && own < name.n && name.p[name.n - own - 1] != '.') own++;
     int group = 0;
     while (at + own < name.n) {
         size_t dot = sg_str_find(name, '.', at);
-        group = group_in(d, group, (struct sg_str){name.p + at, dot - at});
+        group = group_in(d, p, group, (struct sg_str){name.p, dot}, at);
         at = dot + 1;
     }
     *title = (struct sg_str){name.p + name.n - own, own};
@@ -87,6 +98,15 @@ static struct sg_str program_text(const struct sg_plan *p, int hook) {
     return p->hooks[hook].spec->text;
 }
 
+/* The end of a dotted path, module and name, tells functions of one task apart. */
+static struct sg_str program_short(struct sg_arena *a, const struct sg_hook_spec *h) {
+    struct sg_str text = h->text;
+    size_t dots = 0, at = text.n;
+    while (h->kind == SG_HOOK_PYTHON && at && dots < 2) dots += text.p[--at] == '.';
+    if (dots == 2) text = (struct sg_str){text.p + at + 1, text.n - at - 1};
+    return sg_text_short(a, text, SHORT);
+}
+
 static void describe_model(struct sg_arena *a, const struct sg_plan *p, const struct sg_plan_node *n, struct sg_box *b) {
     struct sg_str kind = sg_plan_kind_name(n);
     struct sg_str text = sg_str_printf(a, "%.*s:", SG_ARG(kind));
@@ -114,7 +134,7 @@ static void describe(struct sg_arena *a, const struct sg_plan *p, const struct s
     if (b->shape == SG_SHAPE_DRAW) describe_sampler(a, p, n, b);
     if (b->shape == SG_SHAPE_PROGRAM) {
         b->lines[0] = sg_plan_kind_name(n);
-        if (n->lambda_hook >= 0) b->lines[1] = sg_text_short(a, program_text(p, n->lambda_hook), SHORT);
+        if (n->lambda_hook >= 0) b->lines[1] = program_short(a, p->hooks[n->lambda_hook].spec);
     }
 }
 
@@ -202,7 +222,7 @@ void sg_draw_plan(struct sg_arena *a, const struct sg_plan *p, struct sg_drawing
     int *boxes = SG_NEW_N(a, int, p->n_nodes), *joins = SG_NEW_N(a, int, p->n_joins);
     for (size_t i = 0; i < p->n_nodes; i++) {
         struct sg_str title;
-        int group = group_of(d, &p->nodes[i], &title);
+        int group = group_of(d, p, &p->nodes[i], &title);
         boxes[i] = add_box(d, shape_of(&p->nodes[i]), p->nodes[i].name, group);
         d->boxes[boxes[i]].title = sg_text_short(a, title, LABEL);
         describe(a, p, &p->nodes[i], &d->boxes[boxes[i]]);

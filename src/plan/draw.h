@@ -33,7 +33,8 @@ struct sg_arrow {
 
 /* Group 0 is the whole graph. A group comes after the one that it is in. */
 struct sg_group {
-    struct sg_str title;
+    struct sg_str name;  /* t, of the subgraph s.t */
+    struct sg_str title; /* the same, and which recipe it is */
     int parent;
     double x, y, w, h;
 };

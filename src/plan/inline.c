@@ -218,6 +218,8 @@ static struct ports inline_level(struct sg_flat *f, const struct sg_graph_spec *
         if (n->idle) {
             *SG_PUSH(f->arena, f->idle, f->n_idle, f->cap_idle) = n;
         } else if (n->kind == SG_NODE_SUBGRAPH) {
+            if (n->recipe.name.n)
+                *SG_PUSH(f->arena, f->recipes, f->n_recipes, f->cap_recipes) = (struct sg_plan_recipe){name, n->recipe};
             l.ports[i] = inline_level(f, n->subgraph, sg_str_join(f->arena, name, SG_STR(".")));
         } else {
             l.ports[i].exit = add_node(f, name, n, n->name.mark);

@@ -50,6 +50,8 @@ struct sg_flat {
     struct sg_flat_join *joins;
     size_t n_joins, cap_joins;
     struct sg_flat_out start;
+    struct sg_plan_recipe *recipes;
+    size_t n_recipes, cap_recipes;
     const struct sg_node_spec **idle; /* not in the graph, but their keys are known */
     size_t n_idle, cap_idle;
 };

@@ -136,6 +136,12 @@ struct sg_plan_field {
     int transform; /* hook or SG_NONE */
 };
 
+/* A subgraph node that is a shipped recipe: what it was made of, for people and for the run folder. */
+struct sg_plan_recipe {
+    struct sg_str node; /* s.t */
+    struct sg_recipe_spec is;
+};
+
 struct sg_plan_check; /* schema.h */
 
 struct sg_plan {
@@ -153,6 +159,8 @@ struct sg_plan {
     size_t n_hooks;
     const struct sg_plan_column *columns;
     size_t n_columns;
+    const struct sg_plan_recipe *recipes;
+    size_t n_recipes;
     enum sg_chat conversation;
     uint32_t history_window;
     int generator, schema_type; /* hooks, or SG_NONE */

@@ -380,6 +380,21 @@ static void json_fields(const struct sg_plan *p, struct sg_buf *b) {
     sg_buf_ch(b, '}');
 }
 
+static void json_recipes(const struct sg_plan *p, struct sg_buf *b) {
+    if (p->n_recipes == 0) return;
+    key(b, "recipes");
+    sg_buf_ch(b, '[');
+    for (size_t i = 0; i < p->n_recipes; i++) {
+        comma(b, i);
+        sg_buf_ch(b, '{');
+        text(b, "node", p->recipes[i].node);
+        text(b, "name", p->recipes[i].is.name);
+        key(b, "version");
+        sg_buf_printf(b, "%u}", p->recipes[i].is.version);
+    }
+    sg_buf_ch(b, ']');
+}
+
 void sg_plan_json(const struct sg_plan *p, struct sg_buf *b) {
     sg_buf_ch(b, '{');
     key(b, "keys");
@@ -400,6 +415,7 @@ void sg_plan_json(const struct sg_plan *p, struct sg_buf *b) {
         sg_buf_ch(b, '}');
     }
     sg_buf_ch(b, ']');
+    json_recipes(p, b);
     if (p->has_map) json_fields(p, b);
     json_generator(p, b);
     if (p->n_checks) key(b, "schema"), sg_schema_json(p, b);
@@ -427,6 +443,16 @@ static void print_short(struct sg_buf *b, struct sg_str s) {
     }
 }
 
+/* A dotted path says most at its end, so it is not cut. */
+static void print_program(struct sg_buf *b, const struct sg_hook_spec *h) {
+    if (h->kind == SG_HOOK_JQ) {
+        print_short(b, h->text);
+        return;
+    }
+    if (h->kind == SG_HOOK_CLOSURE) SG_BUF_LIT(b, "closure ");
+    sg_buf_str(b, h->text);
+}
+
 static void print_out(const struct sg_plan *p, struct sg_buf *b, const struct sg_plan_out *o) {
     if (o->n_targets || (!o->n_branches && !o->n_joins)) {
         SG_BUF_LIT(b, "    -> ");
@@ -436,7 +462,7 @@ static void print_out(const struct sg_plan *p, struct sg_buf *b, const struct sg
     for (size_t i = 0; i < o->n_branches; i++) {
         const struct sg_plan_branch *br = &o->branches[i];
         SG_BUF_LIT(b, "    if ");
-        print_short(b, p->hooks[br->hook].spec->text);
+        print_program(b, p->hooks[br->hook].spec);
         sg_buf_ch(b, '\n');
         for (size_t k = 0; k < br->n_paths; k++) {
             sg_buf_printf(b, "       %.*s -> ", SG_ARG(br->paths[k].key));
@@ -462,7 +488,7 @@ static void print_model(const struct sg_plan *p, struct sg_buf *b, int model) {
 /* "what its post_process returns", "what tasks.mine.task_executor.Post returns". */
 static void print_returned(const struct sg_plan *p, struct sg_buf *b, const char *before, int hook, const char *key) {
     sg_buf_printf(b, "%swhat ", before);
-    if (sg_plan_is_python(&p->hooks[hook])) print_short(b, p->hooks[hook].spec->text);
+    if (sg_plan_is_python(&p->hooks[hook])) print_program(b, p->hooks[hook].spec);
     else sg_buf_printf(b, "its %s", key);
     SG_BUF_LIT(b, " returns");
 }
@@ -508,17 +534,26 @@ static void print_node(const struct sg_plan *p, struct sg_buf *b, const struct s
     }
     if (n->kind == SG_NODE_LAMBDA) {
         SG_BUF_LIT(b, " ");
-        print_short(b, p->hooks[n->lambda_hook].spec->text);
+        print_program(b, p->hooks[n->lambda_hook].spec);
         if (n->spec->once) SG_BUF_LIT(b, ", once");
     }
     sg_buf_ch(b, '\n');
     print_out(p, b, &n->out);
 }
 
+static void print_recipes(const struct sg_plan *p, struct sg_buf *b) {
+    for (size_t i = 0; i < p->n_recipes; i++) {
+        const struct sg_plan_recipe *r = &p->recipes[i];
+        sg_buf_printf(b, "%s %.*s is %.*s@%u", i ? "," : "recipes:", SG_ARG(r->node), SG_ARG(r->is.name), r->is.version);
+    }
+    if (p->n_recipes) sg_buf_ch(b, '\n');
+}
+
 void sg_plan_print(const struct sg_plan *p, struct sg_buf *b) {
     SG_BUF_LIT(b, "  START\n");
     print_out(p, b, &p->start);
     for (size_t i = 0; i < p->n_nodes; i++) print_node(p, b, &p->nodes[i]);
+    print_recipes(p, b);
     SG_BUF_LIT(b, "state:");
     for (size_t i = 0; i < p->n_keys; i++) sg_buf_printf(b, "%s %.*s", i ? "," : "", SG_ARG(p->keys[i].name));
     SG_BUF_LIT(b, "\noutput: ");

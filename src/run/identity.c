@@ -25,6 +25,19 @@ static uint32_t columns_crc(const struct run *r) {
     return crc;
 }
 
+/* {"s": "name@1"}: shipped subgraphs. What differs in a node shows in its hash; this tells where it comes from. */
+static void add_recipes(const struct sg_plan *p, struct sg_buf *b) {
+    if (p->n_recipes == 0) return;
+    SG_BUF_LIT(b, ",\"recipes\":{");
+    for (size_t i = 0; i < p->n_recipes; i++) {
+        const struct sg_plan_recipe *r = &p->recipes[i];
+        if (i) sg_buf_ch(b, ',');
+        sg_json_write_string(b, r->node);
+        sg_buf_printf(b, ":\"%.*s@%u\"", SG_ARG(r->is.name), r->is.version);
+    }
+    sg_buf_ch(b, '}');
+}
+
 /* Trust is asked for anew, each time. */
 static void put_hosts(struct sg_buf *b, const struct sg_run_hosts *hosts) {
     if (hosts->python.n) member(b, "python", hosts->python);
@@ -51,6 +64,7 @@ static struct sg_str options_json(struct run *r) {
     put_hosts(&b, &o->hosts);
     if (o->record.n) member(&b, "record", o->record);
     if (r->task.plan->n_columns) sg_buf_printf(&b, ",\"columns\":%u", columns_crc(r));
+    add_recipes(r->task.plan, &b);
     sg_buf_ch(&b, '}');
     struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
     sg_buf_fini(&b);

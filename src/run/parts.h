@@ -93,8 +93,11 @@ struct run {
 int sg_run_open_hooks(struct run *r, struct sg_err *err);
 /* What every pool of hosts of a run is opened with. */
 void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
-/* Of a task that is checked and not run. */
+/* Of a task that is checked and not run. `hosts` NULL: of jq programs only. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
+/* hooks_told.c: for sg_task_hooks. `hook`: its number, or -1 when it is not asked. */
+void sg_run_note_hook(struct sg_task *t, const struct sg_hook_spec *spec, int hook);
+void sg_run_take_descriptions(struct sg_task *t, const struct sg_hooks *hooks);
 /* The loop runs until a step of opening is done, whose callback sets step_status and step_err. */
 int sg_run_wait(struct run *r, struct sg_err *err);
 

@@ -100,17 +100,29 @@ struct sg_run_programs {
 int sg_run_position_of(struct sg_str run_folder, const struct sg_run_identity *id, struct sg_str record_id,
                        const struct sg_run_programs *programs, uint64_t *position, struct sg_err *err);
 
+/* Python code that a task names. */
+struct sg_hook_told {
+    const struct sg_hook_spec *spec;
+    int hook;                    /* that it was asked as; -1: it was not */
+    struct sg_json *description; /* by its host (hook-protocol.md), or NULL */
+};
+
 /* A checked task: what `check`, `graph` and `run` begin with. */
 struct sg_task {
     struct sg_arena arena;
     struct sg_diags diags;
     struct sg_task_spec spec;
     struct sg_plan *plan; /* NULL when there were errors */
+    struct sg_hook_told *told; /* each path once; of a task whose hooks were looked at */
+    size_t n_told, cap_told;
 };
 
-/* Loads and checks a task; its hooks too when `exe` is given. Returns 0 or a negative SG_E_*; mistakes are in t->diags. */
+/* Loads and checks a task; its jq programs too when `exe` is given, and, with `hosts`, its Python hooks, whose code runs then.
+ * Returns 0 or a negative SG_E_*; mistakes are in t->diags. */
 int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const char *exe, const struct sg_run_hosts *hosts);
 void sg_task_fini(struct sg_task *t);
+/* A line for each path of Python code, with its file, and what a host has said of it. */
+void sg_task_hooks(const struct sg_task *t, struct sg_buf *out);
 /* Prints the diagnostics to stderr, or as JSON to stdout. */
 void sg_task_report(const struct sg_task *t, bool json);
 

@@ -6,6 +6,10 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+static bool has_code(const struct sg_task_spec *t, const struct sg_plan *p) {
+    return p->n_hooks || t->n_post || (t->data.source && t->data.source->n_transforms);
+}
+
 int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const char *exe,
                  const struct sg_run_hosts *hosts) {
     *t = (struct sg_task){0};
@@ -17,7 +21,7 @@ int sg_task_load(struct sg_task *t, const struct sg_config_options *o, const cha
         struct sg_plan *plan = NULL;
         int built = sg_plan_build(&t->arena, &t->spec, &t->diags, &plan);
         if (rc == 0) rc = built;
-        if (exe && plan->n_hooks) sg_run_check_hooks(t, plan, exe, hosts);
+        if (exe && has_code(&t->spec, plan)) sg_run_check_hooks(t, plan, exe, hosts);
         if (t->diags.errors) rc = SG_E_SYNTAX;
         if (rc == 0) t->plan = plan;
     }

@@ -159,6 +159,12 @@ struct sg_tool_spec {
 
 struct sg_graph_spec;
 
+/* A subgraph that ships with the program. */
+struct sg_recipe_spec {
+    struct sg_str name; /* empty: none */
+    uint32_t version;
+};
+
 struct sg_node_spec {
     struct sg_name name;
     enum sg_node_kind kind;
@@ -191,6 +197,7 @@ struct sg_node_spec {
     struct sg_hook_spec lambda;
     /* subgraph, overrides and placeholder maps already applied */
     struct sg_graph_spec *subgraph;
+    struct sg_recipe_spec recipe; /* that it is */
 };
 
 struct sg_path_spec {
