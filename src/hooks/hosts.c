@@ -8,7 +8,8 @@
  * knows it), or it is done. When its host ends, it is told by blame.c to be
  *   - guilty: it fails;
  *   - a suspect, one of several that were at work: each runs again, alone in a host, which shows who it was;
- *   - at work in a death that says nothing (a kill from outside): it runs again, and fails at the MAX_DEATHS-th;
+ *   - at work in a death that says nothing (a kill from outside): it runs again, alone after the SUSPECT_DEATHS-th, and
+ *     fails at the MAX_DEATHS-th;
  *   - innocent: it runs again.
  * A call that shall run once never runs again: it fails, whatever it was.
  * More hosts: when more calls wait than all hosts hold, when one is held up, when suspects wait for one that is idle, or
@@ -25,6 +26,7 @@
 
 #define START_TRIES 3
 #define MAX_DEATHS 3
+#define SUSPECT_DEATHS 2
 #define GROW_MS 100
 /* Calls that a host holds without break when another one is of use. */
 #define CROWD 2
@@ -466,7 +468,7 @@ static void on_memory(struct sg_host *host) {
 
 static bool is_guilty(struct sg_hook_call *c, enum sg_host_blame blame) {
     c->deaths_ += blame == SG_BLAME_UNSURE;
-    c->suspect_ |= blame == SG_BLAME_SUSPECT;
+    c->suspect_ |= blame == SG_BLAME_SUSPECT || c->deaths_ >= SUSPECT_DEATHS;
     return c->once || blame == SG_BLAME_SURE || c->deaths_ >= MAX_DEATHS;
 }
 

@@ -15,6 +15,7 @@
 struct sg_run_again {
     uint64_t position;
     int (*answer)(void *ud, struct sg_call *c, struct sg_completion *out, struct sg_err *err);
+    bool (*done_before)(void *ud, const struct sg_call_row *key, struct sg_arena *a, struct sg_json *out);
     void *ud;
     struct sg_range passed; /* rows that are passed over: all between the first, which lays out the state, and this one */
 };
@@ -97,6 +98,10 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err);
 void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
 /* Of a task that is checked and not run. `hosts` NULL: of jq programs only. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
+/* For the closing summary: lines of languages other than jq; the member `hosts`. Nothing where there are no hooks. */
+struct sg_panel_style;
+void sg_run_hosts_lines(const struct run *r, const struct sg_panel_style *s, struct sg_buf *b);
+void sg_run_hosts_json(const struct run *r, struct sg_buf *b);
 /* hooks_told.c: for sg_task_hooks. `hook`: its number, or -1 when it is not asked. */
 void sg_run_note_hook(struct sg_task *t, const struct sg_hook_spec *spec, int hook);
 void sg_run_take_descriptions(struct sg_task *t, const struct sg_hooks *hooks);
