@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `import sygra` gives, and what it costs."""
+import importlib.util
 import re
 import unittest
 
@@ -10,6 +11,8 @@ import sygra
 class Names(unittest.TestCase):
     def test_every_public_name_can_be_used(self):
         for name in sygra.__all__:
+            if name == "SimpleResponse" and not importlib.util.find_spec("pydantic"):
+                continue
             with self.subTest(name):
                 self.assertIsNotNone(getattr(sygra, name))
 

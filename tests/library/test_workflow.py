@@ -252,6 +252,7 @@ class Streaming(lib.Case):
         for number, record in enumerate(workflow.stream(batch_size=500)):
             self.assertEqual(record["said"], f"Say {number}")
         self.assertEqual(number, 25999)
+        self.assertEqual(workflow.figures["ok"], 26000)
 
     def test_empty_records_are_records(self):
         graph = Workflow("empty").source([{"q": 1}] * 3).lambda_func({"jq": "{}"}, output="x")

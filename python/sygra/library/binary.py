@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+import sysconfig
 
 from sygra.exceptions import GraSPError
 
@@ -39,11 +40,17 @@ def find():
 
 
 def environment():
-    """What the program is started with: hook hosts find the modules that this process finds, with its interpreter."""
+    """What the program is started with: hook hosts find the modules that this process finds; those of the interpreter
+    itself they find by themselves, if it is the same one."""
     env = {**os.environ, "SYGRA_EXECUTOR": "1"}  # a task's own executor is this process's business
-    known = [os.path.abspath(p) if p else os.getcwd() for p in sys.path]
-    env["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(p for p in known if os.path.exists(p)))
+    own = [os.path.abspath(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    known = dict.fromkeys(os.path.abspath(path or os.getcwd()) for path in sys.path)
+    env["PYTHONPATH"] = os.pathsep.join(path for path in known if os.path.isdir(path) and not _is_below(path, own))
     return env
+
+
+def _is_below(path, folders):
+    return any(path == folder or path.startswith(folder + os.sep) for folder in folders)
 
 
 def main():

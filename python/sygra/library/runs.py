@@ -76,7 +76,7 @@ class Run:
         """The command line; what it names is written first."""
         given = dict(self._given)
         given["num_records"] = self._count()
-        given.setdefault("python", sys.executable)
+        given.setdefault("python", sys.executable or None)
         words = ["--json", *options.command_line(given)]
         if self._task.config is None:
             return ["run", self._task.folder, *words]
@@ -112,11 +112,14 @@ class Run:
         if not isinstance(held, taskfiles.Rows):
             return config
         path = os.path.join(folder, taskfiles.ROWS)
-        count = self._given.get("num_records")
-        limit = count + (self._given.get("start_index") or 0) if count else None
-        held.write(path, limit)
+        held.write(path, None if source.get("transformations") else self._rows_needed())
         source = {key: value for key, value in source.items() if key != "rows"}
         return {**config, "data_config": {**data, "source": {"type": "disk", "file_path": path, **source}}}
+
+    def _rows_needed(self):
+        """None: all. Steps over the rows may leave some out, so with them it is all in any case."""
+        count = self._given.get("num_records")
+        return count + (self._given.get("start_index") or 0) if count else None
 
     # --- while it goes --------------------------------------------------------------------------------------------
 

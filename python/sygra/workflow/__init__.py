@@ -12,6 +12,7 @@
 Nothing is looked at before `run`: then the task is written down, the program checks it and runs it, and callables of this
 process are served to it. Every mistake is told at once, as ConfigurationError.
 """
+import contextlib
 import copy
 import os
 import uuid
@@ -60,6 +61,7 @@ class Workflow:
 
     def __init__(self, name=None):
         self.name = name or f"workflow_{uuid.uuid4().hex[:8]}"
+        self.figures = {}  # the summary of the last run
         self._node_builders = {}
         self._last_node = None
         self._origin = _existing_folder(self.name) if name else None  # what paths of the task start from
@@ -111,7 +113,7 @@ class Workflow:
         if isinstance(source, (str, os.PathLike)):
             return DataSource.disk(source).to_config()
         if isinstance(source, DataSource):
-            return source.to_config()
+            return dict(source.to_config())
         if isinstance(source, dict):
             return DataSource.memory(source["data"]).to_config() if "data" in source else dict(source)
         if rows.is_table(source) or hasattr(source, "__iter__"):
@@ -186,7 +188,10 @@ class Workflow:
     def _chain(self, kind, node):
         """Adds a node behind the last one, and moves the end behind it."""
         nodes = self._section("graph_config", "nodes")
-        name = f"{kind}_{len(nodes) + len(self._node_builders) + 1}"
+        number = len(nodes) + len(self._node_builders) + 1
+        while f"{kind}_{number}" in nodes:
+            number += 1
+        name = f"{kind}_{number}"
         nodes[name] = node
         edges = [edge for edge in self._edges() if edge.get("to") != "END"]
         edges.append({"from": self._last_node or "START", "to": name})
@@ -354,15 +359,25 @@ class Workflow:
         own = self._own_executor(given)
         if own:
             returned = own.execute(self._callbacks(kwargs))
+            self.figures = own.figures
             return own.records if returned is None else returned
-        with self._run(given, kwargs) as run:
+        with self._told(self._run(given, kwargs)) as run:
             return run.results()
 
     def stream(self, num_records=None, start_index=0, output_dir=None, **kwargs):
         """As `run`, but an iterator: each record in input order, as soon as all before it have ended. To break off ends
         the run."""
-        with self._start(num_records, start_index, output_dir, kwargs) as run:
+        with self._told(self._start(num_records, start_index, output_dir, kwargs)) as run:
             yield from run.stream()
+
+    @contextlib.contextmanager
+    def _told(self, run):
+        """Takes the figures of a run, however it ends."""
+        with run:
+            try:
+                yield run
+            finally:
+                self.figures = run.figures
 
     async def arun(self, num_records=None, start_index=0, output_dir=None, **kwargs):
         """`run` for an event loop. To cancel it stops the run."""
