@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hook hosts of a run: how they are started, which hooks they load, and what they say: prints and tracebacks go to the
  * log with the record and node that they are of. */
+#include "run/panel.h"
+#include "run/post.h"
 #include "run/rows.h"
 
 /* Places of errors whose traceback has been shown. */
@@ -81,6 +83,7 @@ void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
     out->seed = r->seed;
     out->on_print = on_print;
     out->on_trace = on_trace;
+    out->on_detached = sg_run_on_detached;
     out->ud = r;
 }
 
@@ -92,7 +95,9 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
     if (rc != 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++) r->hook_ids[i] = add_hook(r->hooks, &p->hooks[i]);
-    if (!sg_rows_add_hooks(r) && p->n_hooks == 0) return 0;
+    bool others = sg_rows_add_hooks(r);
+    others |= sg_run_post_add_closures(r);
+    if (!others && p->n_hooks == 0 && !ho.attached) return 0;
     sg_hooks_load(r->hooks, &r->task.diags, on_loaded, r);
     rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
@@ -156,4 +161,54 @@ void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const cha
         sg_loop_close(loop);
     }
     if (rc != 0) sg_error_at(&t->diags, (struct sg_mark){0}, SG_STR_NONE, NULL, "%s", err.text);
+}
+
+/* --- figures ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    enum sg_hook_kind kind;
+    const char *name;
+} LANGUAGES[] = {{SG_HOOK_JQ, "jq"}, {SG_HOOK_PYTHON, "python"}, {SG_HOOK_CLOSURE, "closure"}};
+
+#define N_LANGUAGES (sizeof LANGUAGES / sizeof *LANGUAGES)
+
+static void add_line(const char *name, const struct sg_hook_figures *f, const struct sg_panel_style *s, struct sg_buf *b) {
+    struct sg_panel_line l = sg_panel_begin_labeled(s, b, name);
+    sg_panel_item(&l, SG_PLAIN, "%llu calls of hooks,", (unsigned long long)f->calls);
+    sg_panel_item(&l, f->failed ? SG_RED : SG_PLAIN, "%llu failed;", (unsigned long long)f->failed);
+    sg_panel_item(&l, SG_PLAIN, "%u host%s,", f->most_hosts, f->most_hosts == 1 ? "" : "s");
+    if (f->hosts_replaced) sg_panel_item(&l, SG_YELLOW, "%llu replaced,", (unsigned long long)f->hosts_replaced);
+    sg_panel_item(&l, f->hosts_died ? SG_YELLOW : SG_PLAIN, "%llu died%s", (unsigned long long)f->hosts_died,
+                  f->peak_bytes ? "," : "");
+    if (f->peak_bytes) sg_panel_item(&l, SG_PLAIN, "%llu MB at most", (unsigned long long)(f->peak_bytes >> 20));
+    sg_panel_end(&l);
+}
+
+void sg_run_hosts_lines(const struct run *r, const struct sg_panel_style *s, struct sg_buf *b) {
+    struct sg_hook_figures f;
+    for (size_t i = 0; i < N_LANGUAGES; i++)
+        if (LANGUAGES[i].kind != SG_HOOK_JQ && sg_hooks_figures_of(r->hooks, LANGUAGES[i].kind, &f))
+            add_line(LANGUAGES[i].name, &f, s, b);
+}
+
+static void add_item(const char *name, const struct sg_hook_figures *f, struct sg_buf *b) {
+    sg_buf_printf(b, "{\"kind\":\"%s\",\"most\":%u,\"started\":%llu,\"died\":%llu,\"replaced\":%llu,", name, f->most_hosts,
+                  (unsigned long long)f->hosts_started, (unsigned long long)f->hosts_died,
+                  (unsigned long long)f->hosts_replaced);
+    sg_buf_printf(b, "\"calls\":%llu,\"calls_failed\":%llu,\"timeouts\":%llu", (unsigned long long)f->calls,
+                  (unsigned long long)f->failed, (unsigned long long)f->timeouts);
+    if (f->peak_bytes) sg_buf_printf(b, ",\"peak_bytes\":%llu", (unsigned long long)f->peak_bytes);
+    sg_buf_ch(b, '}');
+}
+
+void sg_run_hosts_json(const struct run *r, struct sg_buf *b) {
+    struct sg_hook_figures f;
+    bool any = false;
+    for (size_t i = 0; i < N_LANGUAGES; i++) {
+        if (!sg_hooks_figures_of(r->hooks, LANGUAGES[i].kind, &f)) continue;
+        sg_buf_str(b, any ? SG_STR(",") : SG_STR(",\"hosts\":["));
+        add_item(LANGUAGES[i].name, &f, b);
+        any = true;
+    }
+    if (any) sg_buf_ch(b, ']');
 }
