@@ -28,7 +28,7 @@ static int print_reference(void) {
 static void print_clean(struct sg_buf *b) {
     struct sg_buf clean = SG_BUF_INIT(0);
     sg_redact(&clean, sg_buf_view(b));
-    fwrite(clean.p, 1, clean.n, stdout);
+    if (clean.n) fwrite(clean.p, 1, clean.n, stdout);
     sg_buf_fini(&clean);
     sg_buf_fini(b);
 }
