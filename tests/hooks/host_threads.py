@@ -39,6 +39,29 @@ def test_hooks_that_wait_run_side_by_side(folder):
             assert all(c.answer_of(n).outputs == [None] for n in begun), name
 
 
+def test_hooks_that_wait_a_little_are_soon_known_and_run_side_by_side(folder):
+    with client_of(folder, """
+        import threading, time
+        lock, at_work, peak = threading.Lock(), 0, 0
+        def f(node, state):
+            global at_work, peak
+            with lock:
+                at_work += 1
+                peak = max(peak, at_work)
+            time.sleep(0.004)
+            with lock:
+                at_work -= 1
+            return {"peak": peak}
+        """) as c:
+        f = c.hook("hooks.f", "lambda", {})
+
+        def peak_of_a_batch():
+            begun = [c.begin(f, state={}) for _ in range(64)]
+            return max(c.answer_of(n).outputs[0]["peak"] for n in begun)
+
+        until(lambda: peak_of_a_batch() >= 16)
+
+
 def test_a_quick_call_passes_one_that_waits(folder):
     with client_of(folder, """
         import threading

@@ -54,10 +54,17 @@ class Crew:
     # ---- for the leader ----
 
     def begin(self, worker):
-        """From here on the lead may be taken away."""
-        worker.began = now()
+        """From here on the lead may be taken away. Returns the time."""
+        worker.began = began = now()
         if not self._stir.is_set():
             self._stir.set()
+        return began
+
+    def hand_over(self, worker):
+        """The leader gives its place away, unless there are no more threads."""
+        with self._lock:
+            if self._leader is worker:
+                self._hand_over()
 
     def end(self, worker):
         """After a call: whether the worker still leads."""

@@ -13,6 +13,7 @@ import os
 import resource
 import struct
 import threading
+import time
 
 from sygra.host import crew, prints, rand, tasks, trouble, wire
 from sygra.host.call import Call, current
@@ -23,6 +24,8 @@ VERSION = 2
 WINDOW = 64
 SLOTS = 512
 _FIRST_TASK_SLOT = WINDOW + 8  # the lower ones belong to the threads, by their numbers
+_LONG = 0.0005  # seconds of a call that is worth a change of threads
+_CREDIT = 16  # calls that a hook is believed to wait
 _MEMORY_EVERY = 1.0  # seconds
 _MEMORY_STEP = 1 << 20
 
@@ -75,26 +78,36 @@ class Host:
 
     def _lead(self, me):
         self._leading.yes = True
-        pending = self._pending
         while True:
-            if pending:
-                self._crew.begin(me)
-                self._run(pending.popleft(), me.number)
-                if not self._crew.end(me):
-                    self._leading.yes = False
+            if self._pending:
+                if not self._run_next(me):
                     self.wire.flush()
                     return True
                 if crew.now() - self._flushed_at < crew.TICK:
                     continue
-                wait = not pending
-            else:
-                wait = True
             self.wire.flush()
-            frames = self.wire.read(wait)
+            frames = self.wire.read(wait=not self._pending)
             self._flushed_at = crew.now()
             if frames is None or not self._take_all(frames):
                 self._tasks.stop()
                 return False
+
+    def _run_next(self, me):
+        """Whether the worker still leads afterwards. It leaves the lead to another before it begins what is known to
+        wait: the watch would need a tick for each of such calls."""
+        call = self._pending.popleft()
+        hook = call.hook
+        cpu = time.process_time() if hook.may_wait else 0.0
+        began = self._crew.begin(me)
+        if hook.waits:
+            self._crew.hand_over(me)
+            self._leading.yes = False  # prints of the call leave at once
+        self._run(call, me.number)
+        took = crew.now() - began
+        if took > _LONG or hook.waits:
+            _learn(hook, took, cpu)
+        leads = self._leading.yes = self._crew.end(me)
+        return leads
 
     def _take_all(self, frames):
         try:
@@ -263,7 +276,7 @@ class Host:
         if self._is_child:
             return  # user code still holds our stream
         self.wire.put(frame)
-        if not getattr(self._leading, "yes", False) or current.get() is None:
+        if not getattr(self._leading, "yes", False) or current.get() is None:  # nobody else may flush soon
             self.wire.flush()
 
     def _tick(self, in_call):
@@ -289,6 +302,16 @@ class Host:
         self._prints.give_back()
         self.wire.close()
         self._page = [0] * SLOTS
+
+
+def _learn(hook, took, cpu):
+    """A long call makes us look at the next one; if the process does little meanwhile, the hook waits for something."""
+    if took < _LONG:
+        hook.waits -= 1
+    elif not hook.may_wait:
+        hook.may_wait = True
+    elif time.process_time() - cpu < took / 2:
+        hook.waits = _CREDIT
 
 
 def _resident_bytes():
