@@ -298,11 +298,19 @@ def test_memory_is_reported_while_it_grows(folder):
         import time
         held = []
         def f(node, state):
-            held.append(b"x" * 30_000_000)
+            if len(held) < 10: held.append(b"x" * 30_000_000)
             time.sleep(0.1)
+        def grows(node, state):
+            time.sleep(0.7)
+            held.append(b"x" * 50_000_000)
+            time.sleep(60)
         """) as c:
         f = c.hook("hooks.f", "lambda", {})
         until(lambda: c.call(f, state={}) and len(c.memory) > 1 and c.memory[-1] > c.memory[0] + 20_000_000)
+        before = len(c.memory)
+        c.begin(c.hook("hooks.grows", "lambda", {}), state={})
+        while len(c.memory) == before:
+            c._note(*c.frame())  # comes while the call is under way, with nothing else to do
 
 
 def test_frames_may_come_in_any_pieces(folder):

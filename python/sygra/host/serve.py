@@ -283,7 +283,7 @@ class Host:
         if in_call:
             self.wire.flush()
         self._report_memory()
-        return self._tasks.count() > 0 or any(self._page[:_FIRST_TASK_SLOT])
+        return self._tasks.count() > 0
 
     def _report_memory(self):
         if self._memory is None or crew.now() - self._memory[0] < _MEMORY_EVERY:
