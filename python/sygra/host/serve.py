@@ -162,6 +162,7 @@ class Host:
             if refused.details:
                 answer["details"] = refused.details
             self.wire.put(wire.json_frame(b"f", answer))
+        self._report_memory()  # what modules hold from the start is granted to them
         self.wire.flush()
 
     def _take_call(self, payload):
