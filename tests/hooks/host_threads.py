@@ -377,7 +377,12 @@ def test_a_process_serves_its_own_closures(folder):
         return {"k": node["k"]}
 
     streams = sys.stdout, sys.path[:], random.random
-    host = Host(theirs, closures={"counts": counts, "later": later}, on_figures=figures.append, on_event=events.append)
+
+    def on_event(said):
+        events.append(said)
+        raise KeyError("a listener's own mistake")
+
+    host = Host(theirs, closures={"counts": counts, "later": later}, on_figures=figures.append, on_event=on_event)
     thread = threading.Thread(target=host.serve)
     thread.start()
     c = Client.on(ours)
@@ -391,6 +396,7 @@ def test_a_process_serves_its_own_closures(folder):
     c.send(b"F", b'{"done":1}')
     c.send(b"E", b'{"event":"node_start"}')
     until(lambda: figures == [{"done": 1}] and events == [{"event": "node_start"}])
+    assert c.call(hook, answer, {}).outputs[0]["n"] == 4
     assert seen[0] is not threading.main_thread() and streams == (sys.stdout, sys.path, random.random)
     ours.close()
     thread.join(PATIENCE)

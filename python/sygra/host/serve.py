@@ -14,6 +14,7 @@ import resource
 import struct
 import threading
 import time
+import traceback
 
 from sygra.host import crew, prints, rand, tasks, trouble, wire
 from sygra.host.call import Call, current
@@ -35,8 +36,8 @@ class Host:
 
     `owns_process`: the process is ours to change: prints are caught, `random` works by call, a fork is guarded, paths
     of the hello go on sys.path. `closures`: name -> callable, for hooks of language `closure`. `work_page`: a buffer of
-    u64.
-    `on_figures`, `on_event`: are handed the objects of the engine's frames, on the reading thread.
+    u64. `on_figures`, `on_event`: are handed the objects of the engine's frames, on the reading thread; an exception of
+    theirs is printed.
     """
 
     def __init__(self, sock, work_page=None, owns_process=False, closures=None, on_figures=None, on_event=None):
@@ -129,7 +130,14 @@ class Host:
         elif kind == wire.LOAD:
             self._load(json.loads(payload))
         elif self._on.get(kind):
-            self._on[kind](json.loads(payload))
+            self._tell(self._on[kind], json.loads(payload))
+
+    @staticmethod
+    def _tell(listener, said):
+        try:
+            listener(said)
+        except Exception:
+            traceback.print_exc()
 
     def _hello(self, said):
         if said.get("sygra_hooks") != VERSION:
@@ -154,14 +162,16 @@ class Host:
 
     def _load(self, said):
         """A load may take its time: it is answered before the next is begun."""
+        number = said["hook"]
         try:
-            description = self._hooks.load(said)
-            self.wire.put(wire.json_frame(b"l", {"hook": said["hook"], "description": description}))
+            answer = wire.json_frame(b"l", {"hook": number, "description": self._hooks.load(said)})
         except trouble.Refused as refused:
-            answer = {"hook": said["hook"], "message": refused.message}
-            if refused.details:
-                answer["details"] = refused.details
-            self.wire.put(wire.json_frame(b"f", answer))
+            answer = wire.json_frame(b"f", {"hook": number, "message": refused.message, "details": refused.details})
+        except Exception as error:  # of user code that runs when its objects are looked at
+            line, details = trouble.explain(error)
+            message = f"{said.get('text')} cannot be loaded: {line}"
+            answer = wire.json_frame(b"f", {"hook": number, "message": message, "details": details})
+        self.wire.put(answer)
         self._report_memory()  # what modules hold from the start is granted to them
         self.wire.flush()
 
@@ -308,7 +318,7 @@ class Host:
 def _learn(hook, took, cpu):
     """A long call makes us look at the next one; if the process does little meanwhile, the hook waits for something."""
     if took < _LONG:
-        hook.waits -= 1
+        hook.waits = max(hook.waits - 1, 0)
     elif not hook.may_wait:
         hook.may_wait = True
     elif time.process_time() - cpu < took / 2:
