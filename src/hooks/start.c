@@ -93,9 +93,10 @@ static const char *const *make_environment(struct sg_arena *a, const char *packa
     char **all = environ ? environ : nothing; /* it is NULL once it has been cleared */
     size_t n = 0;
     while (all[n]) n++;
-    const char **env = SG_NEW_N(a, const char *, n + 2);
+    const char **env = SG_NEW_N(a, const char *, n + 3);
     n = 0;
     env[n++] = sg_str_printf(a, "PYTHONPATH=%s%s%s", package, modules ? ":" : "", modules ? modules : "").p;
+    if (!variable("PYTHONHASHSEED")) env[n++] = "PYTHONHASHSEED=0"; /* sets have one order in all hosts and runs */
     for (char **e = all; *e; e++)
         if (may_see(a, *e, let_through)) env[n++] = sg_str_dup(a, sg_str(*e)).p;
     return env;
@@ -115,8 +116,7 @@ int sg_start_python(struct sg_arena *a, const struct sg_hooks_options *o, struct
     if (rc != 0) return rc;
     const char **argv = SG_NEW_N(a, const char *, 4);
     argv[0] = out->file = sg_str_dup(a, sg_str(interpreter)).p;
-    argv[1] = "-m";
-    argv[2] = "sygra.host";
+    argv[1] = sg_str_printf(a, "%s/sygra/host", package).p; /* not -m: it puts the working directory before all modules */
     out->argv = argv;
     out->env = make_environment(a, package, o->env_names);
     return 0;

@@ -211,7 +211,7 @@ static int open_exec(struct run *r) {
                                  .columns = r->columns,
                                  .source = r->source,
                                  .output = r->output,
-                                 .observer = r->observer,
+                                 .observer = r->observer ? r->observer : sg_run_teller(r),
                                  .seed = r->seed,
                                  .first = r->first,
                                  .in_flight = r->o->in_flight,

@@ -95,20 +95,6 @@ static void add_addresses(const struct sg_calls_address *all, const struct sg_pa
     }
 }
 
-static const char *const languages[] = {[SG_HOOK_JQ] = "jq", [SG_HOOK_PYTHON] = "python", [SG_HOOK_CLOSURE] = "closure"};
-
-/* Of Python, whose processes can be large; jq programs are of no weight. */
-static void add_hooks(const struct run *r, const struct sg_panel_style *s, struct sg_buf *b) {
-    struct sg_hook_figures f;
-    if (!sg_hooks_figures_of(r->hooks, SG_HOOK_PYTHON, &f) || f.calls == 0) return;
-    struct sg_panel_line l = sg_panel_begin_labeled(s, b, "python");
-    sg_panel_item(&l, SG_PLAIN, "%llu calls,", U(f.calls));
-    sg_panel_item(&l, f.failed ? SG_RED : SG_PLAIN, "%llu failed;", U(f.failed));
-    sg_panel_item(&l, SG_PLAIN, "%u process%s,", f.most_hosts, f.most_hosts == 1 ? "" : "es");
-    sg_panel_item(&l, SG_PLAIN, "%llu MB at most", U(f.peak_bytes >> 20));
-    sg_panel_end(&l);
-}
-
 static void add_commit(const struct run *r, const struct sg_figures *f, const struct sg_panel_style *s,
                        struct sg_buf *b) {
     if (r->o->no_journal || f->records_here == 0) return;
@@ -183,7 +169,7 @@ static void print_summary(struct run *r, const struct sg_figures *f, struct sg_b
     add_calls(f, &s, b);
     add_cost(f, &s, b);
     add_addresses(sg_calls_addresses(r->calls), &s, b);
-    add_hooks(r, &s, b);
+    sg_run_hosts_lines(r, &s, b);
     add_commit(r, f, &s, b);
     sg_buf_printf(b, "seed     %llu\n", U(r->seed));
     if (r->aborted) add_plain(&s, "error", sg_str(r->why.text), b);
@@ -258,21 +244,6 @@ static void json_posts(const struct run *r, struct sg_buf *b) {
     sg_buf_ch(b, ']');
 }
 
-static void json_hooks(const struct run *r, struct sg_buf *b) {
-    bool first = true;
-    for (int i = SG_HOOK_JQ; i <= SG_HOOK_CLOSURE; i++) {
-        struct sg_hook_figures f;
-        if (!sg_hooks_figures_of(r->hooks, (enum sg_hook_kind)i, &f)) continue;
-        sg_buf_printf(b,
-                      "%s{\"language\":\"%s\",\"calls\":%llu,\"failed\":%llu,\"timeouts\":%llu,\"started\":%llu,\"died\":%llu,"
-                      "\"replaced\":%llu,\"peak\":%u,\"peak_bytes\":%llu}",
-                      first ? ",\"hosts\":[" : ",", languages[i], U(f.calls), U(f.failed), U(f.timeouts), U(f.hosts_started),
-                      U(f.hosts_died), U(f.hosts_replaced), f.most_hosts, U(f.peak_bytes));
-        first = false;
-    }
-    if (!first) sg_buf_ch(b, ']');
-}
-
 static void json_output(struct run *r, const struct sg_figures *f, struct sg_buf *b) {
     static const char *const keys[] = {"output", "failed_file", "invalid_file", "dropped_file"};
     struct sg_output_figures o;
@@ -302,7 +273,7 @@ void sg_run_summary(struct run *r) {
     json_outcomes(r, &f, &members);
     json_calls(r, &f, &members);
     json_addresses(sg_calls_addresses(r->calls), &members);
-    json_hooks(r, &members);
+    sg_run_hosts_json(r, &members);
     json_output(r, &f, &members);
     json_posts(r, &members);
     SG_LOG(summary, SG_F_JSON(sg_buf_view(&members)));

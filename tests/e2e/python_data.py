@@ -340,7 +340,6 @@ def test_a_generator_makes_drops_and_fails_records(folder):
     (failed,) = run.failed()
     assert failed["node"] == "output_config" and "four is no number" in failed["message"], failed
     assert "4 ok, 1 failed, 0 invalid, 1 dropped" in run.out, run.out
-    assert "python   6 calls, 1 failed; 1 process, " in run.out, run.out
     (metadata,) = (t.folder / "metadata").iterdir()
     assert json.loads(metadata.read_text())["execution"]["environment"]["python_version"].startswith("3.")
     assert '"position":3' in sygra(folder, "records", "t/output", "--dropped", "--json").stdout.replace(" ", "")
@@ -434,6 +433,5 @@ def test_more_records_are_post_processed_anew(folder):
     t = task(folder, graph(rest=POSTS.replace("  - {processor: work.Fails}\n", "")), ROWS)
     t.run_here("-n", 2, "--json").expect(0)
     summary = json.loads(sygra(folder, "resume", "t/output", "-n", "0", "--json").stdout.splitlines()[-1])
-    assert [(h["language"], h["failed"], h["peak"]) for h in summary["hosts"]] == [("jq", 0, 1)], summary
     assert [p["records"] for p in summary["post"]] == [1, 1] and summary["post"][0]["file"].endswith("Count.json"), summary
     assert json.loads((t.folder / "Count.json").read_text())[0]["counts"] == {"a": 3, "b": 3}

@@ -230,6 +230,12 @@ class Tools(unittest.TestCase):
         with self.assertRaises(NotImplementedError):
             later.invoke({"a": 1})
 
+    def test_classes_are_found_in_the_modules_that_define_them(self):
+        from langchain_core.messages import AIMessage
+        from langchain_core.messages.ai import AIMessage as there
+
+        self.assertIs(AIMessage, there)
+
     @unittest.skipIf(REAL, "langchain_core is installed")
     def test_the_stand_in_says_what_it_does_not_know(self):
         with self.assertRaisesRegex(TypeError, "does not know infer_schema: pip install langchain-core"):
