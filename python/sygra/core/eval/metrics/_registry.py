@@ -2,6 +2,7 @@
 """Names of metrics: the same for those of single answers and for those of many."""
 import importlib
 import pkgutil
+import threading
 
 from sygra.logger.logger_config import logger
 
@@ -13,6 +14,7 @@ class MetricRegistry:
 
     _metrics = {}
     _discovered = False
+    _lock = threading.RLock()  # hooks ask on several threads; a module that asks while it is imported may, too
     _package = ""
     _base = ""  # module:class
     _noun = "metric"
@@ -70,12 +72,13 @@ class MetricRegistry:
 
     @classmethod
     def _ensure_discovered(cls):
-        if cls._discovered:
-            return
-        cls._discovered = True
-        package = importlib.import_module(cls._package)
-        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-            importlib.import_module(module.name)
+        with cls._lock:
+            if cls._discovered:
+                return
+            cls._discovered = True
+            package = importlib.import_module(cls._package)
+            for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+                importlib.import_module(module.name)
 
     @classmethod
     def _base_class(cls):
