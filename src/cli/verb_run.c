@@ -12,6 +12,7 @@ enum {
     RUN_NAME,
     OUTPUT_DIR,
     WITH_TS,
+    GRAPH_CONFIG,
     MODELS,
     PRICES,
     SEED,
@@ -43,6 +44,8 @@ static const struct sg_option options[] = {
     [OUTPUT_DIR] = {"output_dir", "od", SG_OPTION_TEXT, "DIR",
                     "folder of the output, made if missing (the task's folder)"},
     [WITH_TS] = {"output_with_ts", "owt", SG_OPTION_BOOL, "BOOL", "put the time into the output's name (True)"},
+    [GRAPH_CONFIG] = {"graph_config", NULL, SG_OPTION_TEXT, "FILE",
+                      "a file in place of the task's graph_config.yaml; the rest of the task stays"},
     [MODELS] = {"models", NULL, SG_OPTION_TEXT, "FILE", "a models.yaml that comes before all others"},
     [PRICES] = {"prices", NULL, SG_OPTION_TEXT, "FILE", "what models cost, in place of the built-in list prices"},
     [SEED] = {"seed", NULL, SG_OPTION_NUMBER, "N", "seed of all draws; drawn and shown when not given"},
@@ -130,9 +133,11 @@ static int run(const struct sg_args *a) {
     uint32_t max_hosts;
     if (!sg_host_options(a, HOSTS, "run", &hosts, &max_hosts)) return SG_EXIT_USAGE;
     struct sg_run_options o = {
-        .config = {.task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")),
+        .config = {.task = sg_str(task), .graph_config = sg_str(sg_arg_text(a, GRAPH_CONFIG, "")),
+                   .closures = hosts.attached, .models_file = sg_str(sg_arg_text(a, MODELS, "")),
                    .prices_file = sg_str(sg_arg_text(a, PRICES, "")), .exe_dir = sg_exe_dir()},
         .exe = sg_exe_path(),
+        .words = a->given,
         .run_name = sg_str(run_name),
         .output_dir = sg_str(sg_arg_text(a, OUTPUT_DIR, "")),
         .num_records = sg_arg_number(a, NUM_RECORDS, 10),

@@ -15,6 +15,7 @@
 
 struct sg_config_options {
     struct sg_str task;        /* examples.evol_instruct, a path, or a folder */
+    struct sg_str graph_config; /* the task's file, in place of the one in its folder; or empty */
     struct sg_str models_file; /* --models, or empty */
     struct sg_str prices_file; /* --prices, or empty */
     const char *exe_dir;       /* where the running program lies, for shipped models */

@@ -116,11 +116,21 @@ static const struct sg_task_file *read_task(struct sg_cfg *c, const struct searc
     return t;
 }
 
+/* The folder stays that of the task: paths in the file mean what they mean there. */
+static bool take_other_file(struct search *s, struct sg_str file) {
+    s->found = sg_str_dup(s->c->a, file);
+    if (!has_nul(file) && sg_os->stat(s->found.p, &s->info) == 0 && !s->info.is_dir) return true;
+    sg_error_at(s->c->d, (struct sg_mark){0}, SG_STR_NONE, NULL, "--graph_config: there is no file %.*s", SG_ARG(file));
+    return false;
+}
+
 const struct sg_task_file *sg_cfg_task(struct sg_cfg *c, struct sg_str name, struct sg_str base, struct sg_mark mark,
                                        struct sg_str path) {
     struct search s = {.c = c};
     bool found = name.n && !has_nul(name) &&
                  (try_names(&s, name, SG_STR_NONE) || (base.n && try_names(&s, name, base)) || try_shipped(&s, name));
+    bool is_root = c->n_tasks == 0;
+    if (found && is_root && c->o->graph_config.n && !take_other_file(&s, c->o->graph_config)) return NULL;
     if (found) return read_task(c, &s, mark);
     sg_error_at(c->d, mark, path, help_for(c, name), "there is no task `%.*s`; tried %.*s", SG_ARG(name),
                 SG_ARG(s.tried));

@@ -215,12 +215,19 @@ static void read_asking(struct sg_cfg *c, const struct sg_node_source *s, struct
         read_prompt(c, s, sg_yaml_get(s->map, "prompt"), out);
 }
 
+static void check_tools(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_node_spec *node, const struct sg_model_spec *m) {
+    if (m && m->type == SG_MODEL_LLAMA && node->n_tools)
+        sg_warning_at(c->d, sg_yaml_find(s->map, SG_STR("tools"))->key_node->mark, key_path(c, s, "tools"), NULL,
+                      "`tools` has no effect on the embedded model `%.*s`", SG_ARG(m->alias));
+}
+
 void sg_cfg_node_llm(struct sg_cfg *c, const struct sg_node_source *s, struct sg_node_spec *out) {
     read_asking(c, s, out);
     if (sg_cfg_require(c, s->map, s->mark, s->path, "model", "write model: {name: ...}") && !c->idle)
         out->model =
             sg_models_resolve(c, sg_yaml_get(s->map, "model"), sg_yaml_find(s->map, SG_STR("model"))->key_node->mark,
                               key_path(c, s, "model"));
+    check_tools(c, s, out, out->model);
     if (sg_yaml_get(s->map, "structured_output"))
         sg_warning_at(c->d, sg_yaml_find(s->map, SG_STR("structured_output"))->key_node->mark,
                       key_path(c, s, "structured_output"), "put it inside `model`",
@@ -276,6 +283,7 @@ void sg_cfg_node_multi_llm(struct sg_cfg *c, const struct sg_node_source *s, str
     sg_cfg_word(c, s->map, s->path, "strategy", words, sizeof words / sizeof *words, &strategy);
     out->strategy = (enum sg_strategy)strategy;
     read_children(c, s, out);
+    for (size_t i = 0; i < out->n_children; i++) check_tools(c, s, out, out->children[i].model);
     read_combine(c, s, out);
 }
 

@@ -68,6 +68,10 @@ struct sg_exec_options {
     /* What is known of records from before: they go on behind their last step, and calls that were answered, or failed, are not
      * made again if their request is still the same; attempts and back-off of the others go on. NULL: nothing. */
     const struct sg_past_source *pasts;
+    /* For a record that has ended and is made once more: what came of a hook that is never to run twice, {"results", "effects"?},
+     * in `a`. False: nobody knows, and the record fails there. NULL: hooks run. */
+    bool (*done_before)(void *ud, const struct sg_call_row *key, struct sg_arena *a, struct sg_json *out);
+    void *done_ud;
     bool keep_requests; /* the journal gets what was asked, too */
     uint32_t in_flight; /* records under way at most */
     /* The source ended and every record has; or sg_exec_stop's drain is over. status: 0, or why the source broke. */

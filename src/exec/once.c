@@ -16,7 +16,7 @@ static struct sg_call_row row_of(const struct task *t, enum sg_call_state state)
         .sub = t->n_hooks,
         .state = (int)state,
         .attempts = state == SG_CALL_INTENT ? 0 : 1, /* of two rows of a key the one of more attempts counts */
-        .started = sg_output_ms(r->exec->o.output, sg_loop_now_ns(r->exec->o.loop)),
+        .started = r->exec->o.output ? sg_output_ms(r->exec->o.output, sg_loop_now_ns(r->exec->o.loop)) : 0,
     };
 }
 
@@ -48,8 +48,19 @@ static enum verdict in_doubt(struct task *t) {
                         SG_ARG(t->record->exec->plan->hooks[t->plan_hook].spec->text));
 }
 
+/* Of a record that is made once more. */
+static enum verdict take_done(struct task *t) {
+    struct sg_exec *x = t->record->exec;
+    struct sg_past_call *c = SG_NEW(&t->record->arena, struct sg_past_call);
+    struct sg_call_row key = row_of(t, SG_CALL_DONE);
+    if (x->o.done_before(x->o.done_ud, &key, &t->record->arena, &c->hook)) return sg_past_later(t, on_past, c);
+    return sg_task_fail(t, SG_E_MISSING, "what %.*s gave was not kept; it says `once`, so it is not run again",
+                        SG_ARG(x->plan->hooks[t->plan_hook].spec->text));
+}
+
 enum verdict sg_once_begin(struct task *t) {
     struct sg_exec *x = t->record->exec;
+    if (x->o.done_before) return take_done(t);
     const struct sg_past_call *c = sg_past_find_hook(t, t->n_hooks);
     if (c && (c->failure || c->hook.type == SG_JSON_OBJECT)) return sg_past_later(t, on_past, c);
     if (c) return in_doubt(t);

@@ -70,29 +70,29 @@ static enum verdict plain_value(struct task *t, struct sg_str key, const struct 
 
 static const struct sg_json *output_value(struct task *t, size_t field);
 
+/* The record that a generator made. */
 static enum verdict plain_result(struct task *t) {
-    const struct sg_json *result = t->result, *plain;
-    struct sg_member *m = SG_NEW_N(&t->record->arena, struct sg_member, result->n);
-    struct sg_json *made = SG_NEW(&t->record->arena, struct sg_json);
-    for (uint32_t i = 0; i < result->n; i++) {
-        m[i] = result->members[i];
-        if (!sg_has_marks(&m[i].value)) continue;
-        enum verdict v = plain_value(t, m[i].key, &m[i].value, &plain);
-        if (v != NEXT) return v;
-        m[i].value = *plain;
+    const struct sg_json *made = t->result;
+    struct sg_member *m = SG_NEW_N(&t->record->arena, struct sg_member, made->n);
+    struct sg_json *plain = SG_NEW(&t->record->arena, struct sg_json);
+    enum verdict v = NEXT;
+    for (uint32_t i = 0; i < made->n && v == NEXT; i++) {
+        const struct sg_json *value = &made->members[i].value;
+        if (sg_has_marks(value)) v = plain_value(t, made->members[i].key, value, &value);
+        m[i] = (struct sg_member){made->members[i].key, *value};
     }
-    *made = sg_json_object(m, result->n);
-    t->result = made;
-    return NEXT;
+    *plain = sg_json_object(m, made->n);
+    t->result = plain;
+    return v;
 }
 
-/* What a generator has made, or fields, or the whole state where that is written, as outputs show them. */
+/* Fields, or the whole state where that is written, as outputs show them. */
 static enum verdict step_plain(struct task *t) {
     const struct sg_exec *x = t->record->exec;
     const struct sg_plan *p = x->plan;
     enum verdict v = NEXT;
     if (!p->has_python || t->record->dropped) return NEXT;
-    if (t->result) return plain_result(t);
+    if (t->result) return sg_has_marks(t->result) ? plain_result(t) : NEXT;
     for (size_t i = 0; i < p->n_fields && v == NEXT; i++)
         if (sg_has_marks(output_value(t, i))) v = plain_value(t, p->fields[i].name, output_value(t, i), &t->mapped[i]);
     if (p->has_map) return v;

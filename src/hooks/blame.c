@@ -73,16 +73,18 @@ struct sg_str sg_blame_words(const struct sg_host *host) {
     return (struct sg_str){page->words, strnlen(page->words, sizeof page->words)};
 }
 
-/* Of what Python's faulthandler has written: `File "hooks.py", line 3 in f`, the innermost of the thread that crashed. */
+/* From the first place of a text on; nothing when it is not there. */
+static struct sg_str from_text(struct sg_str s, struct sg_str text) {
+    const char *hit = s.n ? memmem(s.p, s.n, text.p, text.n) : NULL;
+    return hit ? (struct sg_str){hit, s.n - (size_t)(hit - s.p)} : SG_STR_NONE;
+}
+
+/* Of what Python's faulthandler has written: `File "hooks.py", line 3 in f`, the innermost of the thread that crashed; it
+ * names that thread when it writes of several. */
 static struct sg_str place_of_crash(struct sg_str words) {
-    static const char THREAD[] = "Current thread", FRAME[] = "  File ";
-    const char *thread = words.n ? memmem(words.p, words.n, THREAD, sizeof THREAD - 1) : NULL;
-    if (!thread) return SG_STR_NONE;
-    struct sg_str rest = {thread, words.n - (size_t)(thread - words.p)};
-    const char *frame = memmem(rest.p, rest.n, FRAME, sizeof FRAME - 1);
-    if (!frame) return SG_STR_NONE;
-    rest = (struct sg_str){frame, rest.n - (size_t)(frame - rest.p)};
-    return sg_str_trim((struct sg_str){rest.p, sg_str_find(rest, '\n', 0)});
+    struct sg_str thread = from_text(words, SG_STR("Current thread"));
+    struct sg_str frame = from_text(thread.n ? thread : words, SG_STR("  File "));
+    return sg_str_trim((struct sg_str){frame.p, frame.n ? sg_str_find(frame, '\n', 0) : 0});
 }
 
 void sg_blame_explain(const struct sg_host *host, struct sg_err *err) {

@@ -82,21 +82,6 @@ static void on_nothing(struct sg_later *d) {
     h->on_loaded(h->load_ud, h->load_status);
 }
 
-int sg_hooks_open(struct sg_loop *l, const struct sg_hooks_options *o, struct sg_hooks **out, struct sg_err *err) {
-    if (!o->exe || !*o->exe) {
-        if (o->attached) close(o->attached_fd);
-        return sg_fail(err, SG_E_USAGE, "the path of this program is not known: hooks cannot be run");
-    }
-    struct sg_hooks *h = sg_xcalloc(1, sizeof *h);
-    h->loop = l;
-    h->users = 1;
-    h->none = (struct sg_later){.run = on_nothing, .ud = h};
-    sg_arena_init(&h->arena, 0);
-    keep_options(h, o);
-    *out = h;
-    return 0;
-}
-
 static void let_go(void *ud) {
     struct sg_hooks *h = ud;
     if (--h->users > 0) return;
@@ -129,6 +114,7 @@ static struct sg_hosts_setup plain_setup(struct sg_hooks *h, enum sg_hook_kind l
         .attached_fd = -1,
         .on_print = o->on_print,
         .on_trace = o->on_trace,
+        .on_detached = o->on_detached,
         .ud = o->ud,
         .on_gone = let_go,
         .gone_ud = h,
@@ -167,6 +153,22 @@ static struct sg_hosts *pool_of(struct sg_hooks *h, enum sg_hook_kind language) 
     if (rc != 0) return NULL;
     h->users++;
     return h->pools[language] = sg_hosts_open(&how);
+}
+
+int sg_hooks_open(struct sg_loop *l, const struct sg_hooks_options *o, struct sg_hooks **out, struct sg_err *err) {
+    if (!o->exe || !*o->exe) {
+        if (o->attached) close(o->attached_fd);
+        return sg_fail(err, SG_E_USAGE, "the path of this program is not known: hooks cannot be run");
+    }
+    struct sg_hooks *h = sg_xcalloc(1, sizeof *h);
+    h->loop = l;
+    h->users = 1;
+    h->none = (struct sg_later){.run = on_nothing, .ud = h};
+    sg_arena_init(&h->arena, 0);
+    keep_options(h, o);
+    *out = h;
+    if (o->attached) pool_of(h, SG_HOOK_CLOSURE);
+    return 0;
 }
 
 /* ---- hooks ---- */

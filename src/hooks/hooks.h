@@ -7,7 +7,8 @@
  * fresh one. There is a pool of hosts for each language that a run's hooks are in:
  *   - jq: this same binary started again with an empty environment, a memory limit and no module path (host_jq.c);
  *   - Python: the user's interpreter, with the package `sygra` (start.c finds both);
- *   - closures: one host that is there already, the process that started this one; it is never started or killed.
+ *   - closures: one host that is there already, the process that started this one; it is never started or killed, and
+ *     is spoken to even if no hook is a closure: it may want the news.
  * Other languages speak the same protocol: docs/formats/hook-protocol.md.
  *
  * Memory: a call's struct is the caller's until its one callback; its input is encoded when it is handed to a host,
@@ -48,6 +49,8 @@ struct sg_hooks_options {
     /* Before the failure of a call that there is more to say of than one line (a traceback, the last words of a host).
      * May be NULL. */
     void (*on_trace)(void *ud, struct sg_hook_call *c, struct sg_str message, struct sg_str details);
+    /* The attached process has gone: before its calls fail. May be NULL. */
+    void (*on_detached)(void *ud);
     void *ud;
 };
 
@@ -105,6 +108,10 @@ struct sg_hook_figures {
 void sg_hooks_figures(const struct sg_hooks *h, struct sg_hook_figures *out);
 /* Of one; false: no hook is in it. */
 bool sg_hooks_figures_of(const struct sg_hooks *h, enum sg_hook_kind language, struct sg_hook_figures *out);
+
+/* The interpreter of Python hooks, and the folder that holds our package, for who starts Python himself. Texts in `a`. */
+int sg_hooks_python(struct sg_arena *a, const struct sg_hooks_options *o, const char **python, const char **package,
+                    struct sg_err *err);
 
 /* The other side: `sygra --host jq` calls this with descriptor 3 and returns its result from main. */
 int sg_host_jq_main(int fd);

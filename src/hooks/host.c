@@ -290,7 +290,6 @@ static void on_answer(struct sg_host *host, const struct sg_frame *f) {
         return;
     }
     struct sg_hook_call *call = slot->call;
-    host->has_answered = true;
     free_slot(host, slot);
     if (call) host->how->ev->on_answer(host, call, &answer, f->kind == SG_FRAME_RESULT);
     else host->how->ev->on_ready(host);
@@ -328,13 +327,13 @@ static void on_memory(struct sg_host *host, const struct sg_frame *f) {
         return;
     }
     host->resident = memory.id;
-    if (!host->has_answered) host->resident_at_first = memory.id;
+    if (host->sends == 0) host->resident_at_first = memory.id;
     uint64_t most = host->how->most_resident ? most_resident(host) : UINT64_MAX / 2;
     host->retiring |= host->resident > most;
     host->how->ev->on_memory(host);
     if (host->ended || host->resident <= 2 * most) return;
     sg_blame_for_death(host);
-    sg_fail(&why, SG_E_HOST, "its host held more than %llu MB (--host_memory)", (unsigned long long)most >> 20);
+    sg_fail(&why, SG_E_HOST, "its host held more than %llu MB (twice --host_memory)", (unsigned long long)most >> 19);
     end(host, &why);
 }
 

@@ -98,7 +98,6 @@ struct sg_host {
     uint32_t n_slots;
     uint64_t sends;
     bool returned;      /* the calls behind the first were given back */
-    bool has_answered;  /* any call */
     uint64_t resident, resident_at_first; /* bytes: now; before any call */
     bool retiring;      /* it has grown large: gets no more calls */
     uint64_t lost_news;

@@ -8,7 +8,8 @@
  * knows it), or it is done. When its host ends, it is told by blame.c to be
  *   - guilty: it fails;
  *   - a suspect, one of several that were at work: each runs again, alone in a host, which shows who it was;
- *   - at work in a death that says nothing (a kill from outside): it runs again, and fails at the MAX_DEATHS-th;
+ *   - at work in a death that says nothing (a kill from outside): it runs again, alone after the SUSPECT_DEATHS-th, and
+ *     fails at the MAX_DEATHS-th;
  *   - innocent: it runs again.
  * A call that shall run once never runs again: it fails, whatever it was.
  * More hosts: when more calls wait than all hosts hold, when one is held up, when suspects wait for one that is idle, or
@@ -25,6 +26,7 @@
 
 #define START_TRIES 3
 #define MAX_DEATHS 3
+#define SUSPECT_DEATHS 2
 #define GROW_MS 100
 /* Calls that a host holds without break when another one is of use. */
 #define CROWD 2
@@ -133,9 +135,15 @@ static void break_def(struct sg_hosts *p, struct sg_def *def, struct sg_str faul
     sg_def_break(def, fault, p->loading ? p->diags : NULL);
 }
 
-/* Tells that loading is over, once nothing is new any more. */
+/* There is, or is going to be, an attached host, which is wanted without hooks, too. */
+static bool is_attached(const struct sg_hosts *p) {
+    return !p->how.host.file && (p->how.attached_fd >= 0 || p->hosts);
+}
+
+/* Tells that loading is over, once nothing is new any more and an attached host has said what it wants. */
 static void end_loading(struct sg_hosts *p, int status) {
     if (!p->loading) return;
+    if (p->n_defs == 0 && is_attached(p) && !(p->hosts && p->hosts->state == SG_HOST_READY)) return;
     for (size_t i = 0; i < p->n_defs; i++) {
         if (p->defs[i]->state == SG_DEF_NEW) return;
         if (p->defs[i]->state == SG_DEF_BROKEN && status == 0) status = SG_E_HOOK;
@@ -295,7 +303,7 @@ static void watch_crowd(struct sg_hosts *p) {
 }
 
 static void see_to_a_host(struct sg_hosts *p) {
-    bool needed = next_to_go(p) || (p->loading && p->n_defs);
+    bool needed = next_to_go(p) || (p->loading && (p->n_defs || is_attached(p)));
     while (needed && lasting_hosts(p) == 0 && p->failed_starts < START_TRIES && start_host(p) != 0) {}
     if (needed && p->n_hosts == 0) give_up(p);
 }
@@ -387,8 +395,11 @@ static void note_room(struct sg_hosts *p, struct sg_host *host) {
 static void on_ready(struct sg_host *host) {
     struct sg_hosts *p = host->ud;
     p->failed_starts = 0;
-    note_room(p, host);
-    replace_if_done(p, host);
+    enter(p);
+    end_loading(p, 0);
+    if (!p->closed) note_room(p, host);
+    if (!p->closed) replace_if_done(p, host);
+    leave(p);
 }
 
 static int error_code(const struct sg_answer_frame *answer) {
@@ -457,7 +468,7 @@ static void on_memory(struct sg_host *host) {
 
 static bool is_guilty(struct sg_hook_call *c, enum sg_host_blame blame) {
     c->deaths_ += blame == SG_BLAME_UNSURE;
-    c->suspect_ |= blame == SG_BLAME_SUSPECT;
+    c->suspect_ |= blame == SG_BLAME_SUSPECT || c->deaths_ >= SUSPECT_DEATHS;
     return c->once || blame == SG_BLAME_SURE || c->deaths_ >= MAX_DEATHS;
 }
 
@@ -483,7 +494,7 @@ static void blame_start(struct sg_hosts *p, const struct sg_host *host, const st
     }
     p->failed_starts++;
     p->start_error = *why;
-    sg_err_wrap(&p->start_error, SG_E_HOST, "no host");
+    sg_err_wrap(&p->start_error, SG_E_HOST, "no host: %s", p->how.host.file ? p->how.host.file : p->how.host.noun);
 }
 
 static void fail_guilty(struct sg_hosts *p, const struct sg_err *why, struct sg_str words) {
@@ -512,6 +523,7 @@ static void on_end(struct sg_host *host, const struct sg_err *why) {
     if (!p->how.host.file) p->start_error = *why;
     sg_host_close(host);
     ask_pump(p);
+    if (!p->how.host.file && p->how.on_detached) p->how.on_detached(p->how.ud);
     fail_guilty(p, why, sg_buf_view(&words));
     sg_buf_fini(&words);
     leave(p);

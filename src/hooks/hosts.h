@@ -18,7 +18,8 @@ struct sg_hosts_setup {
     int attached_fd; /* of the only host there will be, if host.file is NULL; -1: there is none */
     void (*on_print)(void *ud, struct sg_hook_call *c, struct sg_str text);
     void (*on_trace)(void *ud, struct sg_hook_call *c, struct sg_str message, struct sg_str details);
-    void *ud; /* of these two */
+    void (*on_detached)(void *ud);
+    void *ud; /* of these three */
     void (*on_gone)(void *ud);
     void *gone_ud;
 };

@@ -82,6 +82,8 @@ int sg_look_position(struct sg_look *k, int outcome, uint64_t number, uint64_t *
 int sg_look_slowest(struct sg_look *k, unsigned outcomes, uint64_t *positions, size_t max, struct sg_err *err);
 /* The calls of a record, in order of node, visit, ordinal. */
 int sg_look_calls(struct sg_look *k, uint64_t position, sg_call_row_fn *fn, void *ud, struct sg_err *err);
+/* The same of its hooks of nodes with `once` (sub > 0). */
+int sg_look_hooks(struct sg_look *k, uint64_t position, sg_call_row_fn *fn, void *ud, struct sg_err *err);
 
 /* --- SQL -------------------------------------------------------------------------------------------------------- */
 

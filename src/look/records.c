@@ -267,6 +267,23 @@ int sg_look_slowest(struct sg_look *k, unsigned outcomes, uint64_t *positions, s
     return rc < 0 ? rc : (int)n;
 }
 
+struct call_filter {
+    bool hooks;
+    sg_call_row_fn *fn;
+    void *ud;
+};
+
+static bool pass_call(void *ud, const struct sg_call_row *row) {
+    const struct call_filter *f = ud;
+    return (row->sub > 0) != f->hooks || f->fn(f->ud, row);
+}
+
 int sg_look_calls(struct sg_look *k, uint64_t position, sg_call_row_fn *fn, void *ud, struct sg_err *err) {
-    return sg_rundb_calls(k->db, position, position + 1, fn, ud) < 0 ? row_error(k, err) : 0;
+    struct call_filter f = {false, fn, ud};
+    return sg_rundb_calls(k->db, position, position + 1, pass_call, &f) < 0 ? row_error(k, err) : 0;
+}
+
+int sg_look_hooks(struct sg_look *k, uint64_t position, sg_call_row_fn *fn, void *ud, struct sg_err *err) {
+    struct call_filter f = {true, fn, ud};
+    return sg_rundb_calls(k->db, position, position + 1, pass_call, &f) < 0 ? row_error(k, err) : 0;
 }

@@ -72,7 +72,7 @@ static const char views[] =
     "c.attempts,c.status,c.started,c.latency,c.prompt_tokens,c.completion_tokens,answer(c.segment,c.offset,c.length,"
     "0),"
     "answer(c.segment,c.offset,c.length,1) "
-    "FROM main.calls c LEFT JOIN main.nodes n ON n.id=c.node";
+    "FROM main.calls c LEFT JOIN main.nodes n ON n.id=c.node WHERE c.sub=0";
 
 /* The table connects on its first use, which has to be before the authorizer, who would see it being declared. */
 static const char first_use[] = "SELECT position FROM outputs LIMIT 0";

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The hook hosts of a run: how they are started, which hooks they load, and what they say: prints and tracebacks go to the
  * log with the record and node that they are of. */
+#include "run/panel.h"
+#include "run/post.h"
 #include "run/rows.h"
 
 /* Places of errors whose traceback has been shown. */
@@ -81,6 +83,7 @@ void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
     out->seed = r->seed;
     out->on_print = on_print;
     out->on_trace = on_trace;
+    out->on_detached = sg_run_on_detached;
     out->ud = r;
 }
 
@@ -92,7 +95,9 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     int rc = sg_hooks_open(r->loop, &ho, &r->hooks, err);
     if (rc != 0) return rc;
     for (size_t i = 0; i < p->n_hooks; i++) r->hook_ids[i] = add_hook(r->hooks, &p->hooks[i]);
-    if (!sg_rows_add_hooks(r) && p->n_hooks == 0) return 0;
+    bool others = sg_rows_add_hooks(r);
+    others |= sg_run_post_add_closures(r);
+    if (!others && p->n_hooks == 0 && !ho.attached) return 0;
     sg_hooks_load(r->hooks, &r->task.diags, on_loaded, r);
     rc = sg_run_wait(r, err);
     if (r->task.diags.errors) sg_task_report(&r->task, false);
@@ -106,37 +111,36 @@ static void on_checked(void *ud, int status) {
     sg_loop_stop(ud);
 }
 
-/* {"params","chain"}: what a host is told of a step that stands alone. */
-static const struct sg_json *step_config(struct sg_arena *a, const struct sg_step_spec *step) {
-    struct sg_json *config = SG_NEW(a, struct sg_json), *chain = SG_NEW(a, struct sg_json);
-    struct sg_member *m = SG_NEW_N(a, struct sg_member, 2), *own = SG_NEW_N(a, struct sg_member, 2);
-    own[0] = (struct sg_member){SG_STR("transform"), sg_json_string(step->hook.text)};
-    own[1] = m[0] = (struct sg_member){SG_STR("params"), step->params};
-    *chain = sg_json_object(own, 2);
-    m[1] = (struct sg_member){SG_STR("chain"), sg_json_array(chain, 1)};
-    *config = sg_json_object(m, 2);
-    return config;
+static void check_transforms(struct sg_task *t, struct sg_hooks *hooks, bool ask, const struct sg_source_spec *s) {
+    for (size_t i = 0; s && i < s->n_transforms; i++) {
+        const struct sg_hook_spec *hook = &s->transforms[i].hook;
+        const struct sg_json *config = sg_rows_config(&t->arena, s, i, 1);
+        sg_run_note_hook(t, hook, ask ? sg_hooks_add(hooks, hook, SG_ROLE_DATA, SG_STR_NONE, config) : -1);
+    }
 }
 
-static void check_steps(struct sg_task *t, struct sg_hooks *hooks, bool ask, const struct sg_step_spec *steps, size_t n,
-                        enum sg_hook_role role) {
-    for (size_t i = 0; i < n; i++)
-        sg_run_note_hook(t, &steps[i].hook,
-                         ask ? sg_hooks_add(hooks, &steps[i].hook, role, SG_STR_NONE, step_config(&t->arena, &steps[i])) : -1);
+static void check_processors(struct sg_task *t, struct sg_hooks *hooks, bool ask) {
+    for (size_t i = 0; i < t->spec.n_post; i++) {
+        const struct sg_hook_spec *hook = &t->spec.post[i].hook;
+        struct sg_member *params = SG_NEW(&t->arena, struct sg_member);
+        struct sg_json *config = SG_NEW(&t->arena, struct sg_json);
+        *params = (struct sg_member){SG_STR("params"), t->spec.post[i].params};
+        *config = sg_json_object(params, 1);
+        sg_run_note_hook(t, hook, ask ? sg_hooks_add(hooks, hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, config) : -1);
+    }
 }
 
 /* Those of the plan, transforms of the source, and processors of the whole output. */
 static void check_all(struct sg_task *t, const struct sg_plan *plan, struct sg_hooks *hooks, bool ask) {
-    const struct sg_source_spec *source = t->spec.data.source;
     for (size_t i = 0; i < plan->n_hooks; i++) {
         const struct sg_plan_hook *h = &plan->hooks[i];
         sg_run_note_hook(t, h->spec, ask || !sg_plan_is_python(h) ? add_hook(hooks, h) : -1);
     }
-    if (source) check_steps(t, hooks, ask, source->transforms, source->n_transforms, SG_ROLE_DATA);
-    check_steps(t, hooks, ask, t->spec.post, t->spec.n_post, SG_ROLE_GRAPH_POST);
+    check_transforms(t, hooks, ask, t->spec.data.source);
+    check_processors(t, hooks, ask);
 }
 
-/* A loop of its own: `check` needs no run. Of a task with other mistakes no module is imported. */
+/* A loop of its own: `check` needs no run. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts) {
     static const struct sg_run_hosts nobody;
     struct sg_loop *loop;
@@ -148,7 +152,7 @@ void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const cha
     if (rc == 0) {
         rc = sg_hooks_open(loop, &ho, &hooks, &err);
         if (rc == 0) {
-            check_all(t, plan, hooks, hosts && !t->diags.errors);
+            check_all(t, plan, hooks, hosts != NULL);
             sg_hooks_load(hooks, &t->diags, on_checked, loop);
             sg_loop_run(loop);
             sg_run_take_descriptions(t, hooks);
@@ -157,4 +161,54 @@ void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const cha
         sg_loop_close(loop);
     }
     if (rc != 0) sg_error_at(&t->diags, (struct sg_mark){0}, SG_STR_NONE, NULL, "%s", err.text);
+}
+
+/* --- figures ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    enum sg_hook_kind kind;
+    const char *name;
+} LANGUAGES[] = {{SG_HOOK_JQ, "jq"}, {SG_HOOK_PYTHON, "python"}, {SG_HOOK_CLOSURE, "closure"}};
+
+#define N_LANGUAGES (sizeof LANGUAGES / sizeof *LANGUAGES)
+
+static void add_line(const char *name, const struct sg_hook_figures *f, const struct sg_panel_style *s, struct sg_buf *b) {
+    struct sg_panel_line l = sg_panel_begin_labeled(s, b, name);
+    sg_panel_item(&l, SG_PLAIN, "%llu calls of hooks,", (unsigned long long)f->calls);
+    sg_panel_item(&l, f->failed ? SG_RED : SG_PLAIN, "%llu failed;", (unsigned long long)f->failed);
+    sg_panel_item(&l, SG_PLAIN, "%u host%s,", f->most_hosts, f->most_hosts == 1 ? "" : "s");
+    if (f->hosts_replaced) sg_panel_item(&l, SG_YELLOW, "%llu replaced,", (unsigned long long)f->hosts_replaced);
+    sg_panel_item(&l, f->hosts_died ? SG_YELLOW : SG_PLAIN, "%llu died%s", (unsigned long long)f->hosts_died,
+                  f->peak_bytes ? "," : "");
+    if (f->peak_bytes) sg_panel_item(&l, SG_PLAIN, "%llu MB at most", (unsigned long long)(f->peak_bytes >> 20));
+    sg_panel_end(&l);
+}
+
+void sg_run_hosts_lines(const struct run *r, const struct sg_panel_style *s, struct sg_buf *b) {
+    struct sg_hook_figures f;
+    for (size_t i = 0; i < N_LANGUAGES; i++)
+        if (LANGUAGES[i].kind != SG_HOOK_JQ && sg_hooks_figures_of(r->hooks, LANGUAGES[i].kind, &f))
+            add_line(LANGUAGES[i].name, &f, s, b);
+}
+
+static void add_item(const char *name, const struct sg_hook_figures *f, struct sg_buf *b) {
+    sg_buf_printf(b, "{\"kind\":\"%s\",\"most\":%u,\"started\":%llu,\"died\":%llu,\"replaced\":%llu,", name, f->most_hosts,
+                  (unsigned long long)f->hosts_started, (unsigned long long)f->hosts_died,
+                  (unsigned long long)f->hosts_replaced);
+    sg_buf_printf(b, "\"calls\":%llu,\"calls_failed\":%llu,\"timeouts\":%llu", (unsigned long long)f->calls,
+                  (unsigned long long)f->failed, (unsigned long long)f->timeouts);
+    if (f->peak_bytes) sg_buf_printf(b, ",\"peak_bytes\":%llu", (unsigned long long)f->peak_bytes);
+    sg_buf_ch(b, '}');
+}
+
+void sg_run_hosts_json(const struct run *r, struct sg_buf *b) {
+    struct sg_hook_figures f;
+    bool any = false;
+    for (size_t i = 0; i < N_LANGUAGES; i++) {
+        if (!sg_hooks_figures_of(r->hooks, LANGUAGES[i].kind, &f)) continue;
+        sg_buf_str(b, any ? SG_STR(",") : SG_STR(",\"hosts\":["));
+        add_item(LANGUAGES[i].name, &f, b);
+        any = true;
+    }
+    if (any) sg_buf_ch(b, ']');
 }

@@ -53,6 +53,7 @@ static struct sg_str options_json(struct run *r) {
     sg_buf_ch(&b, '{');
     member(&b, "task", o->config.task);
     member(&b, "models", o->config.models_file);
+    if (o->config.graph_config.n) member(&b, "graph_config", o->config.graph_config);
     if (o->config.prices_file.n) member(&b, "prices", o->config.prices_file);
     if (o->run_name.n) member(&b, "run_name", o->run_name);
     if (o->output_dir.n) member(&b, "output_dir", o->output_dir);
@@ -115,6 +116,7 @@ int sg_run_stored_options(struct sg_arena *a, struct sg_str json, struct sg_run_
     out->config.task = text_member(&v, "task");
     const struct sg_json *metadata = sg_json_get(&v, SG_STR("metadata"));
     out->config.models_file = text_member(&v, "models");
+    out->config.graph_config = text_member(&v, "graph_config");
     out->record = sg_str_dup(a, text_member(&v, "record"));
     out->config.prices_file = text_member(&v, "prices");
     const struct sg_json *stamp = sg_json_get(&v, SG_STR("timestamp"));

@@ -211,13 +211,14 @@ static int open_exec(struct run *r) {
                                  .columns = r->columns,
                                  .source = r->source,
                                  .output = r->output,
-                                 .observer = r->observer,
+                                 .observer = r->observer ? r->observer : sg_run_teller(r),
                                  .seed = r->seed,
                                  .first = r->first,
                                  .in_flight = r->o->in_flight,
                                  .keep_requests = r->o->keep == SG_KEEP_ALL,
                                  .on_end = sg_run_on_exec_end,
                                  .ud = r};
+    if (r->again) eo.done_before = r->again->done_before, eo.done_ud = r->again->ud;
     if (r->resumed) eo.pasts = sg_output_pasts(r->output);
     else if (r->past_folder) eo.pasts = sg_past_folder_source(r->past_folder);
     else if (r->recording) eo.pasts = sg_recording_source(r->recording);

@@ -15,6 +15,7 @@
 struct sg_run_again {
     uint64_t position;
     int (*answer)(void *ud, struct sg_call *c, struct sg_completion *out, struct sg_err *err);
+    bool (*done_before)(void *ud, const struct sg_call_row *key, struct sg_arena *a, struct sg_json *out);
     void *ud;
     struct sg_range passed; /* rows that are passed over: all between the first, which lays out the state, and this one */
 };
@@ -36,6 +37,7 @@ struct sg_post {
 struct run {
     const struct sg_run_options *o;
     const struct sg_run_again *again; /* NULL: a run of its own */
+    struct sg_exec_observer teller; /* for hosts that want events */
     const struct sg_exec_observer *observer; /* a preview: it sees all, and nothing is written; else NULL */
     struct sg_task task;
     struct sg_loop *loop;
@@ -73,7 +75,7 @@ struct run {
     const struct sg_output_resumed *resumed;
     int step_status; /* of the asynchronous step of opening that was waited for */
     struct sg_err step_err;
-    struct sg_timer tick, progress, grace;
+    struct sg_timer tick, progress, grace, tell;
     struct sg_str models_json; /* of facts.c */
     struct sg_str metadata; /* the file that was written; empty: none */
     struct sg_rates rates;
@@ -84,6 +86,7 @@ struct run {
     uint64_t ended_ns; /* when it was, on the loop's clock; 0: not yet */
     bool post_processing, post_failed;
     struct sg_post *posts;
+    int *post_hooks; /* by step; of those that are closures */
     size_t n_posts;
     struct sg_err why; /* of an abort */
     struct sg_output_result result;
@@ -95,6 +98,10 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err);
 void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
 /* Of a task that is checked and not run. `hosts` NULL: of jq programs only. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
+/* For the closing summary: lines of languages other than jq; the member `hosts`. Nothing where there are no hooks. */
+struct sg_panel_style;
+void sg_run_hosts_lines(const struct run *r, const struct sg_panel_style *s, struct sg_buf *b);
+void sg_run_hosts_json(const struct run *r, struct sg_buf *b);
 /* hooks_told.c: for sg_task_hooks. `hook`: its number, or -1 when it is not asked. */
 void sg_run_note_hook(struct sg_task *t, const struct sg_hook_spec *spec, int hook);
 void sg_run_take_descriptions(struct sg_task *t, const struct sg_hooks *hooks);
@@ -103,8 +110,14 @@ int sg_run_wait(struct run *r, struct sg_err *err);
 
 /* --- run.c: what the opened parts call ---------------------------------------------------------------------------- */
 void sg_run_on_signal(void *ud, int signal);
+void sg_run_on_detached(void *ud);
 void sg_run_on_output_error(void *ud, const struct sg_err *err);
 void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
+
+/* --- executor.c: a task that brings a class TaskExecutor --- */
+bool sg_run_has_executor(const struct run *r);
+/* Returns only when it cannot. */
+int sg_run_hand_over(struct run *r, struct sg_err *err);
 
 /* --- open.c --- */
 int sg_run_open_all(struct run *r, struct sg_err *err);
@@ -163,6 +176,12 @@ struct sg_cost sg_run_cost(const struct run *r);
 
 /* --- metadata.c: once the output has finished --- */
 void sg_run_write_metadata(struct run *r);
+
+/* --- tell.c: figures and events for hosts that want them, from the start until every record has ended --- */
+/* NULL: none wants events. Once the hooks are loaded. */
+const struct sg_exec_observer *sg_run_teller(struct run *r);
+void sg_run_tell_hosts(struct run *r);
+void sg_run_tell_hosts_end(struct run *r);
 
 /* --- watch.c: the panel or lines of progress, from the start until the loop has ended --- */
 void sg_run_watch(struct run *r);

@@ -116,13 +116,20 @@ bool sg_post_is_pending(struct sg_arena *a, struct sg_rundb *db, struct sg_str r
 
 /* --- names ------------------------------------------------------------------------------------------------------ */
 
+/* The library's names of closures end in @ and a hash of their code. */
+static struct sg_str class_name_of(const struct sg_hook_spec *hook) {
+    struct sg_str name = last_part(hook->text, '.');
+    if (hook->kind == SG_HOOK_CLOSURE) name.n = sg_str_find(name, '@', 0);
+    return name;
+}
+
 /* The first "output" of the stem becomes the name of the class; a second entry of that name gets a number. */
 static struct sg_str name_file(struct run *r, size_t i) {
     struct sg_arena *a = &r->task.arena;
-    struct sg_str class_name = last_part(r->task.spec.post[i].hook.text, '.'), stem = r->stem, word = SG_STR("output");
+    struct sg_str class_name = class_name_of(&r->task.spec.post[i].hook), stem = r->stem, word = SG_STR("output");
     const char *at = memmem(stem.p, stem.n, word.p, word.n);
     size_t before = at ? (size_t)(at - stem.p) : stem.n, same = 1;
-    for (size_t k = 0; k < i; k++) same += sg_str_eq(last_part(r->task.spec.post[k].hook.text, '.'), class_name);
+    for (size_t k = 0; k < i; k++) same += sg_str_eq(class_name_of(&r->task.spec.post[k].hook), class_name);
     struct sg_str rest = at ? (struct sg_str){at + word.n, stem.n - before - word.n} : SG_STR("");
     struct sg_str number = same > 1 ? sg_str_printf(a, "_%zu", same) : SG_STR("");
     return sg_str_printf(a, "%.*s/%.*s%.*s%.*s%.*s.json", SG_ARG(r->folder), (int)before, stem.p, SG_ARG(class_name),
@@ -186,40 +193,68 @@ static int load(struct run *r, struct sg_hooks *hooks, struct sg_err *err) {
     return rc != 0 && d->n ? sg_fail(err, rc, "%.*s", SG_ARG(d->items[0].text)) : rc;
 }
 
-static int call(struct one *o, struct sg_hooks *hooks, const struct sg_step_spec *step, struct sg_err *err) {
-    struct run *r = o->run;
-    struct sg_arena *a = &r->task.arena;
+static const struct sg_json *config_of(struct sg_arena *a, const struct sg_step_spec *step) {
     struct sg_member *m = SG_NEW(a, struct sg_member);
     struct sg_json *config = SG_NEW(a, struct sg_json);
     *m = (struct sg_member){SG_STR("params"), step->params};
     *config = sg_json_object(m, 1);
-    o->call = (struct sg_hook_call){.write = write_paths, .on_done = on_done, .arena = &o->arena, .ud = o, .seed = r->seed,
-                                    .no_deadline = true};
-    o->call.hook = sg_hooks_add(hooks, &step->hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, config);
-    int rc = load(r, hooks, err);
-    if (rc != 0) return rc;
+    return config;
+}
+
+static int add(struct run *r, struct sg_hooks *hooks, const struct sg_step_spec *step) {
+    return sg_hooks_add(hooks, &step->hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, config_of(&r->task.arena, step));
+}
+
+static int call(struct one *o, struct sg_hooks *hooks, int hook, struct sg_err *err) {
+    struct run *r = o->run;
+    o->call = (struct sg_hook_call){.hook = hook, .write = write_paths, .on_done = on_done, .arena = &o->arena, .ud = o,
+                                    .seed = r->seed, .no_deadline = true};
     o->waits = true;
     r->own_call = &o->call;
     sg_hook_start(hooks, &o->call);
-    return sg_run_wait(r, err);
+    int rc = sg_run_wait(r, err);
+    if (o->waits) sg_hook_cancel(hooks, &o->call);
+    r->own_call = NULL;
+    return rc;
 }
 
-/* Closures are in the process that they are in. */
-static int run_one(struct run *r, const struct sg_step_spec *step, struct sg_post *post, struct sg_err *err) {
-    struct one o = {.run = r, .post = post};
+/* In a pool of its own, that ends with it. */
+static int call_python(struct one *o, const struct sg_step_spec *step, struct sg_err *err) {
+    struct run *r = o->run;
     struct sg_hooks_options ho;
     struct sg_hooks *hooks;
     sg_run_hooks_options(r, &ho);
     ho.max_hosts = 1;
     ho.host_memory = SG_RUN_NO_MEMORY_BOUND;
-    ho.attached = ho.attached && step->hook.kind == SG_HOOK_CLOSURE;
+    ho.attached = false;
     int rc = sg_hooks_open(r->loop, &ho, &hooks, err);
     if (rc != 0) return rc;
-    sg_arena_init(&o.arena, 0);
-    rc = call(&o, hooks, step, err);
-    if (o.waits) sg_hook_cancel(hooks, &o.call);
-    r->own_call = NULL;
+    int hook = add(r, hooks, step);
+    rc = load(r, hooks, err);
+    if (rc == 0) rc = call(o, hooks, hook, err);
     sg_hooks_close(hooks);
+    return rc;
+}
+
+/* Closures are loaded with the run's hooks: there is one socket to their process. */
+bool sg_run_post_add_closures(struct run *r) {
+    const struct sg_task_spec *t = &r->task.spec;
+    bool any = false;
+    r->post_hooks = SG_NEW_N(&r->task.arena, int, t->n_post);
+    for (size_t i = 0; i < t->n_post; i++) {
+        if (t->post[i].hook.kind != SG_HOOK_CLOSURE) continue;
+        r->post_hooks[i] = add(r, r->hooks, &t->post[i]);
+        any = true;
+    }
+    return any;
+}
+
+static int run_one(struct run *r, size_t i, struct sg_err *err) {
+    const struct sg_step_spec *step = &r->task.spec.post[i];
+    struct one o = {.run = r, .post = &r->posts[i]};
+    sg_arena_init(&o.arena, 0);
+    bool is_closure = step->hook.kind == SG_HOOK_CLOSURE;
+    int rc = is_closure ? call(&o, r->hooks, r->post_hooks[i], err) : call_python(&o, step, err);
     sg_arena_fini(&o.arena);
     return rc;
 }
@@ -236,7 +271,7 @@ static void take_one(struct posts *p, size_t i) {
     post->done = is_done(p, post);
     if (!post->done && !r->interrupted) {
         SG_LOG(post_started, SG_F_STR("processor", post->name), SG_F_STR("file", post->file));
-        post->status = run_one(r, step, post, &err);
+        post->status = run_one(r, i, &err);
         post->done = post->status == 0;
         if (post->status != 0) post->error = sg_str_dup(&r->task.arena, sg_str(err.text));
         if (post->status != 0 && !r->interrupted)

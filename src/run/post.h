@@ -7,6 +7,8 @@
 
 /* Runs the loop until all of them have ended, or a signal comes. Sets posts, n_posts, post_failed. */
 void sg_run_post(struct run *r);
+/* Those that are closures become hooks of the run. False: there are none. */
+bool sg_run_post_add_closures(struct run *r);
 /* A finished run whose classes have not all done their work. */
 bool sg_post_is_pending(struct sg_arena *a, struct sg_rundb *db, struct sg_str run_folder);
 

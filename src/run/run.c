@@ -46,6 +46,16 @@ void sg_run_on_signal(void *ud, int signal) {
     r->interrupted = true;
 }
 
+/* Its closures cannot be called any more: records under way are dropped, so that none fails for that. */
+void sg_run_on_detached(void *ud) {
+    struct run *r = ud;
+    if (r->ending || r->interrupted) return;
+    SG_LOG(run_stopping, SG_F_STR("reason", SG_STR("the process that started the run has gone")), SG_F_INT("grace_s", 0));
+    r->interrupted = true;
+    if (r->exec) sg_exec_stop(r->exec, true);
+    else sg_loop_stop(r->loop);
+}
+
 /* --- the run's course ----------------------------------------------------------------------------------------------------------------- */
 
 static void on_output_done(void *ud, int status, const struct sg_output_result *res, const struct sg_err *err) {
@@ -69,6 +79,7 @@ void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err) {
         return;
     }
     sg_timer_stop(r->loop, &r->grace);
+    sg_run_tell_hosts_end(r);
     if (status != 0) abort_run(r, err);
     sg_run_tell_end(r);
     sg_output_finish(r->output, !r->aborted && !r->interrupted, on_output_done, r);
@@ -98,6 +109,7 @@ static void start(struct run *r) {
     r->started_ns = sg_loop_now_ns(r->loop);
     r->grace = (struct sg_timer){.on_fire = on_grace_over, .ud = r};
     sg_run_watch(r);
+    sg_run_tell_hosts(r);
     sg_exec_start(r->exec);
 }
 
@@ -161,11 +173,20 @@ static int run_loaded(struct run *r) {
     return save_recording(r, status);
 }
 
+static int hand_over(struct run *r) {
+    struct sg_err err;
+    sg_run_hand_over(r, &err);
+    print_error(&err);
+    sg_task_fini(&r->task);
+    return SG_EXIT_ERROR;
+}
+
 int sg_run(const struct sg_run_options *o) {
     struct run r = {.o = o, .started_wall_ns = sg_os->wall_ns(), .first = o->start_index, .count = o->num_records, .life = 1};
     r.seed = o->has_seed ? o->seed : sg_os->entropy() >> 11; /* 53 bits: exact in any JSON reader */
     sg_log_setup(o->debug ? SG_DEBUG : SG_INFO, o->json ? 1 : 2, o->json);
     int rc = sg_task_load(&r.task, &o->config, NULL, NULL);
+    if (rc == 0 && sg_run_has_executor(&r)) return hand_over(&r);
     bool fine = check_options(&r) && rc == 0;
     if (r.task.diags.n) sg_task_report(&r.task, false);
     int status = fine ? run_loaded(&r) : SG_EXIT_ERROR;

@@ -12,6 +12,7 @@ int sg_run_load_stored(struct sg_arena *a, const struct sg_run_identity *id, str
     int rc = sg_run_stored_options(a, id->options, &stored, &cwd, err);
     if (rc != 0) return rc;
     o->config.task = stored.config.task;
+    o->config.graph_config = stored.config.graph_config;
     o->config.models_file = stored.config.models_file;
     o->hosts = stored.hosts;
     if (cwd.n && chdir(cwd.p) != 0)

@@ -169,6 +169,7 @@ static void print_summary(struct run *r, const struct sg_figures *f, struct sg_b
     add_calls(f, &s, b);
     add_cost(f, &s, b);
     add_addresses(sg_calls_addresses(r->calls), &s, b);
+    sg_run_hosts_lines(r, &s, b);
     add_commit(r, f, &s, b);
     sg_buf_printf(b, "seed     %llu\n", U(r->seed));
     if (r->aborted) add_plain(&s, "error", sg_str(r->why.text), b);
@@ -272,6 +273,7 @@ void sg_run_summary(struct run *r) {
     json_outcomes(r, &f, &members);
     json_calls(r, &f, &members);
     json_addresses(sg_calls_addresses(r->calls), &members);
+    sg_run_hosts_json(r, &members);
     json_output(r, &f, &members);
     json_posts(r, &members);
     SG_LOG(summary, SG_F_JSON(sg_buf_view(&members)));

@@ -70,6 +70,36 @@ static bool keep_call(void *ud, const struct sg_call_row *row) {
     return true;
 }
 
+/* What a hook of a node with `once` gave then: it is not run again. */
+struct hook_search {
+    struct sg_why *w;
+    const struct sg_call_row *key;
+    struct sg_arena *arena;
+    struct sg_json *out;
+    bool found;
+};
+
+static bool try_hook(void *ud, const struct sg_call_row *row) {
+    struct hook_search *s = ud;
+    struct sg_str name = s->w->run.task.plan->nodes[s->key->node].name;
+    bool same = row->visit == s->key->visit && row->ordinal == s->key->ordinal && row->sub == s->key->sub && row->has_body &&
+                sg_str_eq(sg_look_node(s->w->look, row->node), name);
+    struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
+    struct sg_err err;
+    uint32_t kind = 0;
+    if (same && sg_look_body(s->w->look, row->body, &kind, &body, &err) == 0 && kind == SG_BODY_HOOK)
+        s->found = sg_json_parse(s->arena, sg_str_dup(s->arena, sg_buf_view(&body)), s->out, NULL, NULL) == 0;
+    sg_buf_fini(&body);
+    return !s->found;
+}
+
+static bool done_before(void *ud, const struct sg_call_row *key, struct sg_arena *a, struct sg_json *out) {
+    struct sg_why *w = ud;
+    struct hook_search s = {.w = w, .key = key, .arena = a, .out = out};
+    struct sg_err err;
+    return sg_look_hooks(w->look, key->position, try_hook, &s, &err) == 0 && s.found;
+}
+
 static struct sg_why_node *node_of(struct sg_why *w, struct sg_str name, uint32_t visit) {
     for (size_t i = 0; i < w->n_nodes; i++)
         if (w->nodes[i]->visit == visit && sg_str_eq(w->nodes[i]->node->name, name)) return w->nodes[i];
@@ -184,7 +214,7 @@ static int run_again(struct sg_why *w, struct sg_err *err) {
     const struct sg_run_identity *id = &sg_look_facts(w->look)->id;
     uint64_t position = w->record.row.position;
     struct sg_run_again again = {
-        .position = position, .answer = answer, .ud = w, .passed = {id->first + 1, position}};
+        .position = position, .answer = answer, .done_before = done_before, .ud = w, .passed = {id->first + 1, position}};
     struct sg_exec_observer observer = {.on_event = on_event, .ud = w};
     r->again = &again;
     r->run_folder = sg_str_dup(&w->arena, sg_look_facts(w->look)->folder);

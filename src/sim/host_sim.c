@@ -142,6 +142,7 @@ static void compute(struct sim_process *p, const struct call *c) {
         size_t at = sg_frame_begin_answer(&p->out, SG_FRAME_RESULT, c->id, 0);
         sg_buf_str(&p->out, sg_buf_view(&result));
         sg_frame_end_body(&p->out, at);
+        if (program->effects) program->effects(&input, &p->out);
         sg_frame_end(&p->out, at);
     } else {
         put_error(p, c->id, SG_FAULT_RAISED, sg_buf_view(&result));

@@ -53,6 +53,8 @@ extern const char *const sg_sim_fault_names[SG_SIM_FAULTS];
 struct sg_sim_program {
     const char *text;
     bool (*run)(struct sg_arena *a, const struct sg_json *input, const struct sg_json *state, struct sg_buf *out);
+    /* What it does beside its result, as hooks in Python do: {"kept", "changed"}. NULL: nothing. */
+    void (*effects)(const struct sg_json *input, struct sg_buf *out);
 };
 
 struct sg_sim_event {

@@ -140,6 +140,7 @@ class Shell:
         if subprocess.run([VENV / "bin/python", "-c", "import pydantic"], capture_output=True).returncode == 0:
             env["VIRTUAL_ENV"] = str(VENV)  # what hooks of the pages import
         env.setdefault("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+        env |= {"PYTHONPATH": str(ROOT / "python"), "SYGRA_BIN": str(BIN)}  # `import sygra`, as if it were installed
         self.env, self.folder = env, folder
         self.process = subprocess.Popen(["bash"], cwd=folder, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT, bufsize=0, start_new_session=True)

@@ -316,7 +316,7 @@ def check_event(event):
     name = event["event"]
     assert name in events, f"{name} is not described"
     check_fields(event, {**common, **events[name]}, name)
-    for key, of in (("models", "models"), ("errors", "errors"), ("addresses", "addresses")):
+    for key, of in (("models", "models"), ("errors", "errors"), ("addresses", "addresses"), ("hosts", "hosts")):
         for item in event.get(key, []):
             check_fields(item, events[of], f"{name}.{key}")
 

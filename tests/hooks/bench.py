@@ -36,7 +36,11 @@ async def later(response, state):
 '''
 STATE = {"id": "a" * 64, "messages": [], "__chat_history__": [], "tags": ["x", "y"], "n": 7, "score": 0.25}
 STATE.update({f"field_{i}": "Some words of a text, " * 10 for i in range(8)})
-PROFILED = "import cProfile, runpy, sys; sys.path[:0] = [{0!r}]; cProfile.run('runpy.run_module(\"sygra.host\", run_name=\"__main__\")', {1!r})"
+PROFILED = """
+import cProfile, runpy, sys
+sys.path[:0] = [{!r}]
+cProfile.run('runpy.run_module("sygra.host", run_name="__main__")', {!r})
+"""
 
 
 def cpu_of(pid):
@@ -62,7 +66,8 @@ def measure(name, calls, args=None):
             skip(client, 32)
             wall, cpu = time.monotonic() - start, cpu_of(client.process.pid) - cpu
             client.end()
-            print(f"{name:8} {len(state)} bytes of state: {calls / wall:8.0f} calls/s, {1e6 * cpu / calls:5.1f} us of CPU a call")
+            cost = f"{calls / wall:8.0f} calls/s, {1e6 * cpu / calls:5.1f} us of CPU a call"
+            print(f"{name:8} {len(state)} bytes of state: {cost}")
 
 
 def skip(client, frames):

@@ -118,8 +118,8 @@ class Client:
                 self._note(kind, payload)
             elif kind == b"r":
                 number, n = struct.unpack_from("<QI", payload)
-                effects = payload[12 + n :]
-                return Answer(number, "result", json.loads(payload[12 : 12 + n]), json.loads(effects) if effects else {}, None, None, None)
+                outputs, effects = json.loads(payload[12 : 12 + n]), json.loads(payload[12 + n :] or b"{}")
+                return Answer(number, "result", outputs, effects, None, None, None)
             elif kind == b"e":
                 number, fault, n = struct.unpack_from("<QBI", payload)
                 text, details = payload[13 : 13 + n].decode(), payload[13 + n :].decode()

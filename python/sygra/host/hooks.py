@@ -82,15 +82,16 @@ class Hooks:
 
     def _find(self, said):
         name = said["text"]
-        if said.get("language") != "closure":
-            return self.find(name)
-        if name not in self._closures:
+        if said.get("language") == "closure" and name not in self._closures:
             raise trouble.Refused(f"this process has no function {name!r} for its run")
+        return self.find(name)
+
+    def find(self, name):
+        """What a closure's name or a dotted path means: a chain of data transforms may have both."""
+        if name not in self._closures:
+            return self._loader.find(name)
         target = self._closures[name]
         return load.Found(name, target, None, sys.modules.get(getattr(target, "__module__", None)))
-
-    def find(self, path):
-        return self._loader.find(path)
 
     def take_waiting(self, number):
         """The call of that number, if it waits for its turn at a serial hook: a list of one, or none."""

@@ -106,7 +106,8 @@ class Loader:
         missing = error.name or str(error)
         package = missing.partition(".")[0]
         if self._is_own(package):
-            return trouble.Refused(f"cannot import {path}: {name} imports {missing!r}, which does not exist ({place})", details)
+            why = f"{name} imports {missing!r}, which does not exist ({place})"
+            return trouble.Refused(f"cannot import {path}: {why}", details)
         install = f"{sys.executable} -m pip install {_DISTRIBUTIONS.get(package, package)}"
         return trouble.Refused(
             f"cannot import {path}: {name} imports {missing!r}, which is not installed for {_interpreter()} ({place}). "
@@ -121,7 +122,8 @@ class Loader:
         )
 
     def _no_attribute(self, path, above, name, wanted, module):
-        near = difflib.get_close_matches(wanted, [n for n in vars(above) if not n.startswith("__")], 1) if hasattr(above, "__dict__") else []
+        names = [n for n in getattr(above, "__dict__", ()) if not n.startswith("__")]
+        near = difflib.get_close_matches(wanted, names, 1)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         file = getattr(module, "__file__", None)
         return trouble.Refused(f"cannot load {path}: {name} has no {wanted!r}{hint}" + (f" ({file})" if file else ""))

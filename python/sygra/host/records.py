@@ -6,8 +6,8 @@ import json
 import os
 import threading
 
-from sygra.host import load, rand, trouble, values, wire
-from sygra.host.roles import Hook
+from sygra.host import load, opaque, rand, trouble, wire
+from sygra.host.roles import Hook, must_be_whole
 
 _CHUNK = 1 << 20
 
@@ -109,7 +109,9 @@ class Data(Hook):
 
     def _step(self, found, params):
         cls = found.target
-        self._must_transform(found, cls)
+        if not callable(getattr(cls, "transform", None)):
+            raise trouble.Refused(f"{self.label} {found.path} has no method transform(data, params)")
+        must_be_whole(self, found.path, cls)
         try:
             made = cls() if inspect.isclass(cls) else cls
         except BaseException as error:
@@ -117,15 +119,9 @@ class Data(Hook):
             raise trouble.Refused(f"{self.label} {found.path} cannot be made: {line}", details) from None
         if not load.takes(made.transform, 2):
             names = ", ".join(load.parameter_names(made.transform))
-            raise trouble.Refused(f"{self.label} {found.path}: transform takes ({names}); it is called with (data, params)")
+            wrong = f"transform takes ({names}); it is called with (data, params)"
+            raise trouble.Refused(f"{self.label} {found.path}: {wrong}")
         return found.path, made, params
-
-    def _must_transform(self, found, cls):
-        missing = sorted(getattr(cls, "__abstractmethods__", ()))
-        if not callable(getattr(cls, "transform", None)):
-            raise trouble.Refused(f"{self.label} {found.path} has no method transform(data, params)")
-        if missing:
-            raise trouble.Refused(f"{self.label} {found.path}: class {cls.__name__} does not define {', '.join(missing)}")
 
     def arguments(self, call):
         return (self.codec.decode(call.input, "rows"),), None
@@ -196,9 +192,7 @@ class GraphPost(Hook):
         cls = found.target
         if not inspect.isclass(cls) or not callable(getattr(cls, "process", None)):
             raise trouble.Refused(f"{self.label} {found.path} is no class with a method process(data, metadata)")
-        missing = sorted(getattr(cls, "__abstractmethods__", ()))
-        if missing:
-            raise trouble.Refused(f"{self.label} {found.path}: class {cls.__name__} does not define {', '.join(missing)}")
+        must_be_whole(self, found.path, cls)
         self._must_take_params(cls)
         self.description = load.describe(found, cls.process)
         self.function = self._process
@@ -289,4 +283,4 @@ def write_json(path, result):
 
 
 def _text(value):
-    return json.dumps(value, indent=4, allow_nan=False, default=values.shown)
+    return json.dumps(value, indent=4, allow_nan=False, default=opaque.shown)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How each kind of hook is called, and what it may give: the table of roles in docs/formats/hook-protocol.md.
 
-A hook is looked at once, when it is loaded: class or function, how many arguments, sync or async. So a wrong signature is
-refused before the run, and no call is tried twice to find out.
+A hook is looked at once, when it is loaded: class or function, how many arguments, sync or async. So a wrong signature
+is refused before the run, and no call is tried twice to find out.
 """
 import inspect
 
@@ -115,9 +115,8 @@ def _callable(hook, forms, method, unbound):
 
 
 def _of_class(hook, cls, method, forms, counts, unbound):
-    missing = sorted(getattr(cls, "__abstractmethods__", ()))
     function = getattr(cls, method, None)
-    if not callable(function) or method in missing:
+    if not callable(function) or method in getattr(cls, "__abstractmethods__", ()):
         raise trouble.Refused(f"{hook.label} {hook.path}: class {cls.__name__} has no method {method}()")
     kept = inspect.getattr_static(cls, method)
     needs_self = not isinstance(kept, (staticmethod, classmethod))
@@ -128,17 +127,23 @@ def _of_class(hook, cls, method, forms, counts, unbound):
     if needs_self:
         for count in counts:
             if load.takes(function, count + 1):
-                _must_be_made(hook, cls, missing)
+                _must_be_made(hook, cls)
                 return _fresh(cls, method), function, count
     raise _wrong_signature(hook, function, forms)
 
 
-def _must_be_made(hook, cls, missing):
+def must_be_whole(hook, path, cls):
+    """A class that has methods left to define cannot be made."""
+    missing = sorted(getattr(cls, "__abstractmethods__", ()))
     if missing:
-        raise trouble.Refused(f"{hook.label} {hook.path}: class {cls.__name__} does not define {', '.join(missing)}")
+        raise trouble.Refused(f"{hook.label} {path}: class {cls.__name__} does not define {', '.join(missing)}")
+
+
+def _must_be_made(hook, cls):
+    must_be_whole(hook, hook.path, cls)
     if not load.takes(cls, 0):
-        names = ", ".join(load.parameter_names(cls))
-        raise trouble.Refused(f"{hook.label} {hook.path}: {cls.__name__} is made without arguments, but takes ({names})")
+        wrong = f"is made without arguments, but takes ({', '.join(load.parameter_names(cls))})"
+        raise trouble.Refused(f"{hook.label} {hook.path}: {cls.__name__} {wrong}")
 
 
 def _fresh(cls, method):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host: reads frames, has calls run, answers.
 
-One thread at a time reads (see crew). Answers are put together and sent when nothing waits to be run, after 2 ms, or when
-a call takes longer; threads that are not the reader send their own. The work page tells the engine, in case this process
-dies, which calls were at work: a call's number is put into a slot before it begins, and taken out when its answer is in
-the buffer.
+One thread at a time reads (see crew). Answers are put together and sent when nothing waits to be run, after 2 ms, or
+when a call takes longer; threads that are not the reader send their own. The work page tells the engine, in case this
+process dies, which calls were at work: a call's number is put into a slot before it begins, and taken out when its answer
+is in the buffer.
 """
 import collections
 import gc
@@ -30,8 +30,9 @@ _MEMORY_STEP = 1 << 20
 class Host:
     """Serves one engine over `sock` until that is closed.
 
-    `owns_process`: the process is ours to change: prints are caught, `random` works by call, a fork is guarded, paths of
-    the hello go on sys.path. `closures`: name -> callable, for hooks of language `closure`. `work_page`: a buffer of u64.
+    `owns_process`: the process is ours to change: prints are caught, `random` works by call, a fork is guarded, paths
+    of the hello go on sys.path. `closures`: name -> callable, for hooks of language `closure`. `work_page`: a buffer of
+    u64.
     `on_figures`, `on_event`: are handed the objects of the engine's frames, on the reading thread.
     """
 
@@ -55,7 +56,7 @@ class Host:
         self._memory = None  # when looked, what was reported; nothing before the host is ready
 
     def serve(self):
-        """Returns when the engine has closed its end, or when the calling thread is free of its last call after that."""
+        """Returns when the engine has closed its end and the calling thread is free of its last call."""
         if self._owns_process:
             self._prints.take_over()
             os.register_at_fork(after_in_child=self._in_child)
@@ -119,9 +120,8 @@ class Host:
 
     def _hello(self, said):
         if said.get("sygra_hooks") != VERSION:
-            self.wire.put(wire.print_frame(0, f"this host speaks version {VERSION} of the hook protocol, not {said.get('sygra_hooks')}"))
-            self.wire.flush()
-            os._exit(1)
+            theirs = said.get("sygra_hooks")
+            raise ValueError(f"this host speaks version {VERSION} of the hook protocol, not {theirs}")
         if self._owns_process:
             rand.take_over(said.get("seed") or 0)
         self._hooks.open(said, self._owns_process)
@@ -149,6 +149,7 @@ class Host:
             if refused.details:
                 answer["details"] = refused.details
             self.wire.put(wire.json_frame(b"f", answer))
+        self._report_memory()  # what modules hold from the start is granted to them
         self.wire.flush()
 
     def _take_call(self, payload):

@@ -6,6 +6,8 @@ import threading
 
 from sygra.logger.logger_config import logger
 
+_discovery = threading.RLock()  # hooks run on threads; modules that are being imported may ask in turn
+
 
 class MetricRegistry:
     """Class methods only. A subclass says which package holds the built-in metrics, which class all derive from, and
@@ -14,7 +16,7 @@ class MetricRegistry:
 
     _metrics = {}
     _discovered = False
-    _lock = threading.RLock()  # hooks ask on several threads; a module that asks while it is imported may, too
+    _discovering = False
     _package = ""
     _base = ""  # module:class
     _noun = "metric"
@@ -72,13 +74,19 @@ class MetricRegistry:
 
     @classmethod
     def _ensure_discovered(cls):
-        with cls._lock:
-            if cls._discovered:
+        if cls._discovered:
+            return
+        with _discovery:
+            if cls._discovered or cls._discovering:
                 return
+            cls._discovering = True
+            try:
+                package = importlib.import_module(cls._package)
+                for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+                    importlib.import_module(module.name)
+            finally:
+                cls._discovering = False
             cls._discovered = True
-            package = importlib.import_module(cls._package)
-            for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-                importlib.import_module(module.name)
 
     @classmethod
     def _base_class(cls):

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A task of this process as a folder that the program runs: graph_config.yaml (JSON is YAML) and the rows beside it.
+
+The folder lies beside the output, `<output folder>/<name>.task`, so that an interrupted run finds its task again.
+"""
+import json
+import os
+import re
+
+from sygra.exceptions import ConfigurationError, DataError
+from sygra.library import rows
+
+ROWS = "data.jsonl"
+
+
+class Rows:
+    """A source that this process holds, until the run writes it down."""
+
+    def __init__(self, held):
+        self.held, self._read = held, False
+
+    def write(self, path, limit=None):
+        """As JSON Lines. What can be read once only is refused the second time, rather than taken for empty."""
+        if self._read and hasattr(self.held, "__next__"):
+            raise DataError("the rows are a generator, which an earlier run has read; give a new one to source()")
+        self._read = True
+        rows.write(self.held, path, limit)
+
+    def __deepcopy__(self, memo):
+        return self  # a copy of a task reads the same rows
+
+
+def folder_name(task):
+    """Of a task's name, what can stand in a file's name."""
+    last = re.split(r"[/\\]", task.rstrip("/\\"))[-1]
+    return re.sub(r"[^\w.\-]+", "_", last).strip(".") or "workflow"
+
+
+def write_json(value, path):
+    """Laid out over lines, since messages about it name them."""
+    new = f"{path}.new"
+    try:
+        with open(new, "w", encoding="utf-8", errors="surrogatepass") as file:
+            json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False, default=_refuse)
+            file.write("\n")
+    except ValueError as error:
+        raise ConfigurationError(f"the task cannot be written: {error}") from None
+    os.replace(new, path)
+
+
+def _refuse(value):
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise ConfigurationError(f"the task holds a {type(value).__name__}, which has no form in YAML: {value!r:.200}")
+
+
+def load_yaml(path):
+    """A task's file as maps and lists; JSON needs no package for that."""
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    try:
+        return json.loads(text)
+    except ValueError:
+        pass
+    try:
+        import yaml
+    except ImportError:
+        raise ConfigurationError(f"to read {path} here, PyYAML is needed: pip install pyyaml (running a task as it is "
+                                 "needs no package)") from None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}: {error}") from None
+
+
+def save(config, path):
+    """As YAML where PyYAML is there, else as JSON, which is YAML."""
+    try:
+        import yaml
+    except ImportError:
+        write_json(config, path)
+        return
+    with open(path, "w", encoding="utf-8") as file:
+        yaml.safe_dump(config, file, default_flow_style=False, sort_keys=False, allow_unicode=True)
