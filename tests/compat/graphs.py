@@ -4,20 +4,21 @@
 A graph is of one of two temperaments, since one thing differs on purpose. In `messages` graphs nodes talk through the message list and no hook
 returns the whole state; in `state` graphs hooks may return it, and the list stays empty.
 
-What is left out differs by design; the words in brackets begin the row of docs/compatibility.md that says so:
+What is left out differs by design; the words in brackets begin a row of docs/compatibility.md, which table.py makes sure of:
 
-- a whole state that holds messages [a hook that returns the whole state]; for the same reason a sampler, which does that in the reference, runs
-  first and alone, and a subgraph has one edge to END, so that the reference adds no node of its own
+- whole states that hold messages or history [`messages` when a hook returns, a node that takes part in chat history]; samplers run first
+  and alone, and a subgraph has one edge to END, so that the reference adds no node of its own [samplers and subgraph ends]
 - END in a path_map of a subgraph, several edges from START in one [`END` in a `path_map`, several edges from START]
-- hooks of a multi_llm node that change its state [state in a `multi_llm` node], and its answers as messages [its answers in the message list]
-- a list that one node changes in place while another one of the same step reads it: each node has a list of its own, own_NODE
-  [a value that is changed in place]
-- a post-processor that raises TypeError itself [a post-processor with one or two parameters]
-- tuples, sets and other values that JSON has not [values that are no JSON]; rows with columns that the first one lacks [columns that]
-- two names for one map or list of which one is changed in place [a value under two names]
-- a key that no node declares and the output map reads [a key that only the output map names]
-- the words around a conversation of one message, which differential.py takes out of both sides [`singleturn`]
-- a node that joins by a list under `from` [`from` and `to`], and draws [draws]: a sampler has one value
+- hooks of a multi_llm node that change its state [state in a `multi_llm` node]
+- a list that one node changes in place while another one of the step reads it: each node has a list of its own, own_NODE [changes in place]
+- one list or map under two keys, of which one is changed in place [one list or map]
+- a post-processor that raises TypeError itself [a post-processor of two arguments]
+- tuples, sets and other values that JSON has not [tuples, sets]; rows with columns that the first one lacks [columns that]
+- a key that no node declares and the output map reads [state keys]
+- the words around a conversation of one message, which differential.py takes out of both sides [one message for `singleturn`]
+- joins by a list under `from` [`from` and `to`], and draws [draws]: a sampler has one value
+
+The answers of a multi_llm node do not go into the message list, since in both engines every llm node behind them fails.
 """
 import json
 import random
