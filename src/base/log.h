@@ -25,6 +25,7 @@ enum sg_level { SG_DEBUG, SG_INFO, SG_WARN, SG_FAILURE };
     X(metadata_lost, SG_WARN, "the metadata file could not be written")                                              \
     X(log_lost, SG_WARN, "log lines are lost")                                                                          \
     X(source_opened, SG_DEBUG, "source opened")                                                                       \
+    X(executor_started, SG_INFO, "the task is run by its own TaskExecutor")                                            \
     X(transforms_started, SG_INFO, "the input goes through its transformations as a whole")                            \
     X(transforms_running, SG_INFO, "transforming the input")                                                           \
     X(transforms_done, SG_INFO, "the input is transformed")                                                            \

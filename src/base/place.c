@@ -50,7 +50,7 @@ struct sg_str sg_package_folder(struct sg_arena *a, const char *exe_dir) {
         int levels;
         const char *below;
     } beside[] = {{2, "/python"}, {0, "/python"}, {2, ""}, {1, "/lib/sygra/python"}};
-    struct sg_str folder = SG_STR_NONE;
+    struct sg_str folder;
     const char *home = getenv("SYGRA_HOME");
     if (home && *home && holds_package(a, folder = sg_str_printf(a, "%s/python", home))) return folder;
     for (size_t i = 0; exe_dir && *exe_dir && i < sizeof beside / sizeof *beside; i++) {

@@ -101,7 +101,7 @@ static bool check_value(const struct sg_verb *verb, const struct sg_option *o, c
 }
 
 bool sg_args_parse(struct sg_args *args, const struct sg_verb *verb, int argc, char **argv) {
-    *args = (struct sg_args){.options = verb->options};
+    *args = (struct sg_args){.options = verb->options, .given = (const char *const *)argv};
     bool only_words = false;
     for (int i = 0; i < argc; i++) {
         const char *arg = argv[i], *value;

@@ -36,6 +36,7 @@ struct sg_option {
 struct sg_args {
     const struct sg_option *options;    /* ends in a NULL name */
     const char *values[SG_MAX_OPTIONS]; /* by number of option; NULL: not given */
+    const char *const *given;           /* as they came; NULL behind them */
     const char *words[SG_MAX_WORDS];    /* the rest */
     size_t n_words;
 };

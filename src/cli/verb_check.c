@@ -25,14 +25,6 @@ static int print_reference(void) {
     return SG_EXIT_OK;
 }
 
-static void print_clean(struct sg_buf *b) {
-    struct sg_buf clean = SG_BUF_INIT(0);
-    sg_redact(&clean, sg_buf_view(b));
-    fwrite(clean.p, 1, clean.n, stdout);
-    sg_buf_fini(&clean);
-    sg_buf_fini(b);
-}
-
 static void say_fine(const struct sg_task *t, bool origins) {
     const struct sg_plan *p = t->plan;
     size_t programs = 0;
@@ -43,7 +35,8 @@ static void say_fine(const struct sg_task *t, bool origins) {
     struct sg_buf b = SG_BUF_INIT(0);
     sg_task_hooks(t, &b);
     if (origins) sg_config_origins(&t->spec, &b);
-    print_clean(&b);
+    if (b.n) sg_print_redacted(sg_buf_view(&b));
+    sg_buf_fini(&b);
 }
 
 static int run(const struct sg_args *a) {

@@ -137,6 +137,7 @@ static int run(const struct sg_args *a) {
                    .closures = hosts.attached, .models_file = sg_str(sg_arg_text(a, MODELS, "")),
                    .prices_file = sg_str(sg_arg_text(a, PRICES, "")), .exe_dir = sg_exe_dir()},
         .exe = sg_exe_path(),
+        .words = a->given,
         .run_name = sg_str(run_name),
         .output_dir = sg_str(sg_arg_text(a, OUTPUT_DIR, "")),
         .num_records = sg_arg_number(a, NUM_RECORDS, 10),

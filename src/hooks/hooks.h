@@ -109,6 +109,10 @@ void sg_hooks_figures(const struct sg_hooks *h, struct sg_hook_figures *out);
 /* Of one; false: no hook is in it. */
 bool sg_hooks_figures_of(const struct sg_hooks *h, enum sg_hook_kind language, struct sg_hook_figures *out);
 
+/* The interpreter of Python hooks, and the folder that holds our package, for who starts Python himself. Texts in `a`. */
+int sg_hooks_python(struct sg_arena *a, const struct sg_hooks_options *o, const char **python, const char **package,
+                    struct sg_err *err);
+
 /* The other side: `sygra --host jq` calls this with descriptor 3 and returns its result from main. */
 int sg_host_jq_main(int fd);
 

@@ -494,7 +494,7 @@ static void blame_start(struct sg_hosts *p, const struct sg_host *host, const st
     }
     p->failed_starts++;
     p->start_error = *why;
-    sg_err_wrap(&p->start_error, SG_E_HOST, "no host");
+    sg_err_wrap(&p->start_error, SG_E_HOST, "no host: %s", p->how.host.file ? p->how.host.file : p->how.host.noun);
 }
 
 static void fail_guilty(struct sg_hosts *p, const struct sg_err *why, struct sg_str words) {

@@ -89,27 +89,34 @@ static bool may_see(struct sg_arena *a, const char *entry, const char *let_throu
 
 static const char *const *make_environment(struct sg_arena *a, const char *package, const char *let_through) {
     const char *modules = variable("PYTHONPATH");
+    static char *nothing[] = {NULL};
+    char **all = environ ? environ : nothing; /* it is NULL once it has been cleared */
     size_t n = 0;
-    while (environ[n]) n++;
-    const char **env = SG_NEW_N(a, const char *, n + 2);
+    while (all[n]) n++;
+    const char **env = SG_NEW_N(a, const char *, n + 3);
     n = 0;
     env[n++] = sg_str_printf(a, "PYTHONPATH=%s%s%s", package, modules ? ":" : "", modules ? modules : "").p;
-    for (char **e = environ; *e; e++)
+    if (!variable("PYTHONHASHSEED")) env[n++] = "PYTHONHASHSEED=0"; /* sets have one order in all hosts and runs */
+    for (char **e = all; *e; e++)
         if (may_see(a, *e, let_through)) env[n++] = sg_str_dup(a, sg_str(*e)).p;
     return env;
 }
 
 /* ---- all of it ---- */
 
+int sg_hooks_python(struct sg_arena *a, const struct sg_hooks_options *o, const char **python, const char **package,
+                    struct sg_err *err) {
+    int rc = find_interpreter(a, o->python, python, err);
+    return rc == 0 ? find_package(a, o->exe, package, err) : rc;
+}
+
 int sg_start_python(struct sg_arena *a, const struct sg_hooks_options *o, struct sg_host_setup *out, struct sg_err *err) {
     const char *package = "python", *interpreter = "/usr/bin/python3";
-    int rc = sg_os->real ? find_interpreter(a, o->python, &interpreter, err) : 0;
-    if (rc == 0 && sg_os->real) rc = find_package(a, o->exe, &package, err);
+    int rc = sg_os->real ? sg_hooks_python(a, o, &interpreter, &package, err) : 0;
     if (rc != 0) return rc;
     const char **argv = SG_NEW_N(a, const char *, 4);
     argv[0] = out->file = sg_str_dup(a, sg_str(interpreter)).p;
-    argv[1] = "-m";
-    argv[2] = "sygra.host";
+    argv[1] = sg_str_printf(a, "%s/sygra/host", package).p; /* not -m: it puts the working directory before all modules */
     out->argv = argv;
     out->env = make_environment(a, package, o->env_names);
     return 0;

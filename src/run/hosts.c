@@ -111,37 +111,36 @@ static void on_checked(void *ud, int status) {
     sg_loop_stop(ud);
 }
 
-/* {"params","chain"}: what a host is told of a step that stands alone. */
-static const struct sg_json *step_config(struct sg_arena *a, const struct sg_step_spec *step) {
-    struct sg_json *config = SG_NEW(a, struct sg_json), *chain = SG_NEW(a, struct sg_json);
-    struct sg_member *m = SG_NEW_N(a, struct sg_member, 2), *own = SG_NEW_N(a, struct sg_member, 2);
-    own[0] = (struct sg_member){SG_STR("transform"), sg_json_string(step->hook.text)};
-    own[1] = m[0] = (struct sg_member){SG_STR("params"), step->params};
-    *chain = sg_json_object(own, 2);
-    m[1] = (struct sg_member){SG_STR("chain"), sg_json_array(chain, 1)};
-    *config = sg_json_object(m, 2);
-    return config;
+static void check_transforms(struct sg_task *t, struct sg_hooks *hooks, bool ask, const struct sg_source_spec *s) {
+    for (size_t i = 0; s && i < s->n_transforms; i++) {
+        const struct sg_hook_spec *hook = &s->transforms[i].hook;
+        const struct sg_json *config = sg_rows_config(&t->arena, s, i, 1);
+        sg_run_note_hook(t, hook, ask ? sg_hooks_add(hooks, hook, SG_ROLE_DATA, SG_STR_NONE, config) : -1);
+    }
 }
 
-static void check_steps(struct sg_task *t, struct sg_hooks *hooks, bool ask, const struct sg_step_spec *steps, size_t n,
-                        enum sg_hook_role role) {
-    for (size_t i = 0; i < n; i++)
-        sg_run_note_hook(t, &steps[i].hook,
-                         ask ? sg_hooks_add(hooks, &steps[i].hook, role, SG_STR_NONE, step_config(&t->arena, &steps[i])) : -1);
+static void check_processors(struct sg_task *t, struct sg_hooks *hooks, bool ask) {
+    for (size_t i = 0; i < t->spec.n_post; i++) {
+        const struct sg_hook_spec *hook = &t->spec.post[i].hook;
+        struct sg_member *params = SG_NEW(&t->arena, struct sg_member);
+        struct sg_json *config = SG_NEW(&t->arena, struct sg_json);
+        *params = (struct sg_member){SG_STR("params"), t->spec.post[i].params};
+        *config = sg_json_object(params, 1);
+        sg_run_note_hook(t, hook, ask ? sg_hooks_add(hooks, hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, config) : -1);
+    }
 }
 
 /* Those of the plan, transforms of the source, and processors of the whole output. */
 static void check_all(struct sg_task *t, const struct sg_plan *plan, struct sg_hooks *hooks, bool ask) {
-    const struct sg_source_spec *source = t->spec.data.source;
     for (size_t i = 0; i < plan->n_hooks; i++) {
         const struct sg_plan_hook *h = &plan->hooks[i];
         sg_run_note_hook(t, h->spec, ask || !sg_plan_is_python(h) ? add_hook(hooks, h) : -1);
     }
-    if (source) check_steps(t, hooks, ask, source->transforms, source->n_transforms, SG_ROLE_DATA);
-    check_steps(t, hooks, ask, t->spec.post, t->spec.n_post, SG_ROLE_GRAPH_POST);
+    check_transforms(t, hooks, ask, t->spec.data.source);
+    check_processors(t, hooks, ask);
 }
 
-/* A loop of its own: `check` needs no run. Of a task with other mistakes no module is imported. */
+/* A loop of its own: `check` needs no run. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts) {
     static const struct sg_run_hosts nobody;
     struct sg_loop *loop;
@@ -153,7 +152,7 @@ void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const cha
     if (rc == 0) {
         rc = sg_hooks_open(loop, &ho, &hooks, &err);
         if (rc == 0) {
-            check_all(t, plan, hooks, hosts && !t->diags.errors);
+            check_all(t, plan, hooks, hosts != NULL);
             sg_hooks_load(hooks, &t->diags, on_checked, loop);
             sg_loop_run(loop);
             sg_run_take_descriptions(t, hooks);

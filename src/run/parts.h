@@ -114,6 +114,11 @@ void sg_run_on_detached(void *ud);
 void sg_run_on_output_error(void *ud, const struct sg_err *err);
 void sg_run_on_exec_end(void *ud, int status, const struct sg_err *err);
 
+/* --- executor.c: a task that brings a class TaskExecutor --- */
+bool sg_run_has_executor(const struct run *r);
+/* Returns only when it cannot. */
+int sg_run_hand_over(struct run *r, struct sg_err *err);
+
 /* --- open.c --- */
 int sg_run_open_all(struct run *r, struct sg_err *err);
 /* The source as the run reads it. `so`: what is not the task's: exe_dir, start, count, from. */

@@ -78,7 +78,7 @@ static struct sg_str path_to_make(struct run *r) {
     struct sg_arena *a = &r->task.arena;
     if (r->observer)
         return sg_str_printf(a, "%s/sygra-%016llx.jsonl", temporary_folder(), (unsigned long long)sg_os->entropy());
-    return sg_str_printf(a, "%.*s/%.*s.input.part", SG_ARG(r->folder), SG_ARG(r->stem));
+    return sg_str_printf(a, "%.*s/%.*s.input.new", SG_ARG(r->folder), SG_ARG(r->stem));
 }
 
 int sg_rows_make(struct run *r, struct sg_err *err) {

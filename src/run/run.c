@@ -173,11 +173,20 @@ static int run_loaded(struct run *r) {
     return save_recording(r, status);
 }
 
+static int hand_over(struct run *r) {
+    struct sg_err err;
+    sg_run_hand_over(r, &err);
+    print_error(&err);
+    sg_task_fini(&r->task);
+    return SG_EXIT_ERROR;
+}
+
 int sg_run(const struct sg_run_options *o) {
     struct run r = {.o = o, .started_wall_ns = sg_os->wall_ns(), .first = o->start_index, .count = o->num_records, .life = 1};
     r.seed = o->has_seed ? o->seed : sg_os->entropy() >> 11; /* 53 bits: exact in any JSON reader */
     sg_log_setup(o->debug ? SG_DEBUG : SG_INFO, o->json ? 1 : 2, o->json);
     int rc = sg_task_load(&r.task, &o->config, NULL, NULL);
+    if (rc == 0 && sg_run_has_executor(&r)) return hand_over(&r);
     bool fine = check_options(&r) && rc == 0;
     if (r.task.diags.n) sg_task_report(&r.task, false);
     int status = fine ? run_loaded(&r) : SG_EXIT_ERROR;

@@ -34,6 +34,7 @@ struct sg_run_hosts {
 struct sg_run_options {
     struct sg_config_options config;
     const char *exe;                    /* path of this program, for hook hosts */
+    const char *const *words;           /* of the command line, NULL behind them: for a task that brings its own executor */
     struct sg_run_hosts hosts;
     struct sg_str run_name, output_dir; /* may be empty */
     uint64_t num_records;               /* 0: all */

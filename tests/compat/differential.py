@@ -7,7 +7,8 @@
     ... --seed 12345 --graphs 1 --keep DIR                             one graph again; its files stay in DIR
 
 graphs.py makes the graphs and says what they leave out. One process of the reference (reference_worker.py, in build/reference)
-runs all of them, and `sygra run` each, against one `sygra mock`, whose replies show what a node has sent. Ours has its hooks run by two interpreters in turn: one that has langchain_core, one that has not.
+runs all of them, and `sygra run` each, against one `sygra mock`, whose replies show what a node has sent. Ours has its hooks run by
+two interpreters in turn: that of build/reference, which has langchain_core, and the one that runs this, which mostly has not.
 """
 import argparse
 import collections
@@ -27,7 +28,7 @@ from lib import BIN, ENV, Mock  # noqa: E402
 import graphs  # noqa: E402
 
 REFERENCE = pathlib.Path(os.environ.get("REFERENCE_PYTHON", ROOT / "build/reference/bin/python"))
-INTERPRETERS = (REFERENCE, ROOT / "build/venv/bin/python")
+INTERPRETERS = (REFERENCE, sys.executable)
 SEEDS = 1_000_000
 
 

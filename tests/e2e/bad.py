@@ -98,18 +98,9 @@ def test_a_full_disk_stops_the_run_and_keeps_whole_records(folder):
         assert part.exists() and part.read_text().rstrip().endswith("]"), part.read_text()[-200:]
 
 
-def test_python_hooks_are_refused_in_one_line(folder):
-    graph = """
-        graph_config:
-          nodes: {a: {node_type: lambda, lambda: tasks.mine.task_executor.f, output_keys: y}}
-          edges: [{from: START, to: a}]
-        """
-    says(Task(folder, graph).check().expect(1), "Python", "jq")
-
-
 def test_later_features_say_so(folder):
     for i, (old, new) in enumerate([("node_type: llm", "node_type: agent"), ("type: disk", "type: hf"),
-                                    ("data_config:\n", "schema_config: {schema: a.B}\n    data_config:\n")]):
+                                    ("output_config:\n", "output_config:\n      data_quality: {tasks: [a]}\n")]):
         says(Task(folder / str(i), line("echo").replace(old, new)).check().expect(1), "not yet")
 
 

@@ -114,13 +114,13 @@ async def slow(node, state):
 # What the failed record says, by the fault: the kind of error and words of its message.
 DEAD = ("host", "exit status 3|os\\._exit|ended")
 FAILS = {
-    "raises": ("hook", r"ValueError: no good: raises \(hooks\.py:11\)"),
-    "raises binary": ("hook", r"RuntimeError: a.*b.* line and another \(hooks\.py:13\)"),
-    "sys.exit": ("hook", r"SystemExit: 3 \(hooks\.py:15\)"),
+    "raises": ("hook", r"ValueError: no good: raises \(hooks\.py:10\)"),
+    "raises binary": ("hook", r"RuntimeError: a.*b.* line and another \(hooks\.py:12\)"),
+    "sys.exit": ("hook", r"SystemExit: 3 \(hooks\.py:14\)"),
     "os._exit": ("host", r"status 3"),
     "segfault": ("host", r"[Ss]egmentation|SIGSEGV|signal 11"),
     "abort": ("host", r"[Aa]bort|SIGABRT|signal 6"),
-    "sleeps": ("timeout", r"longer than 2 s"),
+    "sleeps": ("timeout", r"longer than 4 s"),
     "recursion": ("hook", r"RecursionError"),
 }
 BY_VALUE = {
@@ -171,7 +171,7 @@ def storm(folder, place, faults, *args):
     with Mock() as mock:
         task = Task(folder, PLACES[place], mock.url, rows(faults))
         task.write("hooks.py", HOOKS)
-        run = task.run("-n", 0, "--python", sys.executable, "--hook_timeout", 2, "--hosts", 2, *args, timeout=300)
+        run = task.run("-n", 0, "--python", sys.executable, "--hook_timeout", 4, "--hosts", 2, *args, timeout=300)
     run.expect(3 if any(fault not in HARMLESS + ("megabyte",) for fault in faults) else 0)
     return run
 

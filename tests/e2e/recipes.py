@@ -192,3 +192,19 @@ def test_a_run_folder_and_the_plan_say_which_recipes_were_used(folder):
     assert plan["recipes"] == [{"node": "s", "name": "evol_instruct", "version": 1}]
     kept = b"".join(p.read_bytes() for p in (folder / "output.run").glob("run.db*"))
     assert b'"recipes":{"s":"evol_instruct@1"}' in kept
+
+
+def test_recipes_need_no_python(folder):
+    with Mock() as mock:
+        first = evolve(folder, [{"text": "a"}], mock.url)
+        task = Task(folder, (folder / "graph_config.yaml").read_text(), mock.url)
+        again = task.run("-n", 0, "--python", "no_such_python", env={"PATH": str(folder)}).expect(0)
+    assert again.records() == first.records()
+
+
+def test_the_examples_that_ship_are_fine(folder):
+    examples = sorted(p.parent for p in (PACKAGE.parent / "examples").glob("*/graph_config.yaml"))
+    assert len(examples) >= 2
+    for example in examples:
+        done = subprocess.run([BIN, "check", str(example)], capture_output=True, text=True, env=ENV, timeout=60)
+        assert done.returncode == 0 and not done.stderr, done.stderr

@@ -59,6 +59,7 @@ struct scenario {
     double bad_rows, broken_rows;
     unsigned max_rounds;
     bool rules; /* a part of the records breaks one */
+    enum { AS_THEY_ARE, LISTED, STREAMED } rows_are; /* transformed, as a whole or one by one */
     bool effects; /* hooks change the state in place, and return parts of it as they were */
     bool once;    /* a hook that is never to run twice */
     /* endpoints */
@@ -136,6 +137,14 @@ static void draw_form(struct scenario *c) {
     c->form = drawn < 0.15 ? PACKED : drawn < 0.3 && c->lines ? CSV : PLAIN;
 }
 
+/* A list needs every row. */
+static void draw_transform(struct scenario *c) {
+    struct sg_rng r = {c->seed ^ 0x6C697374};
+    double drawn = sg_rng_unit(&r);
+    c->rows_are = drawn < 0.15 ? LISTED : drawn < 0.3 ? STREAMED : AS_THEY_ARE;
+    if (c->rows_are == LISTED) c->broken_rows = 0;
+}
+
 static void draw_shape(struct scenario *c) {
     struct sg_rng r = {c->seed ^ 0x7368617065};
     c->inner = chance(&r, 0.3);
@@ -208,6 +217,7 @@ static const char *data_name(const struct scenario *c) {
     return c->lines ? "data.jsonl" : "data.json";
 }
 
+#define MARK "sim.data.Mark"
 #define COUNT "{round: ((.round // 0) + 1)}"
 #define MORE "if .round < .rounds then \\\"more\\\" else \\\"done\\\" end"
 #define CHECK "if .bad then error(\\\"bad row\\\") else {checked: true} end"
@@ -352,8 +362,11 @@ static void write_output(const struct scenario *c, struct sg_buf *b) {
 }
 
 static void write_task(const struct scenario *c, struct sg_buf *b) {
-    sg_buf_printf(b, "data_config:\n%s  source: {type: disk, file_path: %s}\ngraph_config:\n",
-                  c->with_ids ? "  id_column: id\n" : "", data_name(c));
+    static const char *const changes[] = {[AS_THEY_ARE] = "",
+                                          [LISTED] = ", transformations: [{transform: " MARK "}]",
+                                          [STREAMED] = ", streaming: true, transformations: [{transform: " MARK "}]"};
+    sg_buf_printf(b, "data_config:\n%s  source: {type: disk, file_path: %s%s}\ngraph_config:\n",
+                  c->with_ids ? "  id_column: id\n" : "", data_name(c), changes[c->rows_are]);
     write_nodes(c, b);
     if (c->loop) write_lambda(b, "settled", "{settled: true}", "settled");
     write_edges(c, b);
@@ -487,6 +500,51 @@ static bool run_length(struct sg_arena *a, const struct sg_json *in, const struc
     return true;
 }
 
+/* The transform: a row with its text in brackets. What a host was fed is this process's, as hosts of a list never die here. */
+static void write_marked(const struct sg_json *row, struct sg_buf *out) {
+    sg_buf_ch(out, '{');
+    for (uint32_t i = 0; i < row->n; i++) {
+        if (i) sg_buf_ch(out, ',');
+        sg_json_write_string(out, row->members[i].key);
+        sg_buf_ch(out, ':');
+        bool text = sg_str_eq(row->members[i].key, SG_STR("text"));
+        if (text) sg_buf_ch(out, '[');
+        sg_json_write(out, &row->members[i].value);
+        if (text) sg_buf_ch(out, ']');
+    }
+    sg_buf_ch(out, '}');
+}
+
+static void write_all_marked(const struct sg_json *rows, uint32_t from, uint32_t n, struct sg_buf *out) {
+    SG_BUF_LIT(out, "[[");
+    for (uint32_t i = from; i < from + n; i++) {
+        if (i > from) sg_buf_ch(out, ',');
+        write_marked(&rows->items[i], out);
+    }
+    SG_BUF_LIT(out, "]]");
+}
+
+static bool run_mark(struct sg_arena *a, const struct sg_json *in, const struct sg_json *state, struct sg_buf *out) {
+    static struct sg_arena arena;
+    static struct sg_json fed[MAX_ROWS];
+    static uint32_t n_fed, taken;
+    const struct sg_json *what = sg_json_get(in, SG_STR("do")), *rows = sg_json_get(in, SG_STR("rows"));
+    struct sg_json all = sg_json_array(fed, n_fed);
+    (void)a, (void)state;
+    if (!arena.held) sg_arena_init(&arena, 0);
+    if (sg_json_is_text(what, SG_STR("each"))) {
+        write_all_marked(rows, 0, rows->n, out);
+    } else if (sg_json_is_text(what, SG_STR("take"))) {
+        uint32_t n = (uint32_t)whole(in, "n"), left = n_fed - taken;
+        write_all_marked(&all, taken, n < left ? n : left, out);
+        taken += n < left ? n : left;
+    } else {
+        for (uint32_t i = 0; rows && i < rows->n; i++) fed[n_fed++] = sg_json_copy(&arena, &rows->items[i]);
+        sg_buf_printf(out, "[%u]", n_fed);
+    }
+    return true;
+}
+
 /* --- hooks that do more than they return --- */
 
 /* How often a record was paid for, over all lives; shared memory. */
@@ -569,6 +627,7 @@ static const struct sg_sim_program programs[] = {
     {"if (.response.content | length) % 3 == 0 then error(\"three\") else {many: .response.content} end", run_picked},
     {"{settled: true}", run_settled},
     {LENGTH, run_length},
+    {MARK, run_mark},
     {PAY, run_pay},
     {TOUCH, run_touch, touch},
     {COUNT_AND_TOUCH, run_count, touch},
@@ -660,6 +719,7 @@ static void draw_scenario(struct scenario *c, uint64_t seed) {
     draw_rules(c);
     draw_form(c);
     draw_shape(c);
+    draw_transform(c);
     draw_hooks(c);
     draw_endpoints(c, &r);
     c->world = (struct sg_sim_options){
@@ -677,6 +737,7 @@ static void add_disturbance(struct scenario *c) {
     disturb_endpoints(c, &r);
     disturb_world(c, &r);
     if (c->kind == DISK) disturb_disk(c, &r);
+    for (int i = SG_SIM_host_kill; c->rows_are == LISTED && i <= SG_SIM_host_noise; i++) c->world.rates[i] = 0;
 }
 
 /* What processes that die, and those that look at what is left, tell the driver: shared memory. */

@@ -432,7 +432,7 @@ static void check_no_start(const char *exe, const char *text) {
 static void test_a_host_that_cannot_be_started_fails_everything_with_the_reason(void **state) {
     (void)state;
     check_no_start("/nowhere/sygra", "jq: no host: cannot start /nowhere/sygra");
-    check_no_start(host_named("mute"), "jq: no host: its host ended with status 1");
+    check_no_start(host_named("mute"), "its host ended with status 1");
     check_no_start(host_named("garbage"), "broke the protocol");
     check_no_start(host_named("future"), "no hello of version 2");
 }

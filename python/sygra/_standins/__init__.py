@@ -13,6 +13,7 @@ import sys
 _MODULES = {
     "langchain_core": None,
     "langchain_core.messages": "messages",
+    **{f"langchain_core.messages.{part}": "messages" for part in ("ai", "base", "human", "system", "tool")},
     "langchain_core.tools": "tools",
     "langgraph": None,
     "langgraph.constants": "graph",
@@ -54,7 +55,8 @@ class _Finder:
             return None  # a module that the real package does not have
         if name not in _MODULES:
             raise ModuleNotFoundError(_advice(package, f"the module {name}"), name=name)
-        return importlib.machinery.ModuleSpec(name, _Loader(), is_package=_MODULES[name] is None)
+        is_package = any(other.startswith(name + ".") for other in _MODULES)
+        return importlib.machinery.ModuleSpec(name, _Loader(), is_package=is_package)
 
 
 class _Loader:

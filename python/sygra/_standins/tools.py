@@ -4,9 +4,11 @@ called; callbacks and artifacts of the real package are not here.
 """
 import asyncio
 import inspect
+import json
 import textwrap
 
 from sygra import _schema
+from sygra._standins.messages import ToolMessage
 
 _HIDDEN = ("run_manager", "callbacks", "config")  # what the framework itself hands to a tool
 
@@ -54,10 +56,10 @@ class BaseTool:
         return {"type": "function", "function": function}
 
     def invoke(self, input, config=None, **kwargs):
-        return self._run(**self._arguments(input))
+        return self._answer(input, self._run(**self._arguments(input)))
 
     async def ainvoke(self, input, config=None, **kwargs):
-        return await self._arun(**self._arguments(input))
+        return self._answer(input, await self._arun(**self._arguments(input)))
 
     def run(self, tool_input, **kwargs):
         return self.invoke(tool_input)
@@ -69,7 +71,14 @@ class BaseTool:
         """From a map of arguments, a tool call, or the one argument itself."""
         if not isinstance(input, dict):
             return {next(iter(self.args)): input}
-        return input["args"] if input.get("type") == "tool_call" else input
+        return input["args"] if _is_call(input) else input
+
+    def _answer(self, input, result):
+        """A tool call is answered with a message."""
+        if not _is_call(input):
+            return result
+        content = result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
+        return ToolMessage(content, name=self.name, tool_call_id=input["id"])
 
     def __repr__(self):
         return f"{type(self).__name__}(name={self.name!r}, description={self.description!r})"
@@ -90,7 +99,6 @@ class StructuredTool(BaseTool):
         description=None,
         return_direct=False,
         args_schema=None,
-        infer_schema=True,
         *,
         parse_docstring=False,
         error_on_invalid_docstring=False,
@@ -153,6 +161,10 @@ def tool(
     if callable(name_or_callable):
         return made(name_or_callable)
     return lambda function: made(function, name_or_callable)
+
+
+def _is_call(input):
+    return isinstance(input, dict) and input.get("type") == "tool_call"
 
 
 def _summary(function, args_schema):

@@ -43,8 +43,10 @@ def explain(error):
 
 
 def shorten(text, length=200):
+    """On one line; what no terminal should see, and what no UTF-8 knows, as escapes."""
     text = text if len(text) <= length else text[:length] + "…"
-    return text.replace("\r", " ").replace("\n", " ")
+    text = text.replace("\r", " ").replace("\n", " ")
+    return text if text.isprintable() else "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def brief(value, length=80):

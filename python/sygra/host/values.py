@@ -28,11 +28,11 @@ def _make_encoder():
         raise TypeError(f"{type(value).__name__} is no JSON")
 
     text = json.encoder.encode_basestring
-    if json.encoder.c_make_encoder is None:
-        whole = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=refuse)
-        return whole.encode
-    make = json.encoder.c_make_encoder(None, refuse, text, None, ":", ",", False, False, False)
-    return lambda value: "".join(make(value, 0))
+    try:
+        make = json.encoder.c_make_encoder(None, refuse, text, None, ":", ",", False, False, False)
+        return lambda value: "".join(make(value, 0))
+    except TypeError:  # not there, or of another shape: it is no public name
+        return json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=refuse).encode
 
 
 _dump = _make_encoder()

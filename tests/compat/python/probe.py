@@ -219,7 +219,11 @@ def tools():
         ask(f"tools of {module}", lambda: [t.name for t in tool_utils.load_tools([f"{HERE_PACKAGE}{module}"])])
     ask("tools of a class", lambda: [t.name for t in tool_utils.load_tools(["toolkit.Kit"])])
     ask("a tool that is not there", lambda: tool_utils.load_tools(["toolkit.nothing"]))
-    ask("a tool is called", lambda: importlib.import_module("toolkit").plain.invoke({"x": 1, "y": "b", "z": 1, "b": True}))
+    plain, arguments = importlib.import_module("toolkit").plain, {"x": 1, "y": "b", "z": 1, "b": True}
+    ask("a tool is called", lambda: plain.invoke(arguments))
+    ask("a tool is called by a model", lambda: str(
+        plain.invoke({"type": "tool_call", "name": "plain", "args": arguments, "id": "c1"})))
+    ask("a tool of one parameter is called", lambda: importlib.import_module("toolkit").Kit.aa.invoke("q"))
 
 
 def described(dotted):

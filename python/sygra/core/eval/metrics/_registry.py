@@ -2,8 +2,11 @@
 """Names of metrics: the same for those of single answers and for those of many."""
 import importlib
 import pkgutil
+import threading
 
 from sygra.logger.logger_config import logger
+
+_discovery = threading.RLock()  # hooks run on threads; modules that are being imported may ask in turn
 
 
 class MetricRegistry:
@@ -13,6 +16,7 @@ class MetricRegistry:
 
     _metrics = {}
     _discovered = False
+    _discovering = False
     _package = ""
     _base = ""  # module:class
     _noun = "metric"
@@ -72,10 +76,17 @@ class MetricRegistry:
     def _ensure_discovered(cls):
         if cls._discovered:
             return
-        cls._discovered = True
-        package = importlib.import_module(cls._package)
-        for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
-            importlib.import_module(module.name)
+        with _discovery:
+            if cls._discovered or cls._discovering:
+                return
+            cls._discovering = True
+            try:
+                package = importlib.import_module(cls._package)
+                for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+                    importlib.import_module(module.name)
+            finally:
+                cls._discovering = False
+            cls._discovered = True
 
     @classmethod
     def _base_class(cls):
