@@ -36,7 +36,7 @@ static int run(const struct sg_args *a) {
     const char *format = a->values[JSON] ? "json" : sg_arg_text(a, FORMAT, "text");
     if (!task) return SG_EXIT_USAGE;
     struct sg_config_options o = {
-        .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
+        .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir(), .closures = true};
     struct sg_task t;
     int rc = sg_task_load(&t, &o, NULL, NULL);
     if (t.diags.n) sg_task_report(&t, false);
