@@ -43,7 +43,8 @@ static void on_committed(struct sg_output_wait *w) {
 
 static void test_who_waits_for_a_commit_is_told_when_the_row_is_there(void **state) {
     static char first, second, third;
-    struct sg_output_wait waits[] = {{.fn = on_committed, .ud = &first}, {.fn = on_committed, .ud = &second}, {.fn = on_committed, .ud = &third}};
+    struct sg_output_wait waits[] = {
+        {.fn = on_committed, .ud = &first}, {.fn = on_committed, .ud = &second}, {.fn = on_committed, .ud = &third}};
     struct sg_call_row intent = {.position = FIRST, .node = 1, .sub = 1, .state = SG_CALL_INTENT};
     (void)state;
     clear_out();
