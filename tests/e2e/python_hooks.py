@@ -286,7 +286,7 @@ def test_a_tool_in_python_is_described_in_the_request(folder):
 def test_what_is_no_tool_is_an_error_at_its_place(folder):
     node = {"node_type": "llm", "model": {"name": "m"}, "prompt": [{"user": "hi"}], "tools": ["code_of.number"]}
     t = task(folder, "number = 7\n", {"q": node}, chain("q"), [{"id": 1}])
-    done = t.check().expect(1)
+    done = t.check("--hooks").expect(1)
     assert "[graph_config.nodes.q.tools[0]]" in done.err, done.err
 
 
