@@ -370,7 +370,7 @@ def test_bash_completes_verbs_options_values_and_folders(folder):
     assert check("re") == ["records", "replay", "report", "resume", "retry"]
     assert {"run", "graph", "preview", "models", "--version"} <= set(check(""))
     assert check("graph", "--fo") == ["--format"]
-    assert check("graph", "--format", "") == ["dot", "json", "mermaid", "svg", "text"]
+    assert check("graph", "--format", "") == ["config", "dot", "json", "mermaid", "svg", "text"]
     assert check("graph", "-f", "s") == ["svg"]
     assert check("graph", "--format", "=", "m") == ["mermaid"]  # as bash splits --format=m
     assert check("run", "x", "--durability", "") == ["1s", "commit", "exit"]
