@@ -38,8 +38,6 @@ Classifier: Operating System :: POSIX :: Linux
 Classifier: Programming Language :: C
 Classifier: Programming Language :: Python :: 3
 Requires-Python: >=3.9
-Provides-Extra: yaml
-Requires-Dist: PyYAML; extra == "yaml"
 Description-Content-Type: text/markdown
 
 """

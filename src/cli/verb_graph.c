@@ -7,7 +7,8 @@ enum { TASK, MODELS, FORMAT, JSON };
 static const struct sg_option options[] = {
     [TASK] = {"task", "t", SG_OPTION_TEXT, "TASK", "the task, instead of the word after `graph`"},
     [MODELS] = {"models", NULL, SG_OPTION_TEXT, "FILE", "a models.yaml that comes before all others"},
-    [FORMAT] = {"format", "f", SG_OPTION_TEXT, "FORMAT", "text, json, dot, mermaid or svg (text)", "text json dot mermaid svg"},
+    [FORMAT] = {"format", "f", SG_OPTION_TEXT, "FORMAT", "text, json, dot, mermaid or svg; config: the task's file, or any YAML file, as JSON (text)",
+                "text json dot mermaid svg config"},
     [JSON] = {"json", NULL, SG_OPTION_FLAG, NULL, "the same as --format json"},
     {0},
 };
@@ -31,12 +32,32 @@ static int print_plan(const struct sg_task *t, struct sg_str format) {
     return rc;
 }
 
+/* Of the file alone: what it says need not make sense. */
+static int print_config(const char *path) {
+    struct sg_task t = {0};
+    struct sg_json v;
+    struct sg_buf b = SG_BUF_INIT(0);
+    sg_arena_init(&t.arena, 0);
+    sg_diags_init(&t.diags);
+    int rc = sg_config_file_json(&t.arena, &t.diags, sg_str(path), &v);
+    if (t.diags.n) sg_task_report(&t, false);
+    if (rc == 0) {
+        sg_json_write(&b, &v);
+        sg_buf_ch(&b, '\n');
+        fwrite(b.p, 1, b.n, stdout);
+    }
+    sg_buf_fini(&b);
+    sg_task_fini(&t);
+    return rc == 0 ? SG_EXIT_OK : SG_EXIT_ERROR;
+}
+
 static int run(const struct sg_args *a) {
     const char *task = sg_task_word(a, sg_arg_text(a, TASK, NULL), "graph");
     const char *format = a->values[JSON] ? "json" : sg_arg_text(a, FORMAT, "text");
     if (!task) return SG_EXIT_USAGE;
+    if (strcmp(format, "config") == 0) return print_config(task);
     struct sg_config_options o = {
-        .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir()};
+        .task = sg_str(task), .models_file = sg_str(sg_arg_text(a, MODELS, "")), .exe_dir = sg_exe_dir(), .closures = true};
     struct sg_task t;
     int rc = sg_task_load(&t, &o, NULL, NULL);
     if (t.diags.n) sg_task_report(&t, false);

@@ -28,6 +28,10 @@ struct sg_config_options {
  * Secrets (tokens) are registered with the redactor. */
 int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct sg_diags *diags, struct sg_task_spec *out);
 
+/* A YAML file (a task's, if `path` is its folder) as JSON: anchors and merges resolved, numbers as they are written. Mistakes of its
+ * syntax are reported; SG_E_SYNTAX, or SG_E_IO, then. */
+int sg_config_file_json(struct sg_arena *a, struct sg_diags *d, struct sg_str path, struct sg_json *out);
+
 /* Where each setting that can come from several places was taken from, one line each, for `check` (no secret in it). */
 void sg_config_origins(const struct sg_task_spec *t, struct sg_buf *out);
 

@@ -4,9 +4,8 @@
 #include "base/place.h"
 #include "config/glob.h"
 
-#define NO_PACKAGE                                                                                                   \
-    "recipes lie in python/sygra/recipes of the checkout or the installation, which is not there; SYGRA_HOME can name a folder " \
-    "that holds python/"
+static const char no_package[] = "recipes lie in python/sygra/recipes of the checkout or the installation, which is not there; "
+                                 "SYGRA_HOME can name a folder that holds python/";
 
 /* Ends in a slash; empty: there is no package. */
 static struct sg_str recipes_folder(struct sg_cfg *c) {
@@ -45,7 +44,7 @@ const char *sg_cfg_recipes(struct sg_cfg *c) {
     struct sg_recipe_spec *list = NULL;
     size_t n = shipped(c, &list);
     struct sg_str text = SG_STR("recipes are ");
-    if (n == 0) return NO_PACKAGE;
+    if (n == 0) return no_package;
     for (size_t i = 0; i < n; i++) {
         const char *joint = i == 0 ? "" : i + 1 < n ? ", " : " and ";
         text = sg_str_printf(c->a, "%.*s%s%.*s@%u", SG_ARG(text), joint, SG_ARG(list[i].name), list[i].version);

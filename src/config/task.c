@@ -229,3 +229,19 @@ int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct
 void sg_config_origins(const struct sg_task_spec *t, struct sg_buf *out) {
     sg_redact(out, t->origins);
 }
+
+int sg_config_file_json(struct sg_arena *a, struct sg_diags *d, struct sg_str path, struct sg_json *out) {
+    struct sg_file_info info;
+    struct sg_err err = {0};
+    struct sg_str text;
+    const struct sg_yaml *root = NULL;
+    path = sg_str_dup(a, path);
+    if (sg_os->stat(path.p, &info) == 0 && info.is_dir) path = sg_str_printf(a, "%.*s/" SG_TASK_FILE, SG_ARG(path));
+    if (sg_os_read_file(a, path.p, SG_YAML_MAX_BYTES, &text, &err) != 0) {
+        sg_error_at(d, (struct sg_mark){0}, SG_STR_NONE, NULL, "%s", err.text);
+        return SG_E_IO;
+    }
+    if (sg_yaml_parse(a, d, path, text, &root) != 0) return SG_E_SYNTAX;
+    *out = root ? sg_yaml_to_json(a, root) : sg_json_null();
+    return 0;
+}

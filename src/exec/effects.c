@@ -55,7 +55,7 @@ static void note_change(struct task *t, int slot, const struct sg_json *v) {
             t->changes[i].value = v;
             return;
         }
-    *SG_PUSH(&t->record->arena, t->changes, t->n_changes, t->cap_changes) = (struct change){slot, v};
+    *SG_PUSH(&t->record->arena, t->changes, t->n_changes, t->cap_changes) = (struct change){.slot = slot, .value = v};
 }
 
 /* A condition may change what its node has written: then that is what the node writes. A list has been joined before the condition

@@ -37,7 +37,7 @@ static struct sg_json written(const struct task *t, const struct update *u) {
     bool joined = (size_t)u->slot < p->n_keys && p->keys[u->slot].append && u->value->type == SG_JSON_ARRAY;
     if (!joined) return *u->value;
     const struct sg_json *changed = sg_state_changed(t, u->slot), *old = changed ? changed : r->state[u->slot];
-    return *sg_state_append(&r->arena, old, changed ? changed : r->before[u->slot], u->value);
+    return *sg_state_append(&r->arena, old, u->value);
 }
 
 static bool is_written(const struct task *t, int slot) {

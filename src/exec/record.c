@@ -80,7 +80,7 @@ void sg_task_update(struct task *t, int slot, const struct sg_json *value) {
 void sg_task_update_object(struct task *t, const struct sg_json *object) {
     for (uint32_t i = 0; i < object->n; i++) {
         int slot = sg_state_slot(t->record->exec, object->members[i].key);
-        if (slot != SG_NONE) sg_task_update(t, slot, &object->members[i].value);
+        if (slot != SG_NONE) sg_task_update(t, slot, sg_state_tail(t, slot, &object->members[i].value, object));
     }
 }
 

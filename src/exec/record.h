@@ -49,7 +49,7 @@ struct update {
 /* A value of the state that a hook changed in place: no write, so two of them are no conflict. */
 struct change {
     int slot;
-    const struct sg_json *value;
+    const struct sg_json *value, *was; /* `was`: what the step began with; set when the step ends */
 };
 
 typedef void hook_write_fn(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state);
@@ -202,12 +202,14 @@ void sg_task_update_object(struct task *t, const struct sg_json *object);
 /* --- state.c ------------------------------------------------------------------------------------------------------------------ */
 int sg_state_slot(const struct sg_exec *x, struct sg_str name);
 void sg_state_write(const struct sg_exec *x, state_view s, struct sg_buf *out); /* as one JSON object */
-/* old followed by list, without what list repeats of `before`. */
-const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *before,
-                                      const struct sg_json *list);
+/* old followed by list */
+const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *list);
+/* What a write of `v` adds to a list that is joined: a hook that returns the whole state gives the list back as it found it, and means
+ * what it has put behind that (spec-core 13.19). `object`: all that is returned. Of other slots it is `v`. */
+const struct sg_json *sg_state_tail(const struct task *t, int slot, const struct sg_json *v, const struct sg_json *object);
 /* Applies what one task's hooks changed in place, and then its updates; false: two writers, or no list (the record's err is set).
  * All tasks' changes come before the first one's updates. */
-bool sg_state_change(struct record *r, const struct task *t);
+bool sg_state_change(struct record *r, struct task *t);
 bool sg_state_merge(struct record *r, const struct task *t);
 /* What a task's changes leave of a slot, or NULL. */
 const struct sg_json *sg_state_changed(const struct task *t, int slot);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* State: slots of values that never change; a write puts another value into a slot. `messages` and `__chat_history__` are
- * joined: what a hook returns unchanged, because it returned the whole state, is not appended again (spec-core 13.19). */
+ * joined. */
 #include "exec/record.h"
 
 #include <stdlib.h>
@@ -46,6 +46,14 @@ struct sg_json sg_state_object(struct sg_arena *a, const struct sg_exec *x, stat
     return sg_json_object(m, n);
 }
 
+const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *list) {
+    if (list->n == 0) return old;
+    struct sg_json *items = SG_NEW_N(a, struct sg_json, old->n + list->n);
+    if (old->n) memcpy(items, old->items, old->n * sizeof *items);
+    memcpy(items + old->n, list->items, list->n * sizeof *items);
+    return boxed(a, sg_json_array(items, old->n + list->n));
+}
+
 static bool starts_with(const struct sg_json *list, const struct sg_json *old) {
     if (list->n < old->n || old->n == 0) return false;
     for (uint32_t i = 0; i < old->n; i++)
@@ -53,14 +61,11 @@ static bool starts_with(const struct sg_json *list, const struct sg_json *old) {
     return true;
 }
 
-const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *before,
-                                      const struct sg_json *list) {
-    uint32_t skip = starts_with(list, before) ? before->n : 0, more = list->n - skip;
-    if (more == 0) return old;
-    struct sg_json *items = SG_NEW_N(a, struct sg_json, old->n + more);
-    if (old->n) memcpy(items, old->items, old->n * sizeof *items);
-    memcpy(items + old->n, list->items + skip, more * sizeof *items);
-    return boxed(a, sg_json_array(items, old->n + more));
+static bool is_whole_state(const struct task *t, const struct sg_json *object) {
+    const struct sg_exec *x = t->record->exec;
+    for (size_t i = 0; i < x->n_slots; i++)
+        if (t->state[i] && !sg_json_get(object, x->slots[i])) return false;
+    return true;
 }
 
 static void note_writer(struct record *r, int slot, const struct task *t) {
@@ -79,13 +84,22 @@ static bool is_joined(const struct record *r, int slot) {
     return (size_t)slot < r->exec->plan->n_keys && r->exec->plan->keys[slot].append;
 }
 
-bool sg_state_change(struct record *r, const struct task *t) {
+const struct sg_json *sg_state_tail(const struct task *t, int slot, const struct sg_json *v, const struct sg_json *object) {
+    const struct record *r = t->record;
+    if (!is_joined(r, slot) || v->type != SG_JSON_ARRAY) return v;
+    const struct sg_json *changed = sg_state_changed(t, slot), *before = changed ? changed : r->before[slot];
+    if (!starts_with(v, before) || !is_whole_state(t, object)) return v;
+    return boxed(&t->record->arena, sg_json_array(v->items + before->n, v->n - before->n));
+}
+
+bool sg_state_change(struct record *r, struct task *t) {
     for (size_t i = 0; i < t->n_changes; i++) {
         int slot = t->changes[i].slot;
         if (is_joined(r, slot)) {
             if (!must_be_list(r, slot, t->changes[i].value)) return false;
             r->replaced[slot] = true;
         }
+        t->changes[i].was = r->state[slot];
         r->state[slot] = t->changes[i].value;
     }
     return true;
@@ -97,14 +111,28 @@ const struct sg_json *sg_state_changed(const struct task *t, int slot) {
     return NULL;
 }
 
+static bool is_same_body(const struct sg_json *a, const struct sg_json *b) {
+    bool list = a->type == SG_JSON_ARRAY && b->type == SG_JSON_ARRAY, map = a->type == SG_JSON_OBJECT && b->type == SG_JSON_OBJECT;
+    return a->n == b->n && ((list && a->items == b->items) || (map && a->members == b->members));
+}
+
+/* The very list or map that the step began with, given back: what others of the step have changed in it stays. */
+static bool is_kept(const struct record *r, int slot, const struct sg_json *v) {
+    for (size_t i = 0; i < r->n_tasks; i++)
+        for (size_t k = 0; k < r->tasks[i].n_changes; k++) {
+            const struct change *c = &r->tasks[i].changes[k];
+            if (c->slot == slot && c->was && is_same_body(c->was, v)) return true;
+        }
+    return false;
+}
+
 bool sg_state_merge(struct record *r, const struct task *t) {
     for (size_t i = 0; i < t->n_updates; i++) {
         int slot = t->updates[i].slot;
         const struct sg_json *v = t->updates[i].value;
         if (is_joined(r, slot)) {
             if (!must_be_list(r, slot, v)) return false;
-            const struct sg_json *changed = sg_state_changed(t, slot), *before = changed ? changed : r->before[slot];
-            r->state[slot] = sg_state_append(&r->arena, r->state[slot], before, v);
+            r->state[slot] = sg_state_append(&r->arena, r->state[slot], v);
             note_writer(r, slot, t);
             continue;
         }
@@ -114,7 +142,7 @@ bool sg_state_merge(struct record *r, const struct task *t) {
             return false;
         }
         note_writer(r, slot, t);
-        r->state[slot] = v;
+        if (!is_kept(r, slot, v)) r->state[slot] = v;
     }
     return true;
 }

@@ -81,7 +81,10 @@ static void add_execution(const struct sg_report *r, const struct sg_report_sett
     sg_put_number(b, "lives", r->lives);
     sg_put_number(b, "seed", r->id.seed);
     sg_key(b, "environment");
-    SG_BUF_LIT(b, "{\"python_version\":null,\"sygra_version\":\"" SYGRA_VERSION "\"}");
+    SG_BUF_LIT(b, "{\"python_version\":");
+    if (s->python_version.n) sg_json_write_text(b, s->python_version);
+    else SG_BUF_LIT(b, "null");
+    SG_BUF_LIT(b, ",\"sygra_version\":\"" SYGRA_VERSION "\"}");
     add_git(s, b);
     add_timing(r, s, b);
     sg_buf_ch(b, '}');

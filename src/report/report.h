@@ -137,6 +137,7 @@ void sg_report_page(const struct sg_report *r, struct sg_buf *out); /* HTML that
 
 /* What the metadata file says beyond the run folder. */
 struct sg_report_setting {
+    struct sg_str python_version; /* of its hooks; empty: there are none */
     struct sg_str task, run_name, output_dir; /* empty: null */
     uint32_t batch_size;
     bool resumable, debug;

@@ -31,11 +31,10 @@ int sg_run_hand_over(struct run *r, struct sg_err *err) {
     if (rc != 0) return rc;
     size_t n = 0;
     while (r->o->words[n]) n++;
-    const char **argv = SG_NEW_N(a, const char *, n + 4);
+    const char **argv = SG_NEW_N(a, const char *, n + 3);
     argv[0] = python;
-    argv[1] = "-m";
-    argv[2] = "sygra.executor";
-    memcpy(argv + 3, r->o->words, n * sizeof *argv);
+    argv[1] = sg_str_printf(a, "%s/sygra/executor.py", package).p; /* -m would find a folder `sygra` of the working directory */
+    memcpy(argv + 2, r->o->words, n * sizeof *argv);
     set_environment(a, package, r->o->exe);
     SG_LOG(executor_started, SG_F_STR("task", r->task.spec.name), SG_F_STR("python", sg_str(python)));
     fflush(NULL);

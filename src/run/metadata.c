@@ -68,10 +68,21 @@ static void fill_report(struct run *r, const struct sg_figures *f, struct sg_rep
     sg_report_take_models(out, r->models_json);
 }
 
+/* As its hosts have said. */
+static struct sg_str python_version(const struct run *r) {
+    for (size_t i = 0; i < r->task.plan->n_hooks; i++) {
+        const struct sg_json *d = r->hook_ids[i] < 0 ? NULL : sg_hooks_description(r->hooks, r->hook_ids[i]);
+        const struct sg_json *version = d ? sg_json_get(d, SG_STR("python")) : NULL;
+        if (version && version->type == SG_JSON_STRING) return sg_json_text(version);
+    }
+    return SG_STR_NONE;
+}
+
 static void fill_setting(struct run *r, const struct sg_figures *f, struct sg_report_setting *s) {
     struct sg_git git;
     sg_git_look(&r->task.arena, r->task.spec.folder, &git);
     *s = (struct sg_report_setting){.task = task_name(r),
+                                    .python_version = python_version(r),
                                     .run_name = r->o->run_name,
                                     .output_dir = r->o->output_dir,
                                     .batch_size = r->o->in_flight,

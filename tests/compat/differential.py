@@ -69,21 +69,31 @@ def run_ours(folder, name, python):
         return {"refused": said}, said
     written = {r["id"]: r for r in json.loads((task / "output.json").read_text())} if (task / "output.json").exists() else {}
     failed_file = task / "output_failed.jsonl"
-    failed = {r["input"]["id"]: r for r in map(json.loads, failed_file.read_text().splitlines())} if failed_file.exists() else {}
+    failed = {r["id"]: r for r in map(json.loads, failed_file.read_text().splitlines())} if failed_file.exists() else {}
     return {"records": [{"failed": json.dumps(failed[f"r{i}"])} if f"r{i}" in failed else {"record": written.get(f"r{i}")} for i in (1, 2, 3)]}, said
+
+
+def unframed(value):
+    """A conversation that is told as one message, without the words around it: these are the reference's, or ours."""
+    if isinstance(value, dict):
+        return {k: unframed(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [unframed(v) for v in value]
+    framed = isinstance(value, str) and "Organizer: " in value and "\n\nNow" in value
+    return value[value.index("Organizer: "):value.rindex("\n\nNow")] if framed else value
 
 
 def same(a, b):
     """Equal outcomes; why a record failed is told in other words."""
     if "refused" in a or "refused" in b:
         return "refused" in a and "refused" in b
-    return all(("failed" in x and "failed" in y) or x == y for x, y in zip(a["records"], b["records"]))
+    return all(("failed" in x and "failed" in y) or unframed(x) == unframed(y) for x, y in zip(a["records"], b["records"]))
 
 
 def models(url):
     """Short replies, since a reply comes into the next prompt."""
     return {name: {"model_type": "vllm", "model": name, "url": url, "auth_token": "EMPTY", "delay": 0, "parameters": {"max_tokens": 12}}
-            for name in ("echo", "drawn")}
+            for name in ("echo", "drawn", "steady")}
 
 
 def lay(folder, graph):
@@ -93,8 +103,20 @@ def lay(folder, graph):
         file.write_text(text)
 
 
+def differing(a, b, path=""):
+    """Where two results part, as lines."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        for key in sorted(set(a) | set(b)):
+            yield from differing(a.get(key, "(absent)"), b.get(key, "(absent)"), f"{path}.{key}")
+    elif isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (x, y) in enumerate(zip(a, b)):
+            yield from differing(x, y, f"{path}[{i}]")
+    elif a != b:
+        yield f"  {path}\n    reference {json.dumps(a)[:1500]}\n    ours      {json.dumps(b)[:1500]}"
+
+
 def explain(seed, graph, theirs, ours, said):
-    print(f"graph of seed {seed} ({graph.temper}, history {graph.history}): differs\n  reference {json.dumps(theirs)}\n  ours      {json.dumps(ours)}")
+    print(f"graph of seed {seed} ({graph.temper}, history {graph.history}) differs:", *differing(unframed(theirs), unframed(ours)), sep="\n")
     print(graph.files()[f"{graph.name}/graph_config.yaml"], graph.files()[f"{graph.name}/task_executor.py"].removeprefix(graphs.HEAD), said[-3000:], sep="\n")
 
 
@@ -122,9 +144,11 @@ def main():
     first = first_seed() if args.seed is None else args.seed
     print(f"seeds {first} to {first + args.graphs - 1}; one again: tests/compat/differential.py --graphs 1 --seed N")
     found = collections.Counter()
-    with tempfile.TemporaryDirectory() as temporary, Mock("--reply_words", 4) as mock, contextlib.ExitStack() as stack:
+    with tempfile.TemporaryDirectory() as temporary, contextlib.ExitStack() as stack:
         folder = args.keep.resolve() if args.keep else pathlib.Path(temporary)
         (folder / "tasks").mkdir(parents=True, exist_ok=True)
+        (folder / "script.jsonl").write_text(json.dumps({"model": "steady", "reply": "As I have always said."}))
+        mock = stack.enter_context(Mock("--reply_words", 4, "--script", folder / "script.jsonl"))
         (folder / "models.yaml").write_text(json.dumps(models(mock.url)))
         reference = Reference(folder, stack.enter_context(open(folder / "reference.log", "w")))
         for seed in range(first, first + args.graphs):

@@ -4,18 +4,21 @@
 A graph is of one of two temperaments, since one thing differs on purpose. In `messages` graphs nodes talk through the message list and no hook
 returns the whole state; in `state` graphs hooks may return it, and the list stays empty.
 
-What is left out differs by design; the words in brackets begin the row of docs/compatibility.md that says so:
+What is left out differs by design; the words in brackets begin a row of docs/compatibility.md, which table.py makes sure of:
 
-- a whole state that holds messages [a hook that returns the whole state]; for the same reason a sampler, which does that in the reference, runs
-  first and alone, and a subgraph has one edge to END, so that the reference adds no node of its own
+- whole states that hold messages or history [`messages` when a hook returns, a node that takes part in chat history]; samplers run first
+  and alone, and a subgraph has one edge to END, so that the reference adds no node of its own [samplers and subgraph ends]
 - END in a path_map of a subgraph, several edges from START in one [`END` in a `path_map`, several edges from START]
-- hooks of a multi_llm node that change its state [state in a `multi_llm` node], and its answers as messages [its answers in the message list]
-- a list that one node changes in place while another one of the same step reads it: each node has a list of its own, own_NODE
-  [a value that is changed in place]
-- a post-processor that raises TypeError itself [a post-processor with one or two parameters]
-- tuples, sets and other values that JSON has not [values that are no JSON]; rows with columns that the first one lacks [columns that]
-- two names for one map or list of which one is changed in place [a value under two names]
-- a node that joins by a list under `from` [`from` and `to`], and draws [draws]: a sampler has one value
+- hooks of a multi_llm node that change its state [state in a `multi_llm` node]
+- a list that one node changes in place while another one of the step reads it: each node has a list of its own, own_NODE [changes in place]
+- one list or map under two keys, of which one is changed in place [one list or map]
+- a post-processor that raises TypeError itself [a post-processor of two arguments]
+- tuples, sets and other values that JSON has not [tuples, sets]; rows with columns that the first one lacks [columns that]
+- a key that no node declares and the output map reads [state keys]
+- the words around a conversation of one message, which differential.py takes out of both sides [one message for `singleturn`]
+- joins by a list under `from` [`from` and `to`], and draws [draws]: a sampler has one value
+
+The answers of a multi_llm node do not go into the message list, since in both engines every llm node behind them fails.
 """
 import json
 import random
@@ -45,7 +48,7 @@ def told(state):
 
 VALUES = ("7", "2.5", "True", "None", "'text with {braces}'", "[1, [2.0, 'x']]", "{'a': {'b': [None, False]}, 'n': 10 ** 20}",
           "state['n'] * 2", "state['n'] / 4", "str(state['deep'])", "f\"{state['q']!r:>12}\"", "seen(state)", "dict(state['deep'], more=state['n'])",
-          "[k for k in state['deep']]", "state.get('extra', 'no extra')", "len(str(state))", "'\\u00fc\\u2028\\U0001f600'")
+          "[k for k in state['deep']]", "state.get('extra', 'no extra')", "len(str(state['deep']))", "'\\u00fc\\u2028\\U0001f600'")
 
 
 class Graph:
@@ -80,8 +83,9 @@ class Graph:
         return self.rng.choice(self.keys)
 
     def model(self):
-        """`echo` answers with the beginning of the last user message, `drawn` with words that depend on every byte of the request."""
-        return {"name": self.rng.choice(["echo", "drawn"]), "parameters": {}}
+        """`echo` answers with the beginning of the last user message, `drawn` with words that depend on every byte of the request. The
+        text that frames a conversation is ours, so who is told one is answered by `steady`, which says always the same."""
+        return {"name": "steady" if self.history == "singleturn" else self.rng.choice(["echo", "drawn"]), "parameters": {}}
 
     # --- nodes ----------------------------------------------------------------------------------------------------------------
 
@@ -206,7 +210,7 @@ class Graph:
         if kind == "message":
             return f"{{'messages': [HumanMessage({text} + '!')]}}"
         if kind == "both":
-            return f"{{'messages': [AIMessage(content={text}, name='somebody'), HumanMessage(content='2')], 'x': {text}}}"
+            return f"{{'messages': [AIMessage(content={text}, name='somebody'), HumanMessage(content='2')], 'extra': {text}}}"
         if kind == "whole":
             return f"(state.update({{{key!r}: {text} + str(seen(state))}}), state)[1]"
         return f"{{{key!r}: {text} + (told(state) if {with_state} else '')}}" if with_state else f"{{{key!r}: {text}}}"
@@ -233,8 +237,8 @@ class Graph:
     def lambda_result(self, keys):
         pairs = ", ".join(f"{k!r}: {self.value()}" for k in keys)
         kinds = [f"return {{{pairs}}}", f"return {{{pairs}, {keys[0]!r}: config['params']['suffix'] + str(state['n'])}}",
-                 f"return {{{keys[0]!r}: state['deep']}}", "return {'deep': state['deep'], 'k3': 1}", "return None", "return {}",
-                 f"return {{{keys[0]!r}: config['params']['deep'], 'unknown': 2}}", f"state[{keys[0]!r}] = 'lost'\nreturn {{'y': seen(state)}}"]
+                 f"return {{{keys[0]!r}: state['deep']}}", "return {'deep': state['deep'], 'extra': 1}", "return None", "return {}",
+                 f"return {{{keys[0]!r}: config['params']['deep'], 'unknown': 2}}", f"state[{keys[0]!r}] = 'lost'\nreturn {{'extra': seen(state)}}"]
         if self.temper == "messages":
             kinds += ["return {'messages': [HumanMessage(content=told(state)[-40:] or 'nothing yet')]}"] * 2
         else:
@@ -317,7 +321,7 @@ class Graph:
     def make_output(self):
         if self.maybe(0.45):
             return None
-        fields = {k: {"from": k} for k in self.rng.sample(["q", "x", "y", "z", "k3", "messages", "deep", "__chat_history__", "absent"], 5)}
+        fields = {k: {"from": k} for k in self.rng.sample(["q", "x", "y", self.keys[-1], "messages", "deep", "__chat_history__", "absent"], 5)}
         fields["id"] = {"from": "id"}
         fields["fixed"] = {"value": self.rng.choice([1, "text", [1, {"a": "$data_config.source.type"}], "$output_config.output_map.id.from", {"k": 0.5}])}
         if self.maybe(0.4):

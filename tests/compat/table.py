@@ -7,7 +7,7 @@
 Every task of the sdist has one row, and every row a task. Of a task that *runs* `check` finds no error, once its source on the Hub
 is a local file where the row says so. Of one that *waits* `check` tells exactly what the row says it waits for, with the issue that
 brings it; any other error names a key of which the row speaks. One that is *broken* ends with a message that holds the name which
-the row gives.
+the row gives. And what graphs.py leaves out has a row of that page each.
 """
 import json
 import pathlib
@@ -22,6 +22,7 @@ sys.path.insert(0, str(ROOT / "tests/e2e"))
 sys.path.insert(0, str(ROOT / "tests/compat"))
 from lib import BIN, ENV  # noqa: E402
 
+import graphs  # noqa: E402
 from examples import HUB, PYTHON, TASKS, local_source  # noqa: E402
 
 PAGE = ROOT / "docs/compatibility.md"
@@ -98,6 +99,11 @@ def fault(folder, task, state, waiting, differences):
     return f"the row does not speak of: {silent}" if silent else None
 
 
+def left_out():
+    """The differences that graphs.py names in brackets."""
+    return [one.strip() for names in re.findall(r"\[([^][]+)\]", graphs.__doc__) for one in re.split(r",\s+", names)]
+
+
 def main():
     table, passed, failed = rows(), 0, 0
     with tempfile.TemporaryDirectory() as folder:
@@ -110,6 +116,10 @@ def main():
             why = fault(folder, task, *table[task]) if task in there & set(table) else "it has no row" if task in there else "there is no such task"
             print(f"FAIL  {task}: {why}" if why else f"ok    {task}")
             passed, failed = passed + (not why), failed + bool(why)
+    for name in left_out():
+        there = f"\n| {name}" in PAGE.read_text()
+        print(f"{'ok   ' if there else 'FAIL '} the difference that the drawn graphs leave out: {name}")
+        passed, failed = passed + there, failed + (not there)
     print(f"{passed} passed, {failed} failed")
     sys.exit(failed > 0)
 

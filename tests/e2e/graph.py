@@ -147,6 +147,21 @@ def test_a_hook_that_returns_the_whole_state_does_not_double_messages(folder):
     assert len(record["messages"]) == 1
 
 
+def test_a_node_that_says_the_same_again_is_heard_again(folder):
+    graph = """
+        graph_config:
+          nodes:
+            say: {node_type: llm, model: {name: echo}, prompt: [{user: "one"}]}
+          edges:
+            - {from: START, to: say}
+            - {from: say, condition: {jq: "if (.messages|length) < 3 then \\"again\\" else \\"END\\" end"}, path_map: {again: say, END: END}}
+        output_config: {output_map: {messages: {from: messages}}}
+        """
+    with Mock() as mock:
+        [record] = run_graph(folder, graph, url=mock.url).records()
+    assert [m["content"] for m in record["messages"]] == ["one", "one", "one"]
+
+
 def test_processors_see_and_change_what_they_should(folder):
     graph = r"""
         data_config: {source: {type: disk, file_path: data.jsonl}}

@@ -63,15 +63,13 @@ def calls_back(state):
 def result(state, good):
     calls_back(state)
     return {
-        "nothing": None, "wrong type": 5, "wrong kind": ["a"], "unpicklable": {"x": threading.Lock()},
-        "own type": {"x": calls_back}, "key": {7: 1}, "nan": {"x": float("nan")}, "surrogate": {"x": "\\ud800"},
-        "megabyte": {**good, "x": "m" * 1000000}, "loop": LOOP,
-    }.get(state["fault"], good) if state["fault"] in KINDS else good
+        "nothing": None, "wrong type": 5, "wrong kind": ["a"], "unpicklable": {"x": threading.Lock()}, "key": {7: 1},
+        "nan": {"x": float("nan")}, "surrogate": {"x": "\\ud800"}, "loop": LOOP, "megabyte": {**good, "x": "m" * 1000000},
+    }.get(state["fault"], good)
 
 
 LOOP = {}
 LOOP["x"] = LOOP
-KINDS = {"nothing", "wrong type", "wrong kind", "unpicklable", "key", "nan", "surrogate", "megabyte", "loop"}
 """
 
 HOOKS = PREFACE + """
@@ -112,7 +110,6 @@ async def slow(node, state):
 """
 
 # What the failed record says, by the fault: the kind of error and words of its message.
-DEAD = ("host", "exit status 3|os\\._exit|ended")
 FAILS = {
     "raises": ("hook", r"ValueError: no good: raises \(hooks\.py:10\)"),
     "raises binary": ("hook", r"RuntimeError: a.*b.* line and another \(hooks\.py:12\)"),
@@ -162,7 +159,8 @@ PLACES = {
     "async": graph({"work": {"node_type": "lambda", "lambda": "hooks.slow", "output_keys": "x"}}, LINE, MAP),
     "pre": graph({"work": asking(pre_process="hooks.pre", post_process={"jq": "{x: \"good\"}"})}, LINE, MAP),
     "post": graph({"work": asking(post_process="hooks.post")}, LINE, MAP),
-    "condition": graph({"work": PASS}, [LINE[0], {"from": "work", "condition": "hooks.condition", "path_map": {"good": "END"}}], MAP),
+    "condition": graph({"work": PASS},
+                       [LINE[0], {"from": "work", "condition": "hooks.condition", "path_map": {"good": "END"}}], MAP),
     "generator": graph({"work": PASS}, LINE, {"generator": "hooks.Generator", **MAP}),
 }
 

@@ -340,6 +340,8 @@ def test_a_generator_makes_drops_and_fails_records(folder):
     (failed,) = run.failed()
     assert failed["node"] == "output_config" and "four is no number" in failed["message"], failed
     assert "4 ok, 1 failed, 0 invalid, 1 dropped" in run.out, run.out
+    (metadata,) = (t.folder / "metadata").iterdir()
+    assert json.loads(metadata.read_text())["execution"]["environment"]["python_version"].startswith("3.")
     assert '"position":3' in sygra(folder, "records", "t/output", "--dropped", "--json").stdout.replace(" ", "")
 
 
@@ -433,3 +435,36 @@ def test_more_records_are_post_processed_anew(folder):
     summary = json.loads(sygra(folder, "resume", "t/output", "-n", "0", "--json").stdout.splitlines()[-1])
     assert [p["records"] for p in summary["post"]] == [1, 1] and summary["post"][0]["file"].endswith("Count.json"), summary
     assert json.loads((t.folder / "Count.json").read_text())[0]["counts"] == {"a": 3, "b": 3}
+
+
+# --- a task's own executor ----------------------------------------------------------------------------------------------------
+
+
+EXECUTOR = '''
+from sygra.core.base_task_executor import DefaultTaskExecutor
+
+
+class TaskExecutor(DefaultTaskExecutor):
+    def execute(self):
+        print("before", self.args.run_args, flush=True)
+        return super().execute()
+'''
+
+
+def test_a_task_with_an_executor_is_run_by_it_however_it_is_named(folder):
+    text = graph(rest="output_config: {output_map: {id: {from: id}}}")
+    t = Task(folder / "tasks" / "mine", text, rows=ROWS)
+    t.write("task_executor.py", EXECUTOR)
+    for name in ("mine", "tasks.mine", "tasks/mine", str(t.folder)):
+        done = sygra(folder, "run", name, "-n", "3", "--output_with_ts", "False", "-ra", '{"a": 1}')
+        assert "before {'a': 1}" in done.stdout and "its own TaskExecutor" in done.stderr, done.stdout + done.stderr
+        assert [r["id"] for r in json.loads((t.folder / "output.json").read_text())] == [0, 1, 2]
+        (t.folder / "output.json").unlink()
+    done = sygra(folder, "run", "mine", "-n", "3", "--output_with_ts", "False", env={"SYGRA_EXECUTOR": "1"})
+    assert "before" not in done.stdout and (t.folder / "output.json").exists()
+    t.write("task_executor.py", "class TaskExecutor(: pass")
+    broken = sygra(folder, "run", "mine", status=1)
+    assert "SyntaxError" in broken.stderr, broken.stderr
+    t.write("task_executor.py", 'class TaskExecutor: pass\ndel TaskExecutor\n')
+    done = sygra(folder, "run", "mine", "-n", "3", "--output_with_ts", "False")
+    assert "3 ok" in done.stdout, "there is none after all"

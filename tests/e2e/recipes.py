@@ -90,9 +90,11 @@ def test_the_python_of_evol_instruct_knows_the_same_algorithms(folder):
 
 
 def judged(folder, rows, url, attempts):
-    overrides = {"begin": {"params": {"max_attempts": attempts}}, "evolve": {"node_config_map": {"evol_text_node": {"model": {"name": "echo"}}}},
+    overrides = {"begin": {"params": {"max_attempts": attempts}},
+                 "evolve": {"node_config_map": {"evol_text_node": {"model": {"name": "echo"}}}},
                  "judge_evolved": {"model": {"name": "m"}}}
-    fields = ("text", "evolved_text", "evol_instruct_accepted", "evol_instruct_judge", "evol_instruct_method", "_evol_instruct_attempt")
+    fields = ("text", "evolved_text", "evol_instruct_accepted", "evol_instruct_judge", "evol_instruct_method",
+              "_evol_instruct_attempt")
     return Task(folder, subgraph("evol_instruct_judged@1", overrides, fields), url, rows).run("-n", 0).expect(0).records()
 
 
@@ -117,11 +119,12 @@ def test_what_the_judge_refuses_is_drawn_again_and_given_up_for_the_text_itself(
 # --- self_refinement -------------------------------------------------------------------------------------------------------------
 
 REPLIES = [
-    '{"score": 4, "is_good": true, "critique": "x"}', '```json\n{"score": "3", "pass": "Yes ", "QUALITY_EXPLANATION": "y"}\n```',
-    "no json", "{}", '[{"score":5}]', 'x [ {"score": 5} y', '{"score": 5}', '{"QUALITY_SCORE": 3.9}', '{"QUALITY_SCORE": "4.0"}',
-    '{"score": true}', '{"is_good": 1, "score": 5}', '{"is_good": "no","score":5}', "} {", '{"score":" +5 "}', '{"a":{"b":1}} {"c":2}',
-    '{"critique": 0}', '{"critique": ["a"]}', '{"critique":{}, "is_good":null,"pass":true}', "a {bad} b", '{"score": [1]}',
-    'pre {"score": 4, "critique": "\u00e4 {x} \\" }"} post', '{"is_good": "GOOD"}', '{"score": -1, "critique": null}']
+    '{"score": 4, "is_good": true, "critique": "x"}', "no json", "{}", '[{"score":5}]', 'x [ {"score": 5} y', '{"score": 5}',
+    '```json\n{"score": "3", "pass": "Yes ", "QUALITY_EXPLANATION": "y"}\n```', '{"QUALITY_SCORE": 3.9}',
+    '{"QUALITY_SCORE": "4.0"}', '{"score": true}', '{"is_good": 1, "score": 5}', '{"is_good": "no","score":5}', "} {",
+    '{"score":" +5 "}', '{"a":{"b":1}} {"c":2}', '{"critique": 0}', '{"critique": ["a"]}', "a {bad} b", '{"score": [1]}',
+    '{"critique":{}, "is_good":null,"pass":true}', 'pre {"score": 4, "critique": "\u00e4 {x} \\" }"} post', '{"is_good": "GOOD"}',
+    '{"score": -1, "critique": null}']
 
 
 def judge_in_python():
@@ -129,12 +132,14 @@ def judge_in_python():
     return python("self_refinement.task_executor").SelfRefinementJudgePostProcessor()
 
 
+REFINED = ("candidate", "self_refine_judge", "self_refine_is_good", "self_refine_critique", "reflection_trajectory")
+
+
 def refine(folder, rows, url, overrides, status=0):
     models = {n: {"model": {"name": "echo"}} for n in ("generate_candidate", "judge_candidate", "refine_candidate")}
     for node, keys in overrides.items():
         models[node] = {**models.get(node, {}), **keys}
-    fields = ("candidate", "self_refine_judge", "self_refine_is_good", "self_refine_critique", "reflection_trajectory")
-    return Task(folder, subgraph("self_refinement", models, fields), url, rows).run("-n", 0).expect(status).records()
+    return Task(folder, subgraph("self_refinement", models, REFINED), url, rows).run("-n", 0).expect(status).records()
 
 
 def test_the_judge_is_read_as_the_python_post_processor_reads_it(folder):
@@ -149,6 +154,41 @@ def test_the_judge_is_read_as_the_python_post_processor_reads_it(folder):
         expected = json.loads(json.dumps(state), parse_float=str)
         got = {k: r[k] for k in ("self_refine_judge", "self_refine_is_good", "self_refine_critique")}
         assert got == {k: expected[k] for k in got}, (says, got, expected)
+
+
+def in_python(folder, rows, url, params):
+    """The recipe's graph with the Python of the package in the place of its programs."""
+    code = "sygra.recipes.self_refinement.task_executor."
+    ask = {"node_type": "llm", "model": {"name": "echo"}, "output_keys": "candidate"}
+    nodes = {
+        "init_self_refine": {"node_type": "lambda", "lambda": code + "InitSelfRefinementState", "params": params, "output_keys": [
+            "_self_refine_iteration", "_self_refine_max_iterations", "_self_refine_score_threshold", "reflection_trajectory"]},
+        "generate_candidate": {**ask, "prompt": [{"user": "{prompt}"}]},
+        "judge_candidate": {**ask, "prompt": [{"user": "{says}"}], "post_process": code + "SelfRefinementJudgePostProcessor",
+                            "output_keys": ["self_refine_judge", "self_refine_is_good", "self_refine_critique"]},
+        "update_trajectory": {"node_type": "lambda", "lambda": code + "UpdateSelfRefinementTrajectory"},
+        "refine_candidate": {**ask, "prompt": [{"user": "{candidate} {self_refine_critique}"}]}}
+    edges = [{"from": a, "to": b} for a, b in (
+        ("START", "init_self_refine"), ("init_self_refine", "generate_candidate"), ("generate_candidate", "judge_candidate"),
+        ("judge_candidate", "update_trajectory"), ("refine_candidate", "judge_candidate"))]
+    edges.append({"from": "update_trajectory", "condition": code + "SelfRefinementLoopCondition",
+                  "path_map": {"accept": "END", "refine": "refine_candidate"}})
+    graph = {"data_config": {"source": {"type": "disk", "file_path": "data.jsonl"}},
+             "graph_config": {"nodes": nodes, "edges": edges}, "output_config": {"output_map": {f: {"from": f} for f in REFINED}}}
+    return Task(folder, json.dumps(graph), url, rows).run("-n", 0, "--python", sys.executable).expect(0).records()
+
+
+def test_the_python_of_self_refinement_gives_the_same_records_as_its_programs(folder):
+    rows = [{"prompt": f"p{i}", "says": says} for i, says in enumerate(REPLIES)]
+    params = {"max_iterations": 3, "score_threshold": "5"}
+    with Mock() as mock:
+        programs = refine(folder / "jq", rows, mock.url, {
+            "init_self_refine": {"params": params}, "judge_candidate": {"model": {"name": "echo"}, "prompt": [{"user": "{says}"}]},
+            "refine_candidate": {"model": {"name": "echo"}, "prompt": [{"user": "{candidate} {self_refine_critique}"}]}})
+        python_hooks = in_python(folder / "python", rows, mock.url, params)
+    for a, b in zip(programs, python_hooks):
+        assert a == b
+    assert {len(r["reflection_trajectory"]) for r in programs} == {1, 3}
 
 
 def test_a_draft_is_refined_until_it_is_good_or_the_judge_has_spoken_often_enough(folder):
@@ -180,7 +220,8 @@ def test_a_changed_parameter_of_a_recipe_is_seen_when_a_run_goes_on(folder):
         refine(folder, rows, mock.url, {}, status=3)
         graph = folder / "graph_config.yaml"
         text = graph.read_text()
-        graph.write_text(text.replace('"generate_candidate"', '"init_self_refine": {"params": {"max_iterations": 5}}, "generate_candidate"', 1))
+        more = '"init_self_refine": {"params": {"max_iterations": 5}}, "generate_candidate"'
+        graph.write_text(text.replace('"generate_candidate"', more, 1))
         done = subprocess.run([BIN, "retry", str(folder / "output")], capture_output=True, text=True, env=ENV, timeout=60)
     assert done.returncode == 1 and re.search(r"changed `s\.init_self_refine`: what it writes", done.stdout + done.stderr), done
 

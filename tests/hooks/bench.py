@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""How much CPU a call costs a Python host: a trivial post-processor over states of 2 kB, windows of 64.
+"""How much CPU a call costs a Python host: a trivial post-processor over states of 2 kB, windows of 64; and one
+that waits 5 ms.
 
     tests/hooks/bench.py [--calls N] [--hook NAME] [--profile]
 """
@@ -17,6 +18,8 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from client import PACKAGE, Client
 
 HOOKS = '''
+import time
+
 class Post:
     def apply(self, response, state):
         return {"answer": response.message.content}
@@ -32,6 +35,10 @@ def short(response):
     return {"answer": response.content}
 
 async def later(response, state):
+    return {"answer": response.content}
+
+def waits(response, state):
+    time.sleep(0.005)
     return {"answer": response.content}
 '''
 STATE = {"id": "a" * 64, "messages": [], "__chat_history__": [], "tags": ["x", "y"], "n": 7, "score": 0.25}
@@ -96,8 +103,8 @@ def main():
     parser.add_argument("--profile", help="a file for cProfile's figures")
     options = parser.parse_args()
     args = ["-c", PROFILED.format(PACKAGE, options.profile)] if options.profile else None
-    for name in [options.hook] if options.hook else ["post", "Post", "whole", "short", "later"]:
-        measure(name, options.calls, args)
+    for name in [options.hook] if options.hook else ["post", "Post", "whole", "short", "later", "waits"]:
+        measure(name, options.calls // 10 if name == "waits" else options.calls, args)
 
 
 if __name__ == "__main__":

@@ -86,6 +86,20 @@ def test_a_wrong_signature_is_refused_with_the_right_one(folder):
             assert wanted in said, said
 
 
+def test_an_object_that_does_not_like_to_be_looked_at_is_refused(folder):
+    with client_of(folder, """
+        class Strange:
+            @property
+            def __signature__(self): raise KeyError("no signature")
+            def __call__(self, node, state): return {}
+        strange = Strange()
+        def f(node, state): return {}
+        """) as c:
+        said = c.refused("hooks.strange", "lambda")
+        assert "hooks.strange cannot be loaded: KeyError: 'no signature' (hooks.py:4)" in said["message"], said
+        assert c.call(c.hook("hooks.f", "lambda", {}), state={}).kind == "result"
+
+
 # ---- what comes back wrong ----
 
 

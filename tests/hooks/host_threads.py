@@ -39,6 +39,29 @@ def test_hooks_that_wait_run_side_by_side(folder):
             assert all(c.answer_of(n).outputs == [None] for n in begun), name
 
 
+def test_hooks_that_wait_a_little_are_soon_known_and_run_side_by_side(folder):
+    with client_of(folder, """
+        import threading, time
+        lock, at_work, peak = threading.Lock(), 0, 0
+        def f(node, state):
+            global at_work, peak
+            with lock:
+                at_work += 1
+                peak = max(peak, at_work)
+            time.sleep(0.004)
+            with lock:
+                at_work -= 1
+            return {"peak": peak}
+        """) as c:
+        f = c.hook("hooks.f", "lambda", {})
+
+        def peak_of_a_batch():
+            begun = [c.begin(f, state={}) for _ in range(64)]
+            return max(c.answer_of(n).outputs[0]["peak"] for n in begun)
+
+        until(lambda: peak_of_a_batch() >= 16)
+
+
 def test_a_quick_call_passes_one_that_waits(folder):
     with client_of(folder, """
         import threading
@@ -275,11 +298,19 @@ def test_memory_is_reported_while_it_grows(folder):
         import time
         held = []
         def f(node, state):
-            held.append(b"x" * 30_000_000)
+            if len(held) < 10: held.append(b"x" * 30_000_000)
             time.sleep(0.1)
+        def grows(node, state):
+            time.sleep(0.7)
+            held.append(b"x" * 50_000_000)
+            time.sleep(60)
         """) as c:
         f = c.hook("hooks.f", "lambda", {})
         until(lambda: c.call(f, state={}) and len(c.memory) > 1 and c.memory[-1] > c.memory[0] + 20_000_000)
+        before = len(c.memory)
+        c.begin(c.hook("hooks.grows", "lambda", {}), state={})
+        while len(c.memory) == before:
+            c._note(*c.frame())  # comes while the call is under way, with nothing else to do
 
 
 def test_frames_may_come_in_any_pieces(folder):
@@ -346,7 +377,12 @@ def test_a_process_serves_its_own_closures(folder):
         return {"k": node["k"]}
 
     streams = sys.stdout, sys.path[:], random.random
-    host = Host(theirs, closures={"counts": counts, "later": later}, on_figures=figures.append, on_event=events.append)
+
+    def on_event(said):
+        events.append(said)
+        raise KeyError("a listener's own mistake")
+
+    host = Host(theirs, closures={"counts": counts, "later": later}, on_figures=figures.append, on_event=on_event)
     thread = threading.Thread(target=host.serve)
     thread.start()
     c = Client.on(ours)
@@ -360,6 +396,7 @@ def test_a_process_serves_its_own_closures(folder):
     c.send(b"F", b'{"done":1}')
     c.send(b"E", b'{"event":"node_start"}')
     until(lambda: figures == [{"done": 1}] and events == [{"event": "node_start"}])
+    assert c.call(hook, answer, {}).outputs[0]["n"] == 4
     assert seen[0] is not threading.main_thread() and streams == (sys.stdout, sys.path, random.random)
     ours.close()
     thread.join(PATIENCE)

@@ -5,6 +5,7 @@ import functools
 import json
 import os
 import pathlib
+import subprocess
 import threading
 import time
 
@@ -134,6 +135,13 @@ class Calling(lib.Case):
         graph._config["graph_post_process"] = [{"processor": Count, "params": {"key": "k"}}]
         graph.run(output_dir="out")
         self.assertEqual(json.loads(pathlib.Path(f"out/Count.json").read_text()), [{"n": 2, "key": "k"}])
+
+    def test_what_was_run_can_be_drawn_but_not_run_without_this_process(self):
+        start().lambda_func(lambda config, state: {}, output="x").run(output_dir="out")
+        drawn, again = (subprocess.run([lib.BIN, verb, "out/closures.task"], capture_output=True, text=True, timeout=60)
+                        for verb in ("graph", "run"))
+        self.assertIn("lambda_1", drawn.stdout)
+        self.assertEqual((again.returncode, "belongs to the process that wrote this task" in again.stderr), (1, True))
 
     def test_async_closures_wait_side_by_side(self):
         async def slow(config, state):

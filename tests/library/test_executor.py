@@ -136,6 +136,14 @@ class TaskExecutor(BaseTaskExecutor):
                 "before said 1 {'a': 1} tasks.said.task_executor", "finished: 1 ok, 0 failed, 0 invalid, 0 dropped",
                 "output   tasks/said/output.json"])
 
+    def test_the_program_hands_over_also_beside_a_folder_of_that_name(self):
+        self.write_task()
+        self.write("tasks/said/task_executor.py", self.EXECUTOR)
+        self.write("sygra/__init__.py", "raise SystemExit('the wrong one')")  # a checkout of the framework has one
+        done = subprocess.run([lib.BIN, "run", "said", "-owt", "False", "--python", sys.executable], capture_output=True,
+                              text=True, timeout=60)
+        self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (0, "before said 10 {} tasks.said.task_executor"), done.stderr)
+
     def test_without_a_class_the_program_runs_it(self):
         done = self.run_task("def hook(config, state): return {}", "--seed", "5")
         self.assertEqual(done.returncode, 0, done.stderr)

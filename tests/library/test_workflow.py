@@ -186,6 +186,21 @@ class Existing(lib.Case):
         self.assertEqual(task.read_text(), before)
         self.assertFalse(pathlib.Path("tasks/said/output.json").exists())
 
+    def test_tasks_in_yaml_are_read_without_a_package_for_it(self):
+        self.write("tasks/yaml/graph_config.yaml", """
+            model: &echo {name: echo}
+            graph_config:
+              nodes:
+                ask: {node_type: llm, model: *echo, prompt: [{user: "no: {n}"}], output_keys: said}
+              edges: [{from: START, to: ask}, {from: ask, to: END}]
+            output_config: {output_map: {said: {from: said}}}
+        """)
+        workflow = Workflow("tasks/yaml").source([{"n": 1}]).override_prompt("ask", "user", "yes: {n}")
+        self.assertEqual(workflow.run(output_dir="out"), [{"said": "yes: 1"}])
+        self.write("tasks/yaml/graph_config.yaml", "graph_config: [1")
+        with self.assertRaisesRegex(sygra.ConfigurationError, r"graph_config.yaml:\d+:\d+: error"):
+            Workflow("tasks/yaml").override("a.b", 1)
+
     def test_a_mistake_in_an_override_is_located(self):
         self.write_task()
         with self.assertRaisesRegex(sygra.ConfigurationError, r"graph_config.yaml:\d+:\d+: error: unknown model `ecco`"):

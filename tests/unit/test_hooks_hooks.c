@@ -181,7 +181,7 @@ static pid_t serve_closures(const char *name, int *fd) {
     pid_t pid = fork();
     if (pid == 0) {
         dup2(ends[1], 3);
-        execl(self, path, "-m", "sygra.host", (char *)NULL);
+        execl(self, path, "/sygra/host", (char *)NULL);
         _exit(9);
     }
     close(ends[1]);

@@ -224,7 +224,7 @@ SHARED int make_threads_folder(void **state) {
 }
 
 SHARED bool is_threads_host(int argc, char **argv) {
-    return argc == 3 && strcmp(argv[1], "-m") == 0 && strcmp(argv[2], "sygra.host") == 0;
+    return argc == 2 && sg_str_ends(sg_str(argv[1]), SG_STR("/sygra/host"));
 }
 
 SHARED int add_python(struct world *w, const char *path) {

@@ -30,7 +30,7 @@ class Worker:
 
 class Crew:
     """`lead(worker)` works until the worker has lost the lead (True) or all is over (False). `tick(in_call)` is called
-    by the watch; its result says whether there is anything to look after though the leader is at rest.
+    by the watch, whether the leader is in a call; its result says whether other work goes on than that of the crew.
     """
 
     def __init__(self, lead, tick, size):
@@ -42,6 +42,7 @@ class Crew:
         self._resting = []
         self._workers = 0
         self._over = False
+        self._other_work = False
         self._stir = threading.Event()  # wakes the watch
         self.ended = threading.Event()
 
@@ -54,10 +55,17 @@ class Crew:
     # ---- for the leader ----
 
     def begin(self, worker):
-        """From here on the lead may be taken away."""
-        worker.began = now()
+        """From here on the lead may be taken away. Returns the time."""
+        worker.began = began = now()
         if not self._stir.is_set():
             self._stir.set()
+        return began
+
+    def hand_over(self, worker):
+        """The leader gives its place away, unless there are no more threads."""
+        with self._lock:
+            if self._leader is worker:
+                self._hand_over()
 
     def end(self, worker):
         """After a call: whether the worker still leads."""
@@ -145,12 +153,14 @@ class Crew:
             taken = at - leader.began if leader and leader.began else 0.0
             if taken > _COMPUTING or (waits and taken > TICK):
                 self._hand_over()
-        self._busy = self._tick(taken > 0)
-
-    _busy = False
+        self._other_work = self._tick(taken > 0)
 
     def _sleep(self):
+        """Until the leader begins a call; a look now and then while others are at work."""
         self._stir.clear()
-        leader = self._leader
-        if not (leader and leader.began) and not self._over:
-            self._stir.wait(0.5 if self._busy else None)
+        with self._lock:
+            leader = self._leader
+            idle = not self._over and not (leader and leader.began)
+            busy = self._other_work or self._workers - len(self._resting) > 1
+        if idle:
+            self._stir.wait(0.5 if busy else None)

@@ -103,6 +103,8 @@ class Later:
 
     serial = False
     asynchronous = False
+    may_wait = False
+    waits = 0
 
     def __init__(self, hooks, said):
         self._hooks = hooks

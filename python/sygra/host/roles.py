@@ -35,6 +35,8 @@ class Hook:
     serial = False  # calls of it run one after the other, in their order
     asynchronous = False
     function = None
+    may_wait = False  # it has taken long once
+    waits = 0  # for how many calls it is believed to wait for something, and not to compute
 
     def __init__(self, host, found, config):
         self.codec = host.codec

@@ -13,6 +13,8 @@ import os
 import resource
 import struct
 import threading
+import time
+import traceback
 
 from sygra.host import crew, prints, rand, tasks, trouble, wire
 from sygra.host.call import Call, current
@@ -23,6 +25,8 @@ VERSION = 2
 WINDOW = 64
 SLOTS = 512
 _FIRST_TASK_SLOT = WINDOW + 8  # the lower ones belong to the threads, by their numbers
+_LONG = 0.0005  # seconds of a call that is worth a change of threads
+_CREDIT = 16  # calls that a hook is believed to wait
 _MEMORY_EVERY = 1.0  # seconds
 _MEMORY_STEP = 1 << 20
 
@@ -32,8 +36,8 @@ class Host:
 
     `owns_process`: the process is ours to change: prints are caught, `random` works by call, a fork is guarded, paths
     of the hello go on sys.path. `closures`: name -> callable, for hooks of language `closure`. `work_page`: a buffer of
-    u64.
-    `on_figures`, `on_event`: are handed the objects of the engine's frames, on the reading thread.
+    u64. `on_figures`, `on_event`: are handed the objects of the engine's frames, on the reading thread; an exception of
+    theirs is printed.
     """
 
     def __init__(self, sock, work_page=None, owns_process=False, closures=None, on_figures=None, on_event=None):
@@ -75,26 +79,36 @@ class Host:
 
     def _lead(self, me):
         self._leading.yes = True
-        pending = self._pending
         while True:
-            if pending:
-                self._crew.begin(me)
-                self._run(pending.popleft(), me.number)
-                if not self._crew.end(me):
-                    self._leading.yes = False
+            if self._pending:
+                if not self._run_next(me):
                     self.wire.flush()
                     return True
                 if crew.now() - self._flushed_at < crew.TICK:
                     continue
-                wait = not pending
-            else:
-                wait = True
             self.wire.flush()
-            frames = self.wire.read(wait)
+            frames = self.wire.read(wait=not self._pending)
             self._flushed_at = crew.now()
             if frames is None or not self._take_all(frames):
                 self._tasks.stop()
                 return False
+
+    def _run_next(self, me):
+        """Whether the worker still leads afterwards. It leaves the lead to another before it begins what is known to
+        wait: the watch would need a tick for each of such calls."""
+        call = self._pending.popleft()
+        hook = call.hook
+        cpu = time.process_time() if hook.may_wait else 0.0
+        began = self._crew.begin(me)
+        if hook.waits:
+            self._crew.hand_over(me)
+            self._leading.yes = False  # prints of the call leave at once
+        self._run(call, me.number)
+        took = crew.now() - began
+        if took > _LONG or hook.waits:
+            _learn(hook, took, cpu)
+        leads = self._leading.yes = self._crew.end(me)
+        return leads
 
     def _take_all(self, frames):
         try:
@@ -116,7 +130,14 @@ class Host:
         elif kind == wire.LOAD:
             self._load(json.loads(payload))
         elif self._on.get(kind):
-            self._on[kind](json.loads(payload))
+            self._tell(self._on[kind], json.loads(payload))
+
+    @staticmethod
+    def _tell(listener, said):
+        try:
+            listener(said)
+        except Exception:
+            traceback.print_exc()
 
     def _hello(self, said):
         if said.get("sygra_hooks") != VERSION:
@@ -141,14 +162,16 @@ class Host:
 
     def _load(self, said):
         """A load may take its time: it is answered before the next is begun."""
+        number = said["hook"]
         try:
-            description = self._hooks.load(said)
-            self.wire.put(wire.json_frame(b"l", {"hook": said["hook"], "description": description}))
+            answer = wire.json_frame(b"l", {"hook": number, "description": self._hooks.load(said)})
         except trouble.Refused as refused:
-            answer = {"hook": said["hook"], "message": refused.message}
-            if refused.details:
-                answer["details"] = refused.details
-            self.wire.put(wire.json_frame(b"f", answer))
+            answer = wire.json_frame(b"f", {"hook": number, "message": refused.message, "details": refused.details})
+        except Exception as error:  # of user code that runs when its objects are looked at
+            line, details = trouble.explain(error)
+            message = f"{said.get('text')} cannot be loaded: {line}"
+            answer = wire.json_frame(b"f", {"hook": number, "message": message, "details": details})
+        self.wire.put(answer)
         self._report_memory()  # what modules hold from the start is granted to them
         self.wire.flush()
 
@@ -264,14 +287,14 @@ class Host:
         if self._is_child:
             return  # user code still holds our stream
         self.wire.put(frame)
-        if not getattr(self._leading, "yes", False) or current.get() is None:
+        if not getattr(self._leading, "yes", False) or current.get() is None:  # nobody else may flush soon
             self.wire.flush()
 
     def _tick(self, in_call):
         if in_call:
             self.wire.flush()
         self._report_memory()
-        return self._tasks.count() > 0 or any(self._page[:_FIRST_TASK_SLOT])
+        return self._tasks.count() > 0
 
     def _report_memory(self):
         if self._memory is None or crew.now() - self._memory[0] < _MEMORY_EVERY:
@@ -290,6 +313,16 @@ class Host:
         self._prints.give_back()
         self.wire.close()
         self._page = [0] * SLOTS
+
+
+def _learn(hook, took, cpu):
+    """A long call makes us look at the next one; if the process does little meanwhile, the hook waits for something."""
+    if took < _LONG:
+        hook.waits = max(hook.waits - 1, 0)
+    elif not hook.may_wait:
+        hook.may_wait = True
+    elif time.process_time() - cpu < took / 2:
+        hook.waits = _CREDIT
 
 
 def _resident_bytes():

@@ -6,9 +6,10 @@ The folder lies beside the output, `<output folder>/<name>.task`, so that an int
 import json
 import os
 import re
+import subprocess
 
 from sygra.exceptions import ConfigurationError, DataError
-from sygra.library import rows
+from sygra.library import binary, rows
 
 ROWS = "data.jsonl"
 
@@ -57,22 +58,11 @@ def _refuse(value):
 
 
 def load_yaml(path):
-    """A task's file as maps and lists; JSON needs no package for that."""
-    with open(path, encoding="utf-8") as file:
-        text = file.read()
-    try:
-        return json.loads(text)
-    except ValueError:
-        pass
-    try:
-        import yaml
-    except ImportError:
-        raise ConfigurationError(f"to read {path} here, PyYAML is needed: pip install pyyaml (running a task as it is "
-                                 "needs no package)") from None
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+    """A YAML file as maps and lists. The program reads it, so that it means the same here as there, and no package is needed."""
+    done = subprocess.run([binary.find(), "graph", path, "--format", "config"], capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ConfigurationError(done.stderr.strip() or f"{path} cannot be read")
+    return json.loads(done.stdout)
 
 
 def save(config, path):
