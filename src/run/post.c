@@ -273,9 +273,10 @@ static void take_one(struct posts *p, size_t i) {
         SG_LOG(post_started, SG_F_STR("processor", post->name), SG_F_STR("file", post->file));
         post->status = run_one(r, i, &err);
         post->done = post->status == 0;
-        if (post->status != 0) post->error = sg_str_dup(&r->task.arena, sg_str(err.text));
-        if (post->status != 0 && !r->interrupted)
+        if (post->status != 0 && !r->interrupted) {
+            post->error = sg_str_dup(&r->task.arena, sg_str(err.text));
             SG_LOG(post_failed, SG_F_STR("processor", post->name), SG_F_STR("error", post->error));
+        }
     }
     if (post->done) note(p, post);
 }

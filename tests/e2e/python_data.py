@@ -107,6 +107,14 @@ class Count(GraphPostProcessor):
         return [{"by": self.by, "counts": counts, "file": os.path.basename(metadata["output_file"])}]
 
 
+class Waits(GraphPostProcessor):
+    def process(self, data, metadata):
+        import time
+        open("waits", "w").close()
+        time.sleep(0 if os.path.exists("go") else 60)
+        return data[:1]
+
+
 class Fails(GraphPostProcessor):
     def process(self, data, metadata):
         if os.path.exists("repaired"):
@@ -427,6 +435,26 @@ def test_outputs_are_post_processed_once_each_and_one_that_fails_stops_no_other(
     assert (folder / "post.txt").read_text() == "count\n" * 2, "what was done is not done again"
     assert (t.folder / "output.json").read_bytes() == output
     assert "nothing is left to do" in sygra(folder, "resume", "t/output").stdout
+
+
+def test_an_interrupt_or_a_kill_leaves_the_rest_for_a_resume(folder):
+    posts = POSTS.replace("work.Fails", "work.Waits")
+    for how, status in (("SIGINT", 130), ("SIGKILL", -signal.SIGKILL)):
+        (folder / how).mkdir()
+        t = task(folder / how, graph(rest=posts), ROWS)
+        p = subprocess.Popen([BIN, "run", "t", "-n", "0", "--output_with_ts", "False"], cwd=folder / how, env=ENV,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not (folder / how / "waits").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        p.send_signal(getattr(signal, how))
+        assert p.wait(30) == status
+        output = (t.folder / "output.json").read_bytes()
+        (folder / how / "go").touch()
+        sygra(folder / how, "resume")
+        assert (t.folder / "output.json").read_bytes() == output
+        assert json.loads((t.folder / "Waits.json").read_text()) == [{"id": 0, "kind": "a"}]
+        assert (folder / how / "post.txt").read_text() == "count\n" * 2, "Count once for each of its entries"
 
 
 def test_more_records_are_post_processed_anew(folder):
