@@ -314,6 +314,12 @@ def test_a_stream_is_transformed_row_by_row_and_bad_rows_fail_alone(folder):
     part = t.run_here("-n", 10, "-si", 30, "--run_name", "part").expect(0)
     there = {r["id"]: r for r in run.records()}
     assert part.records("part_output") == [there[i] for i in range(30, 40)], "draws follow the row, not the batch"
+    t.write("graph_config.yaml", graph(transforms(("work.Double", {"suffix": "x"})), MAP))
+    t.run_here("-n", 1, "--run_name", "next").expect(0)
+    assert (t.folder / "next_output.run" / "input.jsonl").exists()
+    t.write("graph_config.yaml", graph(chain))
+    t.run_here("-n", 1, "--run_name", "next").expect(0)
+    assert not (t.folder / "next_output.run" / "input.jsonl").exists(), "another run of that name leaves no old input behind"
 
 
 def test_a_stream_goes_on_and_is_asked_why(folder):
