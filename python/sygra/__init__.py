@@ -61,7 +61,8 @@ for _place, _names in _PLACES.items():
         _shown, _, _there = _name.partition("=")
         _NAMES[_shown] = (_place, _there or _shown)
 
-__all__ = ["__version__", *_NAMES, "utils", "constants"]
+# SimpleResponse is left out: it needs pydantic, and `from sygra import *` asks for each of these
+__all__ = ["__version__", *(name for name in _NAMES if name != "SimpleResponse"), "utils", "constants"]
 
 
 def __getattr__(name):

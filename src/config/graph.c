@@ -119,11 +119,13 @@ static bool may_descend(const struct level *l, const struct sg_task_file *task, 
     return false;
 }
 
-static const struct sg_task_file *inner_task(const struct level *l, const struct sg_node_source *s, struct sg_mark *mark,
-                                             struct sg_str *path) {
+static const struct sg_task_file *inner_task(const struct level *l, const struct sg_node_source *s,
+                                             struct sg_mark *mark, struct sg_str *path) {
     struct sg_cfg *c = l->c;
-    const struct sg_yaml *name = sg_cfg_get(s->map, "subgraph", SG_YAML_TEXT), *uses = sg_cfg_get(s->map, "uses", SG_YAML_TEXT);
-    if (!uses && !sg_cfg_require(c, s->map, s->mark, s->path, "subgraph", "name a task folder, or a recipe: uses: name@1"))
+    const struct sg_yaml *name = sg_cfg_get(s->map, "subgraph", SG_YAML_TEXT),
+                         *uses = sg_cfg_get(s->map, "uses", SG_YAML_TEXT);
+    if (!uses &&
+        !sg_cfg_require(c, s->map, s->mark, s->path, "subgraph", "name a task folder, or a recipe: uses: name@1"))
         return NULL;
     if (uses && name)
         sg_error_at(c->d, name->mark, sg_cfg_key(c, s->path, SG_STR("subgraph")), "keep one of them",

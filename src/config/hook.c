@@ -35,7 +35,8 @@ void sg_cfg_python_root(struct sg_cfg *c, struct sg_str folder) {
     add_root(c, SG_STR_NONE, true);
     for (size_t from = 0, to; from < folder.n; from = to + 1) {
         to = sg_str_find(folder, '/', from);
-        if (sg_str_eq((struct sg_str){folder.p + from, to - from}, SG_STR("tasks"))) add_root(c, above(folder, from + 1), true);
+        if (sg_str_eq((struct sg_str){folder.p + from, to - from}, SG_STR("tasks")))
+            add_root(c, above(folder, from + 1), true);
     }
     add_root(c, above(folder, folder.n), false);
     add_root(c, folder, false);
@@ -94,7 +95,8 @@ static void set_file(struct sg_cfg *c, struct sg_hook_spec *hook) {
 }
 
 bool sg_cfg_has_executor(struct sg_cfg *c, struct sg_str folder) {
-    struct sg_str file = sg_str_printf(c->a, "%.*s/task_executor.py", SG_ARG(folder)), text, name = SG_STR("class TaskExecutor");
+    struct sg_str file = sg_str_printf(c->a, "%.*s/task_executor.py", SG_ARG(folder)), text,
+                  name = SG_STR("class TaskExecutor");
     struct sg_err err;
     if (!is_file(file.p) || sg_os_read_file(c->a, file.p, MAX_MODULE, &text, &err)) return false;
     for (size_t from = 0, to; from < text.n; from = to + 1) {
@@ -122,7 +124,8 @@ static bool is_dotted(struct sg_str s) {
     return in_part && parts > 1;
 }
 
-static struct sg_hook_spec python_hook(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path, bool or_jq) {
+static struct sg_hook_spec python_hook(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path,
+                                       bool or_jq) {
     struct sg_hook_spec hook = {.kind = SG_HOOK_PYTHON, .text = value->text, .mark = value->mark, .path = path};
     if (!is_dotted(value->text)) {
         sg_error_at(c->d, value->mark, path,
@@ -146,7 +149,8 @@ struct sg_hook_spec sg_cfg_hook(struct sg_cfg *c, const struct sg_yaml *value, s
     struct sg_hook_spec hook = {.kind = SG_HOOK_NONE, .path = path};
     if (!value || value->kind == SG_YAML_NULL) return hook;
     if (value->kind == SG_YAML_TEXT) return python_hook(c, value, path, true);
-    const struct sg_yaml *jq = sg_yaml_get(value, "jq"), *closure = sg_yaml_get(value, "closure"), *text = jq ? jq : closure;
+    const struct sg_yaml *jq = sg_yaml_get(value, "jq"), *closure = sg_yaml_get(value, "closure"),
+                         *text = jq ? jq : closure;
     if (value->kind != SG_YAML_MAP || value->n != 1 || !text || text->kind != SG_YAML_TEXT) {
         if (value->kind == SG_YAML_MAP) /* other kinds were reported with their key */
             sg_error_at(c->d, value->mark, path, "write {jq: \"...\"}, the program in quotes",
@@ -180,7 +184,8 @@ static bool check_step(struct sg_cfg *c, const struct sg_yaml *item, struct sg_s
     struct sg_str known[] = {sg_str(name), SG_STR("params")};
     if (item->kind == SG_YAML_TEXT) return true;
     if (item->kind != SG_YAML_MAP) {
-        sg_error_at(c->d, item->mark, path, help, "an entry is a dotted path of Python code or a map, not %s", sg_cfg_show(c, item));
+        sg_error_at(c->d, item->mark, path, help, "an entry is a dotted path of Python code or a map, not %s",
+                    sg_cfg_show(c, item));
         return false;
     }
     for (size_t i = 0; i < item->n; i++) {
@@ -188,14 +193,16 @@ static bool check_step(struct sg_cfg *c, const struct sg_yaml *item, struct sg_s
         if (sg_str_eq(key, known[0]) || sg_str_eq(key, known[1])) continue;
         const char *near = sg_cfg_nearest(c, key, known, 2, NULL);
         (near ? sg_error_at : sg_warning_at)(c->d, item->pairs[i].key_node->mark, sg_cfg_key(c, path, key), near,
-                                             near ? "unknown key `%.*s`" : "unknown key `%.*s` has no effect", SG_ARG(key));
+                                             near ? "unknown key `%.*s`" : "unknown key `%.*s` has no effect",
+                                             SG_ARG(key));
     }
     return sg_cfg_require(c, item, item->mark, path, name, help);
 }
 
 static void read_step(struct sg_cfg *c, const struct sg_yaml *item, struct sg_str path, const char *name,
                       struct sg_step_spec *out) {
-    const struct sg_yaml *code = item->kind == SG_YAML_TEXT ? item : sg_yaml_get(item, name), *params = sg_yaml_get(item, "params");
+    const struct sg_yaml *code = item->kind == SG_YAML_TEXT ? item : sg_yaml_get(item, name),
+                         *params = sg_yaml_get(item, "params");
     struct sg_str code_path = item->kind == SG_YAML_TEXT ? path : sg_cfg_key(c, path, sg_str(name));
     out->hook = sg_cfg_python(c, code, code_path);
     out->params = params ? sg_yaml_to_json(c->a, params) : sg_json_null();
@@ -204,7 +211,8 @@ static void read_step(struct sg_cfg *c, const struct sg_yaml *item, struct sg_st
                     sg_cfg_show(c, params));
 }
 
-struct sg_step_spec *sg_cfg_steps(struct sg_cfg *c, const struct sg_yaml *list, struct sg_str path, const char *name, size_t *n) {
+struct sg_step_spec *sg_cfg_steps(struct sg_cfg *c, const struct sg_yaml *list, struct sg_str path, const char *name,
+                                  size_t *n) {
     *n = 0;
     if (!list || list->kind != SG_YAML_LIST) return NULL;
     struct sg_step_spec *steps = SG_NEW_N(c->a, struct sg_step_spec, list->n);
@@ -224,7 +232,8 @@ static bool is_tool_object(const struct sg_yaml *map) {
     return type && type->kind == SG_YAML_TEXT && (!is_function || sg_cfg_get(function, "name", SG_YAML_TEXT));
 }
 
-static bool read_tool_entry(struct sg_cfg *c, const struct sg_yaml *item, struct sg_str path, struct sg_tool_spec *out) {
+static bool read_tool_entry(struct sg_cfg *c, const struct sg_yaml *item, struct sg_str path,
+                            struct sg_tool_spec *out) {
     if (item->kind == SG_YAML_TEXT) {
         if (sg_str_find(item->text, '.', 0) == item->text.n) {
             sg_warning_at(c->d, item->mark, path, "name it by its dotted path: module.name",
@@ -239,7 +248,8 @@ static bool read_tool_entry(struct sg_cfg *c, const struct sg_yaml *item, struct
     out->object = sg_yaml_to_json(c->a, item);
     if (item->kind == SG_YAML_MAP && is_tool_object(item)) return true;
     bool map = item->kind == SG_YAML_MAP;
-    sg_error_at(c->d, item->mark, path, "write module.name, or {type: function, function: {name: ..., parameters: ...}}",
+    sg_error_at(c->d, item->mark, path,
+                "write module.name, or {type: function, function: {name: ..., parameters: ...}}",
                 map ? "a tool's map needs a `type`, and a `function` with its `name`"
                     : "a tool is a dotted path of Python code, or a map as requests have it, not %s",
                 sg_cfg_show(c, item));

@@ -15,7 +15,8 @@ struct sg_hook_spec sg_cfg_hook_at(struct sg_cfg *c, const struct sg_yaml *map, 
 /* Where no program can stand: Python code, or a closure. */
 struct sg_hook_spec sg_cfg_python(struct sg_cfg *c, const struct sg_yaml *value, struct sg_str path);
 /* A list of references to Python code, or of maps that have one under `name`, beside `params`. */
-struct sg_step_spec *sg_cfg_steps(struct sg_cfg *c, const struct sg_yaml *list, struct sg_str path, const char *name, size_t *n);
+struct sg_step_spec *sg_cfg_steps(struct sg_cfg *c, const struct sg_yaml *list, struct sg_str path, const char *name,
+                                  size_t *n);
 /* Entries of `tools`. One without a dot is left out, with a warning. */
 void sg_cfg_tools(struct sg_cfg *c, const struct sg_yaml *list, struct sg_str path, struct sg_node_spec *out);
 

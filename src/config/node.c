@@ -215,7 +215,8 @@ static void read_asking(struct sg_cfg *c, const struct sg_node_source *s, struct
         read_prompt(c, s, sg_yaml_get(s->map, "prompt"), out);
 }
 
-static void check_tools(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_node_spec *node, const struct sg_model_spec *m) {
+static void check_tools(struct sg_cfg *c, const struct sg_node_source *s, const struct sg_node_spec *node,
+                        const struct sg_model_spec *m) {
     if (m && m->type == SG_MODEL_LLAMA && node->n_tools)
         sg_warning_at(c->d, sg_yaml_find(s->map, SG_STR("tools"))->key_node->mark, key_path(c, s, "tools"), NULL,
                       "`tools` has no effect on the embedded model `%.*s`", SG_ARG(m->alias));
@@ -331,7 +332,8 @@ static void read_draw(struct sg_cfg *c, const struct sg_yaml *map, struct sg_mar
     out->source = sg_cfg_source(c, source->value, source->key_node->mark, sg_cfg_key(c, path, SG_STR("source")));
     if (out->source && out->source->n_transforms)
         sg_error_at(c->d, sg_yaml_find(source->value, SG_STR("transformations"))->key_node->mark, path,
-                    "write the changed rows to a file of their own", "a sampler draws from rows as they stand in their file");
+                    "write the changed rows to a file of their own",
+                    "a sampler draws from rows as they stand in their file");
 }
 
 static void read_attribute(struct sg_cfg *c, const struct sg_yaml_pair *pair, struct sg_str path,

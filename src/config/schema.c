@@ -78,8 +78,8 @@ void sg_cfg_schema(struct sg_cfg *c, const struct sg_yaml *root, struct sg_schem
     out->type = sg_cfg_python(c, type, sg_cfg_key(c, path, SG_STR("schema")));
     if (type && type->kind != SG_YAML_NULL) {
         if (both && both->kind != SG_YAML_NULL)
-            sg_warning_at(c->d, sg_yaml_find(map, SG_STR("fields"))->key_node->mark, sg_cfg_key(c, path, SG_STR("fields")), NULL,
-                          "`fields` has no effect beside `schema`");
+            sg_warning_at(c->d, sg_yaml_find(map, SG_STR("fields"))->key_node->mark,
+                          sg_cfg_key(c, path, SG_STR("fields")), NULL, "`fields` has no effect beside `schema`");
         return;
     }
     if (!sg_cfg_require(c, map, sg_yaml_find(root, path)->key_node->mark, path, "fields",

@@ -101,7 +101,8 @@ static struct sg_json constant(struct sg_cfg *c, const struct sg_yaml *root, con
 /* --- output_config ---------------------------------------------------------------------------------------------- */
 
 /* Beside a generator a transform may be a method of it, by name alone. */
-static struct sg_hook_spec read_transform(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path, bool generated) {
+static struct sg_hook_spec read_transform(struct sg_cfg *c, const struct sg_yaml *map, struct sg_str path,
+                                          bool generated) {
     const struct sg_yaml *value = sg_yaml_get(map, "transform");
     bool is_name = value && value->kind == SG_YAML_TEXT && sg_str_find(value->text, '.', 0) == value->text.n;
     if (!is_name) return sg_cfg_hook_at(c, map, "transform", path);
@@ -162,15 +163,15 @@ static struct sg_json with_value(struct sg_arena *a, const struct sg_json *map, 
 /* The paths in `value`s of the map that the generator gets are replaced as those of the fields were. */
 static void set_values(struct sg_arena *a, struct sg_output_spec *out) {
     const struct sg_json *map = sg_json_get(&out->config, SG_STR("output_map"));
-    struct sg_member *fields = SG_NEW_N(a, struct sg_member, map->n), *members = SG_NEW_N(a, struct sg_member, out->config.n);
+    struct sg_member *fields = SG_NEW_N(a, struct sg_member, map->n),
+                     *members = SG_NEW_N(a, struct sg_member, out->config.n);
     for (uint32_t i = 0; i < map->n; i++) {
         fields[i] = map->members[i];
         if (out->fields[i].is_value) fields[i].value = with_value(a, &fields[i].value, &out->fields[i].value);
     }
     for (uint32_t i = 0; i < out->config.n; i++) {
         members[i] = out->config.members[i];
-        if (sg_str_eq(members[i].key, SG_STR("output_map")))
-            members[i].value = sg_json_object(fields, map->n);
+        if (sg_str_eq(members[i].key, SG_STR("output_map"))) members[i].value = sg_json_object(fields, map->n);
     }
     out->config = sg_json_object(members, out->config.n);
 }
@@ -207,7 +208,8 @@ static int load(struct sg_cfg *c, struct sg_task_spec *out) {
     sg_cfg_graph(c, task, &out->graph);
     read_output(c, task->root, &out->output);
     sg_cfg_schema(c, task->root, &out->schema);
-    out->post = sg_cfg_steps(c, sg_yaml_get(task->root, "graph_post_process"), SG_STR("graph_post_process"), "processor", &out->n_post);
+    out->post = sg_cfg_steps(c, sg_yaml_get(task->root, "graph_post_process"), SG_STR("graph_post_process"),
+                             "processor", &out->n_post);
     out->has_executor = sg_cfg_has_executor(c, task->folder);
     sg_cfg_python_paths(c, out);
     return c->d->errors ? SG_E_SYNTAX : 0;

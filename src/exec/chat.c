@@ -25,7 +25,8 @@ static const struct sg_json *part_of(const struct sg_json *entry, const char *ke
 }
 
 static int lacks(struct sg_err *err, const char *key) {
-    return sg_fail(err, SG_E_TYPE, "an entry of `__chat_history__` has no `%s`; a hook or the data has put it there", key);
+    return sg_fail(err, SG_E_TYPE, "an entry of `__chat_history__` has no `%s`; a hook or the data has put it there",
+                   key);
 }
 
 /* --- singleturn ---------------------------------------------------------------------------------------------------------------- */
@@ -68,7 +69,8 @@ static int tell(const struct task *t, const struct sg_json *history, struct sg_b
     for (uint32_t i = window_start(t->record->exec->plan, history); i < history->n && rc == 0; i++)
         rc = put_turn(b, &history->items[i], err);
     sg_buf_printf(b,
-                  "\nNow it is the turn of %.*s, whom you play. Write what %.*s says next and nothing else: no name before it, no "
+                  "\nNow it is the turn of %.*s, whom you play. Write what %.*s says next and nothing else: no name "
+                  "before it, no "
                   "remarks. Stay in character, and keep the conversation going.",
                   SG_ARG(t->node->name), SG_ARG(t->node->name));
     return rc;
@@ -81,8 +83,8 @@ static struct sg_json one_message(struct sg_arena *a, const char *role, struct s
     return sg_json_object(m, 2);
 }
 
-static int inject_single(struct task *t, const struct sg_json *history, struct sg_arena *scratch, struct sg_json *messages,
-                         struct sg_err *err) {
+static int inject_single(struct task *t, const struct sg_json *history, struct sg_arena *scratch,
+                         struct sg_json *messages, struct sg_err *err) {
     struct sg_buf b = SG_BUF_INIT(SIZE_MAX);
     int rc = tell(t, history, &b, err);
     struct sg_json *message = SG_NEW(scratch, struct sg_json);
@@ -115,7 +117,8 @@ static struct sg_json wire_tool_call(struct sg_arena *a, const struct sg_json *c
     const struct sg_json *name = function ? part_of(function, "name") : NULL;
     struct sg_member *inner = SG_NEW_N(a, struct sg_member, 2), *m = SG_NEW_N(a, struct sg_member, 3);
     inner[0] = (struct sg_member){SG_STR("name"), name ? *name : sg_json_null()};
-    inner[1] = (struct sg_member){SG_STR("arguments"), argument_text(a, function ? part_of(function, "arguments") : NULL)};
+    inner[1] =
+        (struct sg_member){SG_STR("arguments"), argument_text(a, function ? part_of(function, "arguments") : NULL)};
     m[0] = (struct sg_member){SG_STR("type"), sg_json_string(SG_STR("function"))};
     m[1] = (struct sg_member){SG_STR("id"), id ? *id : sg_json_null()};
     m[2] = (struct sg_member){SG_STR("function"), sg_json_object(inner, 2)};
@@ -171,8 +174,8 @@ static bool is_system(const struct sg_json *message) {
     return role && sg_json_is_text(role, SG_STR("system"));
 }
 
-static int inject_multi(struct task *t, const struct sg_json *history, struct sg_arena *scratch, struct sg_json *messages,
-                        struct sg_err *err) {
+static int inject_multi(struct task *t, const struct sg_json *history, struct sg_arena *scratch,
+                        struct sg_json *messages, struct sg_err *err) {
     struct sg_json *items = SG_NEW_N(scratch, struct sg_json, messages->n + history->n);
     const struct sg_json *system = NULL;
     size_t n = 0;
@@ -191,7 +194,8 @@ static int inject_multi(struct task *t, const struct sg_json *history, struct sg
 int sg_chat_inject(struct task *t, struct sg_arena *scratch, struct sg_json *messages, struct sg_err *err) {
     const struct sg_json *history = t->state[SG_KEY_CHAT_HISTORY];
     enum sg_chat how = t->record->exec->plan->conversation;
-    if (how == SG_CHAT_NONE || !takes_part(t) || !history || history->type != SG_JSON_ARRAY || history->n == 0) return 0;
+    if (how == SG_CHAT_NONE || !takes_part(t) || !history || history->type != SG_JSON_ARRAY || history->n == 0)
+        return 0;
     struct sg_err own;
     struct sg_json plain = sg_plain_for_prompt(scratch, history);
     history = &plain;

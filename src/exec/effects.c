@@ -82,7 +82,8 @@ static void own_view(struct task *t) {
     t->owns_view = true;
 }
 
-static const struct sg_json *with_members(struct sg_arena *a, const struct sg_json *object, const struct sg_json *more) {
+static const struct sg_json *with_members(struct sg_arena *a, const struct sg_json *object,
+                                          const struct sg_json *more) {
     struct sg_json *out = SG_NEW(a, struct sg_json);
     struct sg_member *m = SG_NEW_N(a, struct sg_member, object->n + more->n);
     size_t n = 0;
@@ -110,7 +111,8 @@ void sg_effects_change(struct task *t, const struct sg_json *effects) {
 void sg_effects_of_children(struct task *t) {
     for (size_t i = 0; i < t->n_children; i++) {
         const struct task *c = &t->children[i];
-        for (size_t k = 0; k < c->n_changes && !c->failure; k++) note_change(t, c->changes[k].slot, c->changes[k].value);
+        for (size_t k = 0; k < c->n_changes && !c->failure; k++)
+            note_change(t, c->changes[k].slot, c->changes[k].value);
     }
 }
 
@@ -131,7 +133,8 @@ bool sg_has_marks(const struct sg_json *v) {
     if (v->type == SG_JSON_ARRAY)
         for (uint32_t i = 0; i < v->n && !any; i++) any = sg_has_marks(&v->items[i]);
     if (v->type == SG_JSON_OBJECT)
-        for (uint32_t i = 0; i < v->n && !any; i++) any = sg_str_eq(v->members[i].key, MARK) || sg_has_marks(&v->members[i].value);
+        for (uint32_t i = 0; i < v->n && !any; i++)
+            any = sg_str_eq(v->members[i].key, MARK) || sg_has_marks(&v->members[i].value);
     return any;
 }
 
@@ -150,7 +153,8 @@ static struct sg_json json_of(const struct sg_json *opaque, const struct sg_json
     return json ? *json : sg_json_null();
 }
 
-static struct sg_json plain(struct sg_arena *a, const struct sg_json *v, shown_fn *shown, const struct sg_json **lacking) {
+static struct sg_json plain(struct sg_arena *a, const struct sg_json *v, shown_fn *shown,
+                            const struct sg_json **lacking) {
     if (is_opaque(v)) return shown(v, lacking);
     if (v->type == SG_JSON_ARRAY) {
         struct sg_json *items = SG_NEW_N(a, struct sg_json, v->n);
@@ -173,12 +177,14 @@ struct sg_json sg_plain_for_prompt(struct sg_arena *a, const struct sg_json *v) 
     return sg_has_marks(v) ? plain(a, v, text_of, &lacking) : *v;
 }
 
-int sg_plain_for_output(struct sg_arena *a, const struct sg_json *v, struct sg_str key, struct sg_json *out, struct sg_err *err) {
+int sg_plain_for_output(struct sg_arena *a, const struct sg_json *v, struct sg_str key, struct sg_json *out,
+                        struct sg_err *err) {
     const struct sg_json *lacking = NULL;
     *out = sg_has_marks(v) ? plain(a, v, json_of, &lacking) : *v;
     if (!lacking) return 0;
     const struct sg_json *type = sg_json_get(lacking, SG_STR("type"));
     struct sg_str name = type && type->type == SG_JSON_STRING ? sg_json_text(type) : SG_STR("?");
-    return sg_fail(err, SG_E_TYPE, "`%.*s` holds a Python value of type %.*s, which no JSON is; let a hook make a dict or text of it",
+    return sg_fail(err, SG_E_TYPE,
+                   "`%.*s` holds a Python value of type %.*s, which no JSON is; let a hook make a dict or text of it",
                    SG_ARG(key), SG_ARG(name));
 }

@@ -167,7 +167,8 @@ static void tell_failure(const struct record *r) {
                SG_F_STR("rule", sg_rule_name(r->broken->kind)), SG_F_STR("error", error));
     else if (r->misfit.p)
         SG_LOG(record_invalid, SG_F_INT("record", r->position),
-               SG_F_STR("schema", r->exec->plan->hooks[r->exec->plan->schema_type].spec->text), SG_F_STR("error", error));
+               SG_F_STR("schema", r->exec->plan->hooks[r->exec->plan->schema_type].spec->text),
+               SG_F_STR("error", error));
     else if (!r->err_node.n)
         SG_LOG(source_row_bad, SG_F_INT("record", r->position), SG_F_STR("error", error));
     else if (!r->failed_attempts)

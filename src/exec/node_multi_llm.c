@@ -19,12 +19,12 @@ static struct sg_str label(const struct task *child) {
 /* --- asking ----------------------------------------------------------------------------------------------------------------- */
 
 static const struct step child_steps[] = {{"pre_process", sg_step_pre},
-                                           {"call", sg_step_call},
-                                           {"model post_process", sg_step_model_post},
-                                           {"chat_entry", sg_step_chat_entry},
-                                           {"post_process", sg_step_post},
-                                           {"chat_history", sg_step_chat_add},
-                                           {0}};
+                                          {"call", sg_step_call},
+                                          {"model post_process", sg_step_model_post},
+                                          {"chat_entry", sg_step_chat_entry},
+                                          {"post_process", sg_step_post},
+                                          {"chat_history", sg_step_chat_add},
+                                          {0}};
 static const struct node_kind child_kind = {.name = "multi_llm child", .steps = child_steps};
 
 static void start(struct task *t, size_t child) {

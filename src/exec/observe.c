@@ -54,7 +54,8 @@ void sg_see_node_end(const struct task *t, const struct sg_err *err) {
     for (size_t i = 0; i < t->n_updates; i++)
         m[n++] = (struct sg_member){x->slots[t->updates[i].slot], written(t, &t->updates[i])};
     for (size_t i = 0; i < t->n_changes; i++)
-        if (!is_written(t, t->changes[i].slot)) m[n++] = (struct sg_member){x->slots[t->changes[i].slot], *t->changes[i].value};
+        if (!is_written(t, t->changes[i].slot))
+            m[n++] = (struct sg_member){x->slots[t->changes[i].slot], *t->changes[i].value};
     struct sg_json updates = sg_json_object(m, err ? 0 : n);
     e.value = &updates;
     e.err = err;

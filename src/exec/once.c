@@ -35,7 +35,8 @@ static void on_past(struct sg_later *d) {
         return;
     }
     struct sg_json *both = SG_NEW_N(&t->record->arena, struct sg_json, 2);
-    const struct sg_json *results = sg_json_get(&c->hook, SG_STR("results")), *effects = sg_json_get(&c->hook, SG_STR("effects"));
+    const struct sg_json *results = sg_json_get(&c->hook, SG_STR("results")),
+                         *effects = sg_json_get(&c->hook, SG_STR("effects"));
     both[0] = sg_json_copy(&t->record->arena, results);
     if (effects) both[1] = sg_json_copy(&t->record->arena, effects);
     sg_hook_take(t, 0, &both[0], effects ? &both[1] : NULL, NULL);

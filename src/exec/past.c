@@ -68,7 +68,8 @@ void sg_past_end(struct record *r) {
 
 /* --- calls -------------------------------------------------------------------------------------------------------------------- */
 
-static const struct sg_past_call *find(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal, uint32_t sub) {
+static const struct sg_past_call *find(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal,
+                                       uint32_t sub) {
     for (size_t i = 0; r->past && i < r->past->n_calls; i++) {
         const struct sg_call_row *c = &r->past->calls[i].row;
         bool same = c->node == node && c->visit == visit && c->ordinal == ordinal && c->sub == sub;
@@ -77,7 +78,8 @@ static const struct sg_past_call *find(const struct record *r, uint32_t node, ui
     return NULL;
 }
 
-const struct sg_past_call *sg_past_find_call(const struct record *r, uint32_t node, uint32_t visit, uint32_t ordinal) {
+const struct sg_past_call *sg_past_find_call(const struct record *r, uint32_t node, uint32_t visit,
+                                             uint32_t ordinal) {
     return find(r, node, visit, ordinal, 0);
 }
 

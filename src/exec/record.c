@@ -324,7 +324,10 @@ static void end_step(struct record *r) {
     }
     if (was_output) {
         bool invalid = r->broken || r->misfit.p;
-        sg_record_end(r, r->dropped ? SG_RECORD_DROPPED : invalid ? SG_RECORD_INVALID : SG_RECORD_OK,
+        sg_record_end(r,
+                      r->dropped ? SG_RECORD_DROPPED
+                      : invalid  ? SG_RECORD_INVALID
+                                 : SG_RECORD_OK,
                       sg_buf_view(&r->exec->text));
         return;
     }

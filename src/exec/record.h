@@ -71,7 +71,7 @@ struct task {
     size_t n_updates, cap_updates;
     struct change *changes;
     size_t n_changes, cap_changes;
-    uint32_t n_hooks;                /* called so far by this execution */
+    uint32_t n_hooks; /* called so far by this execution */
     int *targets; /* where its conditional edges lead */
     size_t n_targets, cap_targets;
     size_t turn; /* branch, or output field, in hand */
@@ -141,7 +141,7 @@ struct record {
     struct sg_past_request loading; /* while it is loaded the record has not begun */
     bool is_loading;
     uint32_t failed_attempts; /* of the call that failed */
-    bool dropped;                      /* by its generator */
+    bool dropped;             /* by its generator */
     const struct sg_plan_rule *broken; /* by the finished record, which is invalid then; else NULL */
     const struct sg_json *culprit;     /* the value that breaks it, or NULL: there is none */
     struct sg_str misfit;              /* why the schema's class finds it invalid; p NULL: it does not */
@@ -228,7 +228,8 @@ struct sg_buf *sg_hook_state_buffer(const struct task *t, struct sg_buf *input, 
 /* Whether a hook that is never to run twice has run in an earlier life: NEXT: it has not, and may be called; else what came of it
  * comes later, or the task fails. */
 enum verdict sg_once_begin(struct task *t);
-void sg_once_end(struct task *t, int status, const struct sg_json *results, const struct sg_json *effects, const struct sg_err *err);
+void sg_once_end(struct task *t, int status, const struct sg_json *results, const struct sg_json *effects,
+                 const struct sg_err *err);
 
 /* --- effects.c: what hooks do beside their result --------------------------------------------------------------------------------- */
 /* The results with the values of the keys that the hook says it has kept. */
@@ -240,7 +241,8 @@ void sg_effects_of_children(struct task *t);
 /* Values that only Python has, and objects of messages, are marked in the state. As a prompt shows them: by their text. */
 struct sg_json sg_plain_for_prompt(struct sg_arena *a, const struct sg_json *v);
 /* As an output shows them; SG_E_TYPE: a value that has no JSON, err names it and its type. */
-int sg_plain_for_output(struct sg_arena *a, const struct sg_json *v, struct sg_str key, struct sg_json *out, struct sg_err *err);
+int sg_plain_for_output(struct sg_arena *a, const struct sg_json *v, struct sg_str key, struct sg_json *out,
+                        struct sg_err *err);
 bool sg_has_marks(const struct sg_json *v);
 
 /* --- prompt.c, chat.c --------------------------------------------------------------------------------------------------------------- */

@@ -75,8 +75,8 @@ static void note_writer(struct record *r, int slot, const struct task *t) {
 
 static bool must_be_list(struct record *r, int slot, const struct sg_json *v) {
     if (v->type == SG_JSON_ARRAY) return true;
-    r->err.code = sg_fail(&r->err, SG_E_TYPE, "`%.*s` must be written as a list of messages, not as %s", SG_ARG(r->exec->slots[slot]),
-                          sg_json_type_name(v));
+    r->err.code = sg_fail(&r->err, SG_E_TYPE, "`%.*s` must be written as a list of messages, not as %s",
+                          SG_ARG(r->exec->slots[slot]), sg_json_type_name(v));
     return false;
 }
 

@@ -12,9 +12,11 @@
  * that; what it held before its first call (a model that a module loads) counts half. */
 #include "hooks/host.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #define SLOW_MS 100
 /* Between exit and the end of the socket, in whichever order. Only a grandchild that holds the socket, or a host that
@@ -451,10 +453,15 @@ int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct 
     return 0;
 }
 
+/* No other process shall hold the socket open. */
+static bool is_socket(int fd) {
+    struct stat info;
+    return fstat(fd, &info) == 0 && S_ISSOCK(info.st_mode) && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
 int sg_host_attach(const struct sg_host_setup *how, int fd, struct sg_host **out, struct sg_err *err) {
     struct sg_host *host = make_host(how);
-    int rc = sg_stream_wrap(how->loop, fd, &STREAM_EVENTS, host, &host->stream);
-    if (rc != 0) {
+    if (!is_socket(fd) || sg_stream_wrap(how->loop, fd, &STREAM_EVENTS, host, &host->stream) != 0) {
         release(host);
         return sg_fail(err, SG_E_HOST, "no host: descriptor %d is no socket to a process that serves hooks", fd);
     }

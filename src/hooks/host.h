@@ -110,7 +110,7 @@ struct sg_host {
 
 /* Errors: SG_E_HOST: the program cannot be started. */
 int sg_host_start(const struct sg_host_setup *how, struct sg_host **out, struct sg_err *err);
-/* Takes one end of a connected socket, also on failure. */
+/* Takes one end of a connected socket, unless it fails. Errors: SG_E_HOST: it is none. */
 int sg_host_attach(const struct sg_host_setup *how, int fd, struct sg_host **out, struct sg_err *err);
 void sg_host_close(struct sg_host *host);
 

@@ -55,8 +55,8 @@ static bool same_config(const struct sg_json *a, const struct sg_json *b) {
 }
 
 /* `node`: whose hook it is, NULL: of none. */
-static int hook_number(struct build *b, const struct sg_hook_spec *h, enum sg_hook_role role, const struct sg_plan_node *node,
-                       const struct sg_json *config) {
+static int hook_number(struct build *b, const struct sg_hook_spec *h, enum sg_hook_role role,
+                       const struct sg_plan_node *node, const struct sg_json *config) {
     if (h->kind == SG_HOOK_NONE) return SG_NONE;
     for (size_t i = 0; i < b->n_hooks; i++) {
         const struct sg_plan_hook *o = &b->hooks[i];
@@ -248,7 +248,8 @@ static const int *ranked(struct build *b, const struct sg_ints *v) {
     return out;
 }
 
-static struct sg_plan_branch build_branch(struct build *b, const struct sg_plan_node *node, const struct sg_flat_branch *from) {
+static struct sg_plan_branch build_branch(struct build *b, const struct sg_plan_node *node,
+                                          const struct sg_flat_branch *from) {
     struct sg_plan_path *paths = SG_NEW_N(b->a, struct sg_plan_path, from->n_paths);
     for (size_t i = 0; i < from->n_paths; i++)
         paths[i] = (struct sg_plan_path){.key = from->paths[i].key,
@@ -260,7 +261,8 @@ static struct sg_plan_branch build_branch(struct build *b, const struct sg_plan_
                                    .mark = from->mark};
 }
 
-static struct sg_plan_out build_out(struct build *b, const struct sg_plan_node *node, const struct sg_flat_out *from) {
+static struct sg_plan_out build_out(struct build *b, const struct sg_plan_node *node,
+                                    const struct sg_flat_out *from) {
     struct sg_plan_branch *branches = SG_NEW_N(b->a, struct sg_plan_branch, from->n_branches);
     for (size_t i = 0; i < from->n_branches; i++) branches[i] = build_branch(b, node, &from->branches[i]);
     return (struct sg_plan_out){.targets = ranked(b, &from->targets),
@@ -366,10 +368,11 @@ static void build_output(struct build *b, const struct sg_output_spec *o) {
     struct sg_plan_field *fields = SG_NEW_N(b->a, struct sg_plan_field, o->n_fields);
     for (size_t i = 0; i < o->n_fields; i++) {
         const struct sg_output_field *f = &o->fields[i];
-        fields[i] = (struct sg_plan_field){.name = f->name.text,
-                                           .value = f->value,
-                                           .key = f->is_value || !f->from.text.n ? SG_NONE : key_number(b, f->from.text),
-                                           .transform = transform_number(b, o, f)};
+        fields[i] =
+            (struct sg_plan_field){.name = f->name.text,
+                                   .value = f->value,
+                                   .key = f->is_value || !f->from.text.n ? SG_NONE : key_number(b, f->from.text),
+                                   .transform = transform_number(b, o, f)};
     }
     b->plan->generator = hook_number(b, &o->generator, SG_ROLE_GENERATE, NULL, &o->config);
     b->plan->has_map = o->has_map;
@@ -427,7 +430,8 @@ int sg_plan_build(struct sg_arena *a, const struct sg_task_spec *task, struct sg
     p->models = b.models, p->n_models = b.n_models;
     p->columns = b.columns, p->n_columns = b.n_columns;
     p->recipes = b.flat.recipes, p->n_recipes = b.flat.n_recipes;
-    for (size_t i = 0; i < p->n_hooks; i++) p->has_python |= sg_plan_is_python(&p->hooks[i]) && !sg_plan_removes_thoughts(&p->hooks[i]);
+    for (size_t i = 0; i < p->n_hooks; i++)
+        p->has_python |= sg_plan_is_python(&p->hooks[i]) && !sg_plan_removes_thoughts(&p->hooks[i]);
     p->state_is_seen = p->n_hooks > 0 || !p->has_map;
     p->step_limit = STEP_LIMIT;
     sg_schema_build(a, task, diags, p);

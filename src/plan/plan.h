@@ -104,7 +104,8 @@ struct sg_plan_node {
     size_t n_children;
     int combine_hook; /* SG_NONE */
     int lambda_hook;
-    const int *tool_hooks; /* by number in spec->tools: hooks that are only described; SG_NONE: the tool stands in the spec */
+    const int *
+        tool_hooks; /* by number in spec->tools: hooks that are only described; SG_NONE: the tool stands in the spec */
     const struct sg_plan_attribute *attributes;
     size_t n_attributes;
     char hash[65]; /* SHA-256 of its content: prompt, model, parameters, hooks, edges */
@@ -164,8 +165,8 @@ struct sg_plan {
     enum sg_chat conversation;
     uint32_t history_window;
     int generator, schema_type; /* hooks, or SG_NONE */
-    bool checks_state; /* the state is checked, not what is made of it */
-    bool has_python; /* some hook is Python code or a closure */
+    bool checks_state;          /* the state is checked, not what is made of it */
+    bool has_python;            /* some hook is Python code or a closure */
     bool has_map;
     const struct sg_plan_field *fields;
     size_t n_fields;
@@ -173,7 +174,7 @@ struct sg_plan {
     size_t n_checks;
     bool state_is_seen; /* hooks, a raw output or a check see keys that no prompt names, `id` among them */
     char start_hash[65], output_hash[65]; /* of what START leads to, and of the output map */
-    char schema_hash[65]; /* of the checks, or the class; empty: there are none */
+    char schema_hash[65];                 /* of the checks, or the class; empty: there are none */
     int step_limit;     /* 100 */
 };
 

@@ -52,11 +52,13 @@ static void json_targets(const struct sg_plan *p, struct sg_buf *b, const int *t
 }
 
 static void json_hook_map(const struct sg_plan *p, struct sg_buf *b, int hook) {
-    static const char *const languages[] = {[SG_HOOK_JQ] = "jq", [SG_HOOK_PYTHON] = "python", [SG_HOOK_CLOSURE] = "closure"};
+    static const char *const languages[] = {
+        [SG_HOOK_JQ] = "jq", [SG_HOOK_PYTHON] = "python", [SG_HOOK_CLOSURE] = "closure"};
     const struct sg_hook_spec *s = p->hooks[hook].spec;
     sg_buf_ch(b, '{');
     text(b, languages[s->kind], s->text);
-    if (s->file_hash[0]) text(b, "sha256", sg_str(s->file_hash)); /* of the module's file, as far as it is found without Python */
+    if (s->file_hash[0])
+        text(b, "sha256", sg_str(s->file_hash)); /* of the module's file, as far as it is found without Python */
     sg_buf_ch(b, '}');
 }
 
@@ -218,7 +220,8 @@ static void json_lambda(const struct sg_plan *p, struct sg_buf *b, const struct 
     json_hook(p, b, "lambda", n->lambda_hook);
     for (uint32_t i = 0; i < map->n; i++) {
         bool own = true;
-        for (size_t k = 0; k < sizeof told / sizeof *told; k++) own &= !sg_str_eq(map->members[i].key, sg_str(told[k]));
+        for (size_t k = 0; k < sizeof told / sizeof *told; k++)
+            own &= !sg_str_eq(map->members[i].key, sg_str(told[k]));
         if (!own) continue;
         if (!begun) key(b, "config"), sg_buf_ch(b, '{');
         else sg_buf_ch(b, ',');
@@ -544,7 +547,8 @@ static void print_node(const struct sg_plan *p, struct sg_buf *b, const struct s
 static void print_recipes(const struct sg_plan *p, struct sg_buf *b) {
     for (size_t i = 0; i < p->n_recipes; i++) {
         const struct sg_plan_recipe *r = &p->recipes[i];
-        sg_buf_printf(b, "%s %.*s is %.*s@%u", i ? "," : "recipes:", SG_ARG(r->node), SG_ARG(r->is.name), r->is.version);
+        sg_buf_printf(b, "%s %.*s is %.*s@%u", i ? "," : "recipes:", SG_ARG(r->node), SG_ARG(r->is.name),
+                      r->is.version);
     }
     if (p->n_recipes) sg_buf_ch(b, '\n');
 }

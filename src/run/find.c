@@ -2,7 +2,7 @@
 /* Finding a run by what a user says: its folder, its output, its task, or nothing.
  *
  * Folders are listed with the system's own calls, not through sg_os: no run is under way when somebody looks for one. */
-#include "run/parts.h"
+#include "run/post.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -14,6 +14,7 @@
 struct search {
     struct sg_arena *a;
     bool unfinished;
+    bool or_pending; /* or with post-processing that is to be done */
     struct sg_str task; /* folder of the task whose runs are looked for; empty: any */
     struct sg_str best;
     int64_t best_started;
@@ -41,7 +42,7 @@ static void consider(struct search *s, struct sg_str folder) {
     struct sg_rundb *db;
     s->seen++;
     if (sg_rundb_view(folder.p, s->a, &id, &db, NULL) != 0) return;
-    bool finished = sg_run_is_finished(s->a, db, folder);
+    bool finished = sg_run_is_finished(s->a, db, folder) && !(s->or_pending && sg_post_is_pending(s->a, db, folder));
     sg_rundb_close(db);
     if (s->task.n && !sg_str_eq(s->task, id.folder)) return;
     if ((s->unfinished && finished) || (s->best.n && id.started_ms <= s->best_started)) return;
@@ -81,7 +82,7 @@ static struct sg_str folder_of_task(struct sg_arena *a, struct sg_str word) {
 }
 
 int sg_run_find(struct sg_arena *a, struct sg_str word, bool unfinished, struct sg_str *out, struct sg_err *err) {
-    struct search s = {.a = a, .unfinished = unfinished};
+    struct search s = {.a = a, .unfinished = unfinished, .or_pending = true};
     struct sg_str plain = sg_str_dup(a, word), output = folder_of_output(a, word);
     if (word.n && is_run(a, plain)) {
         *out = plain;

@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
-#define NOTE "post.json"
 #define NOTE_BYTES ((size_t)16 << 20)
 #define BLOCK_BYTES ((size_t)1 << 20)
 
@@ -23,7 +22,7 @@ static struct sg_str last_part(struct sg_str path, char separator) {
 /* --- the note --------------------------------------------------------------------------------------------------- */
 
 static struct sg_str note_path(struct run *r, const char *end) {
-    return sg_str_printf(&r->task.arena, "%.*s/%.*s.run/" NOTE "%s", SG_ARG(r->folder), SG_ARG(r->stem), end);
+    return sg_str_printf(&r->task.arena, "%.*s/%.*s.run/" SG_RUN_POST "%s", SG_ARG(r->folder), SG_ARG(r->stem), end);
 }
 
 static int measure(struct sg_str path, uint64_t *bytes, uint32_t *crc, struct sg_err *err) {
@@ -107,7 +106,7 @@ bool sg_post_is_pending(struct sg_arena *a, struct sg_rundb *db, struct sg_str r
     struct sg_str wanted = sg_rundb_get(db, a, SG_STR("post")), text;
     struct sg_json v;
     if (!wanted.n) return false;
-    if (sg_os_read_file(a, sg_str_printf(a, "%.*s/" NOTE, SG_ARG(run_folder)).p, NOTE_BYTES, &text, NULL) != 0 ||
+    if (sg_os_read_file(a, sg_str_printf(a, "%.*s/" SG_RUN_POST, SG_ARG(run_folder)).p, NOTE_BYTES, &text, NULL) != 0 ||
         sg_json_parse(a, text, &v, NULL, NULL) != 0)
         return true;
     const struct sg_json *done = sg_json_get(&v, SG_STR("done"));
@@ -273,9 +272,10 @@ static void take_one(struct posts *p, size_t i) {
         SG_LOG(post_started, SG_F_STR("processor", post->name), SG_F_STR("file", post->file));
         post->status = run_one(r, i, &err);
         post->done = post->status == 0;
-        if (post->status != 0) post->error = sg_str_dup(&r->task.arena, sg_str(err.text));
-        if (post->status != 0 && !r->interrupted)
+        if (post->status != 0 && !r->interrupted) {
+            post->error = sg_str_dup(&r->task.arena, sg_str(err.text));
             SG_LOG(post_failed, SG_F_STR("processor", post->name), SG_F_STR("error", post->error));
+        }
     }
     if (post->done) note(p, post);
 }

@@ -121,10 +121,9 @@ static void add_paths(struct run *r, const struct sg_panel_style *s, struct sg_b
 static void add_posts(struct run *r, const struct sg_panel_style *s, struct sg_buf *b) {
     for (size_t i = 0; i < r->n_posts; i++) {
         const struct sg_post *p = &r->posts[i];
-        struct sg_str line = p->done ? p->file
-                                     : sg_str_printf(&r->task.arena, "%.*s: %.*s", SG_ARG(p->name),
-                                                     SG_ARG(p->error.n ? p->error : SG_STR("not run")));
-        add_plain(s, p->done ? "post" : "failed", line, b);
+        struct sg_str why = sg_str_printf(&r->task.arena, p->error.n ? "%.*s failed: %.*s" : "%.*s: not run%.*s", SG_ARG(p->name),
+                                          SG_ARG(p->error));
+        add_plain(s, "post", p->done ? p->file : why, b);
     }
 }
 
@@ -237,7 +236,7 @@ static void json_posts(const struct run *r, struct sg_buf *b) {
         sg_buf_str(b, i ? SG_STR(",{\"processor\":") : SG_STR("{\"processor\":"));
         sg_json_write_text(b, p->name);
         sg_buf_str(b, p->done ? SG_STR(",\"file\":") : SG_STR(",\"error\":"));
-        sg_json_write_text(b, p->done ? p->file : p->error);
+        sg_json_write_text(b, p->done ? p->file : p->error.n ? p->error : SG_STR("not run"));
         if (p->done && p->records >= 0) sg_buf_printf(b, ",\"records\":%lld", (long long)p->records);
         sg_buf_ch(b, '}');
     }

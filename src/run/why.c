@@ -82,8 +82,8 @@ struct hook_search {
 static bool try_hook(void *ud, const struct sg_call_row *row) {
     struct hook_search *s = ud;
     struct sg_str name = s->w->run.task.plan->nodes[s->key->node].name;
-    bool same = row->visit == s->key->visit && row->ordinal == s->key->ordinal && row->sub == s->key->sub && row->has_body &&
-                sg_str_eq(sg_look_node(s->w->look, row->node), name);
+    bool same = row->visit == s->key->visit && row->ordinal == s->key->ordinal && row->sub == s->key->sub &&
+                row->has_body && sg_str_eq(sg_look_node(s->w->look, row->node), name);
     struct sg_buf body = SG_BUF_INIT(SIZE_MAX);
     struct sg_err err;
     uint32_t kind = 0;
@@ -213,8 +213,11 @@ static int run_again(struct sg_why *w, struct sg_err *err) {
     struct run *r = &w->run;
     const struct sg_run_identity *id = &sg_look_facts(w->look)->id;
     uint64_t position = w->record.row.position;
-    struct sg_run_again again = {
-        .position = position, .answer = answer, .done_before = done_before, .ud = w, .passed = {id->first + 1, position}};
+    struct sg_run_again again = {.position = position,
+                                 .answer = answer,
+                                 .done_before = done_before,
+                                 .ud = w,
+                                 .passed = {id->first + 1, position}};
     struct sg_exec_observer observer = {.on_event = on_event, .ud = w};
     r->again = &again;
     r->run_folder = sg_str_dup(&w->arena, sg_look_facts(w->look)->folder);

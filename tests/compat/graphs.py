@@ -33,6 +33,7 @@ from sygra.core.graph.functions.lambda_function import AsyncLambdaFunction, Lamb
 from sygra.core.graph.functions.node_processor import NodePostProcessor, NodePostProcessorWithState, NodePreProcessor
 from sygra.core.graph.sygra_message import SygraMessage
 from sygra.core.graph.sygra_state import SygraState
+from sygra.processors.data_transform import DataTransform
 from sygra.processors.output_record_generator import BaseOutputGenerator
 from sygra.utils import constants, utils
 
@@ -66,6 +67,7 @@ class Graph:
             self.nodes[name] = self.make_node(name)
         self.make_edges()
         self.output = self.make_output()
+        self.transforms = self.make_transforms() if self.maybe(0.25) else None
 
     def maybe(self, share):
         return self.rng.random() < share
@@ -284,8 +286,16 @@ class Graph:
         if self.first:
             self.edges.append({"from": "START", "to": self.first})
         start = self.first or "START"
+        if not self.first and self.maybe(0.15):
+            self.add_hook("""
+                def begin_at(state):
+                    return "odd" if state["n"] % 2 else ["even", "odd"]
+                """)
+            targets = {key: self.rng.choice(names) for key in ("odd", "even")}
+            self.edges.append({"from": "START", "condition": self.path("begin_at"), "path_map": targets})
+            start = None
         for target in self.rng.sample(names, self.rng.randint(1, min(2, len(names)))):
-            self.edges.append({"from": start, "to": target})
+            self.edges += [{"from": start, "to": target}] if start else []
         for i, name in enumerate(names):
             ahead = names[i + 1:] or ["END"]
             kind = self.rng.random()
@@ -315,6 +325,25 @@ class Graph:
             self.add_hook(f"class after_{name}(EdgeCondition):\n{static}    def apply(state):\n{textwrap.indent(body, ' ' * 4)}")
         self.edges.append({"from": name, "condition": self.path(f"after_{name}"),
                            "path_map": {"END": "END", "on": self.rng.choice(ahead), "over": self.rng.choice(ahead + ["END"]), "back": back}})
+
+    # --- the data -------------------------------------------------------------------------------------------------------------
+
+    def make_transforms(self):
+        self.add_hook("""
+            class Change(DataTransform):
+                @property
+                def name(self):
+                    return "change"
+
+                def transform(self, data, params):
+                    return [dict(row, q=row["q"] + params["mark"], rank=i) for i, row in enumerate(data)]
+            """)
+        module = "sygra.processors.data_transform"
+        return self.rng.sample([
+            {"transform": self.path("Change"), "params": {"mark": " (changed)"}},
+            {"transform": f"{module}.AddNewFieldTransform", "params": {"mapping": {"added": {"k": [1.5, None]}}}},
+            {"transform": f"{module}.RenameFieldsTransform", "params": {"mapping": {"spare": "renamed", "absent": "x"}}},
+        ], self.rng.randint(1, 3))
 
     # --- the output -----------------------------------------------------------------------------------------------------------
 
@@ -349,7 +378,7 @@ class Graph:
 
     def rows(self):
         rows = [{"id": f"r{i}", "q": f"question {i}, \u201cquoted\u201d", "n": i, "deep": {"k": [i, "{x}"], "f": i / 8, "none": None, "yes": True},
-                 "extra": f"extra {i}", **{f"own_{n}": [] for n in self.own}} for i in (1, 2, 3)]
+                 "extra": f"extra {i}", "spare": [i], **{f"own_{n}": [] for n in self.own}} for i in (1, 2, 3)]
         del rows[2]["extra"]
         return rows
 
@@ -359,7 +388,10 @@ class Graph:
             graph["graph_properties"] = {"chat_conversation": self.history}
             if self.maybe(0.7):
                 graph["graph_properties"]["chat_history_window_size"] = self.rng.randint(1, 4)
-        config = {"data_config": {"source": {"type": "disk", "file_path": f"tasks/{self.name}/rows.json", "file_format": "json"}}, "graph_config": graph}
+        source = {"type": "disk", "file_path": f"tasks/{self.name}/rows.json", "file_format": "json"}
+        if self.transforms:
+            source["transformations"] = self.transforms
+        config = {"data_config": {"source": source}, "graph_config": graph}
         if self.output:
             config["output_config"] = self.output
         return config

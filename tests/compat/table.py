@@ -87,7 +87,7 @@ def fault(folder, task, state, waiting, differences):
         (graph.parent / "rows.json").write_text("[]")
         local_source(graph, (graph.parent / "rows.json").relative_to(folder))
         waiting = ""
-    status, output = sygra("check", folder, task, "--python", PYTHON)
+    status, output = sygra("check", folder, task, "--hooks", "--python", PYTHON)
     if state == "broken":
         status, output = sygra("run", folder, task, "--python", PYTHON) if status == 0 else (status, output)
         names = re.findall(r"`(\w+)`", differences)

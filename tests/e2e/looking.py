@@ -50,7 +50,7 @@ def test_every_format_of_a_graph_is_printed_and_others_are_refused(folder):
     for form, start in {"text": "  START", "json": "{", "dot": "digraph", "mermaid": "---", "svg": "<svg"}.items():
         assert sygra("graph", folder, "--format", form).stdout.startswith(start), form
     refused = sygra("graph", folder, "--format", "png", status=2)
-    assert "text, json, dot, mermaid or svg" in refused.stderr, refused.stderr
+    assert "text, json, dot, mermaid, svg or config" in refused.stderr, refused.stderr
 
 
 def test_a_picture_shows_models_conditions_and_labels_without_colour(folder):
@@ -370,7 +370,7 @@ def test_bash_completes_verbs_options_values_and_folders(folder):
     assert check("re") == ["records", "replay", "report", "resume", "retry"]
     assert {"run", "graph", "preview", "models", "--version"} <= set(check(""))
     assert check("graph", "--fo") == ["--format"]
-    assert check("graph", "--format", "") == ["dot", "json", "mermaid", "svg", "text"]
+    assert check("graph", "--format", "") == ["config", "dot", "json", "mermaid", "svg", "text"]
     assert check("graph", "-f", "s") == ["svg"]
     assert check("graph", "--format", "=", "m") == ["mermaid"]  # as bash splits --format=m
     assert check("run", "x", "--durability", "") == ["1s", "commit", "exit"]

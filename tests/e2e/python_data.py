@@ -107,6 +107,14 @@ class Count(GraphPostProcessor):
         return [{"by": self.by, "counts": counts, "file": os.path.basename(metadata["output_file"])}]
 
 
+class Waits(GraphPostProcessor):
+    def process(self, data, metadata):
+        import time
+        open("waits", "w").close()
+        time.sleep(0 if os.path.exists("go") else 60)
+        return data[:1]
+
+
 class Fails(GraphPostProcessor):
     def process(self, data, metadata):
         if os.path.exists("repaired"):
@@ -306,6 +314,12 @@ def test_a_stream_is_transformed_row_by_row_and_bad_rows_fail_alone(folder):
     part = t.run_here("-n", 10, "-si", 30, "--run_name", "part").expect(0)
     there = {r["id"]: r for r in run.records()}
     assert part.records("part_output") == [there[i] for i in range(30, 40)], "draws follow the row, not the batch"
+    t.write("graph_config.yaml", graph(transforms(("work.Double", {"suffix": "x"})), MAP))
+    t.run_here("-n", 1, "--run_name", "next").expect(0)
+    assert (t.folder / "next_output.run" / "input.jsonl").exists()
+    t.write("graph_config.yaml", graph(chain))
+    t.run_here("-n", 1, "--run_name", "next").expect(0)
+    assert not (t.folder / "next_output.run" / "input.jsonl").exists(), "another run of that name leaves no old input behind"
 
 
 def test_a_stream_goes_on_and_is_asked_why(folder):
@@ -427,6 +441,26 @@ def test_outputs_are_post_processed_once_each_and_one_that_fails_stops_no_other(
     assert (folder / "post.txt").read_text() == "count\n" * 2, "what was done is not done again"
     assert (t.folder / "output.json").read_bytes() == output
     assert "nothing is left to do" in sygra(folder, "resume", "t/output").stdout
+
+
+def test_an_interrupt_or_a_kill_leaves_the_rest_for_a_resume(folder):
+    posts = POSTS.replace("work.Fails", "work.Waits")
+    for how, status in (("SIGINT", 130), ("SIGKILL", -signal.SIGKILL)):
+        (folder / how).mkdir()
+        t = task(folder / how, graph(rest=posts), ROWS)
+        p = subprocess.Popen([BIN, "run", "t", "-n", "0", "--output_with_ts", "False"], cwd=folder / how, env=ENV,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 60
+        while not (folder / how / "waits").exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        p.send_signal(getattr(signal, how))
+        assert p.wait(30) == status
+        output = (t.folder / "output.json").read_bytes()
+        (folder / how / "go").touch()
+        sygra(folder / how, "resume")
+        assert (t.folder / "output.json").read_bytes() == output
+        assert json.loads((t.folder / "Waits.json").read_text()) == [{"id": 0, "kind": "a"}]
+        assert (folder / how / "post.txt").read_text() == "count\n" * 2, "Count once for each of its entries"
 
 
 def test_more_records_are_post_processed_anew(folder):

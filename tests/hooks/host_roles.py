@@ -338,11 +338,18 @@ def test_a_data_transform_of_a_stream_sees_row_by_row(folder):
             def transform(self, data, params): return [dict(row, n=len(data)) for row in data]
         class Drops:
             def transform(self, data, params): return []
+        class Draws:
+            def transform(self, data, params): return [{"draw": random.random()} for _ in data]
+        import random
         """) as c:
         hook = c.hook("hooks.Long", "data", {"params": None, "streamed": True})
         assert c.call(hook, {"do": "each", "rows": [{"a": 1}, {"a": 2}]}).outputs == [[{"a": 1, "n": 1}, {"a": 2, "n": 1}]]
         answer = c.call(c.hook("hooks.Drops", "data"), {"do": "each", "rows": [{"a": 1}]})
         assert answer.fault == "useless" and "returned no row" in answer.message, answer
+        draws = c.hook("hooks.Draws", "data")
+        [[one, two, same]] = c.call(draws, {"do": "each", "seeds": [5, 6, 5], "rows": [{}, {}, {}]}).outputs
+        assert one == same != two, "each row draws by its own seed"
+        assert c.call(draws, {"do": "each", "seeds": [6], "rows": [{}]}).outputs == [[two]]
 
 
 def test_a_graph_post_processor_reads_arrays_and_lines_of_any_size(folder):

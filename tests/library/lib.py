@@ -48,6 +48,8 @@ class Case(unittest.TestCase):
         self.addCleanup(os.chdir, os.getcwd())
         self.folder = pathlib.Path(folder.name).resolve()
         os.chdir(self.folder)
+        tempfile.tempdir = folder.name  # a failed run leaves its folder behind, to be looked at
+        self.addCleanup(setattr, tempfile, "tempdir", None)
         entry = {"model_type": "vllm", "url": self.mock.url, "parameters": {"temperature": 0}}
         self.write("models.yaml", {"m": entry, "echo": {**entry, "model": "echo"}})
 

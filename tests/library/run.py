@@ -25,6 +25,8 @@ def run(path):
 
 def main():
     words = sys.argv[1:]
+    if "BIN" in os.environ:
+        os.environ["BIN"] = os.path.abspath(os.environ["BIN"])  # the tests run elsewhere
     files = [p for p in sorted(HERE.glob("test_*.py")) if not words or any(w in p.stem for w in words)]
     passed = failed = 0
     with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count()))) as pool:

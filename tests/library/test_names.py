@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What `import sygra` gives, and what it costs."""
-import importlib.util
 import re
 import unittest
 
@@ -11,14 +10,26 @@ import sygra
 class Names(unittest.TestCase):
     def test_every_public_name_can_be_used(self):
         for name in sygra.__all__:
-            if name == "SimpleResponse" and not importlib.util.find_spec("pydantic"):
-                continue
             with self.subTest(name):
                 self.assertIsNotNone(getattr(sygra, name))
 
     def test_a_name_that_is_not_there_is_an_attribute_error(self):
         with self.assertRaisesRegex(AttributeError, "no attribute 'Wrokflow'"):
             sygra.Wrokflow
+
+    def test_a_star_import_needs_no_other_package(self):
+        done = lib.python("import sys; sys.modules['pydantic'] = None\nfrom sygra import *\nprint(Workflow.__name__)")
+        self.assertEqual(done.stdout.strip(), "Workflow", done.stderr)
+
+    def test_the_logger_is_found_in_any_order_of_imports(self):
+        script = "{}\nfrom sygra import logger\nlogger.info('said %d', 1)"
+        for before in ("import sygra", "import sygra.logger.logger_config", "from sygra.logger.logger_config import logger"):
+            with self.subTest(before):
+                self.assertIn("said 1", lib.python(script.format(before)).stderr)
+
+    def test_utils_are_found_as_attributes(self):
+        done = lib.python("import sygra\nprint(sygra.utils.utils.load_json('[1]'), sygra.utils.constants.SYGRA_END)")
+        self.assertEqual(done.stdout.strip(), "[1] __end__", done.stderr)
 
     def test_import_reads_neither_library_nor_hooks(self):
         done = lib.python("import sygra, sys; print([m for m in sys.modules if m.startswith('sygra.') or m in ('asyncio', 'json')])")

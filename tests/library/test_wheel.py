@@ -57,6 +57,7 @@ class Installed(unittest.TestCase):
         self.assertTrue(program.startswith(str(self.folder)), program)
         version = call(self.folder / "venv/bin/sygra", "--version").strip()
         self.assertEqual(version, f"sygra {build_backend.version()}")
+        self.assertEqual(call(self.folder / "venv/bin/python", "-m", "sygra", "--version").strip(), version)
         self.assertIn("Apache-2.0", call(self.folder / "venv/bin/pip", "show", "sygra-native"))
 
     def test_editable_uses_the_checkout(self):

@@ -271,7 +271,8 @@ static void write_nodes(const struct scenario *c, struct sg_buf *b) {
         SG_BUF_LIT(b, "    tone:\n      node_type: weighted_sampler\n      attributes:\n"
                       "        tone: {values: [dry, warm, loud], weights: [3, 2, 1]}\n"
                       "        length: {values: [1, 2.50, null], weights: [1, 1, 1]}\n");
-    if (c->once) SG_BUF_LIT(b, "    pay: {node_type: lambda, once: true, lambda: {jq: \"" PAY "\"}, output_keys: paid}\n");
+    if (c->once)
+        SG_BUF_LIT(b, "    pay: {node_type: lambda, once: true, lambda: {jq: \"" PAY "\"}, output_keys: paid}\n");
     if (c->effects) write_lambda(b, "touch", TOUCH, "touched");
     if (c->check) write_lambda(b, "check", CHECK, "checked");
     const char *prompt = c->sampler ? "draft {tone} {length} {round}: {text}" : "draft {round}: {text}";
@@ -356,7 +357,8 @@ static void write_output(const struct scenario *c, struct sg_buf *b) {
     if (c->inner) SG_BUF_LIT(b, "    inner: {from: inner}\n");
     if (c->once) SG_BUF_LIT(b, "    paid: {from: paid}\n");
     if (c->effects)
-        SG_BUF_LIT(b, "    trail: {from: trail}\n    exact: {from: exact}\n    touched: {from: touched}\n    messages: {from: messages}\n");
+        SG_BUF_LIT(b, "    trail: {from: trail}\n    exact: {from: exact}\n    touched: {from: touched}\n    "
+                      "messages: {from: messages}\n");
     if (c->branch != NO_BRANCH) SG_BUF_LIT(b, "    joined: {from: joined}\n");
     if (c->transform) SG_BUF_LIT(b, "    letters: {from: draft, transform: {jq: \"" LENGTH "\"}}\n");
 }
@@ -572,8 +574,8 @@ static void write_trail(const struct sg_json *in, const char *more, struct sg_bu
 
 /* The list of messages does not only grow. A call's last message says whose it is. */
 static void touch(const struct sg_json *in, struct sg_buf *out) {
-    sg_buf_printf(out, "{\"changed\":{\"messages\":[{\"role\":\"user\",\"content\":\"r%lld in round %lld\"}],", (long long)whole(in, "i"),
-                  (long long)whole(in, "round"));
+    sg_buf_printf(out, "{\"changed\":{\"messages\":[{\"role\":\"user\",\"content\":\"r%lld in round %lld\"}],",
+                  (long long)whole(in, "i"), (long long)whole(in, "round"));
     write_trail(in, "touch", out);
     SG_BUF_LIT(out, "}}");
 }
@@ -1034,10 +1036,12 @@ static bool check_once(struct sg_arena *a) {
     for (unsigned i = 0; i < now.scenario.rows; i++)
         if (paid[i] > 1) return fail("the hook of record %u, which is to run once, has run %u times", i, paid[i]);
     if (!once_expected.p || !sg_sim_get_file(now.sim, output_path(), &output)) return true;
-    bool read = sg_json_parse(a, output, &got, NULL, NULL) == 0 && sg_json_parse(a, once_expected, &want, NULL, NULL) == 0;
+    bool read =
+        sg_json_parse(a, output, &got, NULL, NULL) == 0 && sg_json_parse(a, once_expected, &want, NULL, NULL) == 0;
     for (uint32_t k = 0; read && k < got.n; k++) {
         const struct sg_json *same = find_record(&want, whole(&got.items[k], "i"));
-        if (!same || !sg_json_equal(same, &got.items[k])) return fail("record %lld is not what it is undisturbed", (long long)whole(&got.items[k], "i"));
+        if (!same || !sg_json_equal(same, &got.items[k]))
+            return fail("record %lld is not what it is undisturbed", (long long)whole(&got.items[k], "i"));
     }
     if (sg_sim_get_file(now.sim, "/out/output_failed.jsonl", &failed))
         for (size_t at = 0, end; at < failed.n; at = end + 1) {

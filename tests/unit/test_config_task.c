@@ -425,7 +425,8 @@ static void test_what_python_code_may_be_given_is_read(void **state) {
     put("d.jsonl", "{}\n");
     put("t/graph_config.yaml",
         "data_config:\n"
-        "  source: {type: disk, file_path: d.jsonl, streaming: true, transformations: [a.T, {transform: b.T, params: {n: 1}}]}\n"
+        "  source: {type: disk, file_path: d.jsonl, streaming: true, transformations: [a.T, {transform: b.T, params: "
+        "{n: 1}}]}\n"
         "graph_post_process: [{processor: a.P, params: {k: [2]}}]\n"
         "schema_config: {schema: a.Schema}\n"
         "graph_config:\n"

@@ -31,6 +31,43 @@ static void test_a_journal_does_not_change_the_output(void **state) {
     }
 }
 
+/* --- waiting for a commit --------------------------------------------------------------------------------------------- */
+
+static int told;
+
+static void on_committed(struct sg_output_wait *w) {
+    assert_int_equal(query("SELECT count(*) FROM calls WHERE sub=1 AND state=0"), 1);
+    assert_ptr_not_equal(w->ud, NULL);
+    if (++told == 2) sg_loop_stop(e.loop);
+}
+
+static void test_who_waits_for_a_commit_is_told_when_the_row_is_there(void **state) {
+    static char first, second, third;
+    struct sg_output_wait waits[] = {
+        {.fn = on_committed, .ud = &first}, {.fn = on_committed, .ud = &second}, {.fn = on_committed, .ud = &third}};
+    struct sg_call_row intent = {.position = FIRST, .node = 1, .sub = 1, .state = SG_CALL_INTENT};
+    (void)state;
+    clear_out();
+    use_faults(NO_FAULT, 0, 0);
+    e = (struct engine){.p = {.n = 1}};
+    told = 0;
+    assert_int_equal(sg_loop_open_uv(&e.loop, 1, NULL), 0);
+    assert_int_equal(open_output(false), 0);
+    sg_output_pulled(e.output, 1);
+    sg_output_call(e.output, &intent, 0, SG_STR_NONE);
+    for (int i = 0; i < 3; i++) sg_output_when_committed(e.output, &waits[i]);
+    sg_output_wait_cancel(e.output, &waits[1]);
+    assert_int_equal(told, 0);
+    sg_loop_run(e.loop);
+    assert_int_equal(told, 2);
+    finish(false);
+    sg_loop_run(e.loop);
+    assert_int_equal(e.status, 0);
+    assert_int_equal(query("SELECT calls_answered+calls_failed+calls_retried FROM progress WHERE id=1"), 0);
+    sg_output_close(e.output);
+    sg_loop_close(e.loop);
+}
+
 /* --- interrupted ----------------------------------------------------------------------------------------------------- */
 
 static void test_a_run_goes_on_where_it_was_stopped(void **state) {
@@ -398,6 +435,7 @@ static void test_missing_files_are_refused(void **state) {
 int main(int argc, char **argv) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_journal_does_not_change_the_output),
+        cmocka_unit_test(test_who_waits_for_a_commit_is_told_when_the_row_is_there),
         cmocka_unit_test(test_a_run_goes_on_where_it_was_stopped),
         cmocka_unit_test(test_a_finished_run_may_grow),
         cmocka_unit_test(test_what_reached_the_journal_of_a_record_half_done_is_there_again),
