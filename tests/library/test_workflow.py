@@ -176,6 +176,11 @@ class Existing(lib.Case):
         self.assertEqual(Workflow("tasks/said").run(), said)
         self.assertEqual(sygra.execute_task("tasks.said", num_records=1), said[:1])
         self.assertTrue(pathlib.Path("tasks/said/output.json").exists())
+        self.assertEqual(sygra.execute_task("said", num_records=1), said[:1])
+
+    def test_a_task_that_is_not_there_is_told_with_the_places_that_were_tried(self):
+        with self.assertRaisesRegex(sygra.ConfigurationError, "no task `sad`: neither tasks/sad nor sad is a folder"):
+            sygra.execute_task("sad")
 
     def test_overrides_leave_the_task_as_it_is(self):
         task = pathlib.Path(self.write_task()) / "graph_config.yaml"

@@ -45,13 +45,17 @@ def _as_prompt(prompt):
     return [{"user": prompt}] if isinstance(prompt, str) else prompt
 
 
+def is_task(folder):
+    return os.path.isfile(os.path.join(folder, TASK_FILE))
+
+
 def _existing_folder(name):
     """The folder of a task on disk that `name` means: a path, or a dotted name below tasks/."""
     candidates = [name]
     if not any(c in name for c in "/\\"):
         candidates = [os.path.join("tasks", *name.removeprefix("tasks.").split(".")) if "." in name else name, name]
     for folder in candidates:
-        if os.path.isfile(os.path.join(folder, TASK_FILE)):
+        if is_task(folder):
             return folder
     return None
 
@@ -68,6 +72,11 @@ class Workflow:
         self._is_existing_task = self._origin is not None
         self._loaded = None if self._is_existing_task else self._empty()
         self._as_on_disk = self._is_existing_task  # nobody has touched it
+
+    @property
+    def is_on_disk(self):
+        """Whether the name is that of a task on disk."""
+        return self._is_existing_task
 
     @staticmethod
     def _empty():
