@@ -66,7 +66,7 @@ bool sg_arg_bool(const struct sg_args *a, size_t option, bool fallback);
 
 /* Rows of an option table from number `first` on, for verbs that start hook hosts: hosts.c reads them. */
 #define SG_HOST_OPTIONS(first)                                                                                          \
-    [(first)] = {"python", NULL, SG_OPTION_TEXT, "EXE",                                                                 \
+    [(first)] = {"python", NULL, SG_OPTION_TEXT, "FILE",                                                                \
                  "interpreter of Python hooks (the active virtual environment's, else python3)"},                       \
     [(first) + 1] = {"hosts", NULL, SG_OPTION_NUMBER, "N",                                                              \
                      "processes that run hooks of one language, at most (as many as cores, at most 8)"},                \

@@ -71,8 +71,9 @@ const struct sg_verb sg_verb_resume = {
     .details =
         "RUN is a run's folder (out/output.run), its output (out/output), or a task, which means its newest run.\n"
         "Without it the newest unfinished run below the working directory is meant. Finished records are not run\n"
-        "again; records that were half done start again. A task that has changed since is refused, with what that\n"
-        "concerns, unless --accept-changes says that this is to be run again.\n",
+        "again; records that were half done go on behind their last step. A task that has changed since is refused,\n"
+        "with what that concerns, unless --accept-changes says that this is to be run again. Options of hook hosts that\n"
+        "are not given are those of the run.\n",
     .options = options,
     .run = resume,
 };

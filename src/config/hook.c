@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define MAX_MODULE (16 << 20)
+#define PYTHON_HELP "write module.name, such as tasks.mine.task_executor.Clean"
 
 struct sg_py_root {
     struct sg_str folder; /* empty: the working directory */
@@ -137,9 +138,7 @@ static struct sg_hook_spec python_hook(struct sg_cfg *c, const struct sg_yaml *v
                                        bool or_jq) {
     struct sg_hook_spec hook = {.kind = SG_HOOK_PYTHON, .text = value->text, .mark = value->mark, .path = path};
     if (!is_dotted(value->text)) {
-        sg_error_at(c->d, value->mark, path,
-                    or_jq ? "write module.name, such as tasks.mine.task_executor.Clean, or {jq: \"...\"}"
-                          : "write module.name, such as tasks.mine.task_executor.Clean",
+        sg_error_at(c->d, value->mark, path, or_jq ? PYTHON_HELP ", or {jq: \"...\"}" : PYTHON_HELP,
                     "%s is no dotted path of Python code", sg_cfg_show(c, value));
         return (struct sg_hook_spec){.path = path};
     }
@@ -177,8 +176,7 @@ struct sg_hook_spec sg_cfg_python(struct sg_cfg *c, const struct sg_yaml *value,
     if (!value || value->kind == SG_YAML_NULL) return (struct sg_hook_spec){.path = path};
     if (value->kind == SG_YAML_TEXT) return python_hook(c, value, path, false);
     if (sg_yaml_get(value, "closure")) return sg_cfg_hook(c, value, path);
-    sg_error_at(c->d, value->mark, path, "write module.name, such as tasks.mine.task_executor.Clean",
-                "here must stand a dotted path of Python code, not %s", sg_cfg_show(c, value));
+    sg_error_at(c->d, value->mark, path, PYTHON_HELP, "here must stand a dotted path of Python code, not %s", sg_cfg_show(c, value));
     return (struct sg_hook_spec){.path = path};
 }
 

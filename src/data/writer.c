@@ -72,6 +72,7 @@ int sg_writer_open(struct sg_writer *w, const struct sg_output_options *o, struc
     w->stale = !o->identity && has_run(w);
     int rc = make_folder(w, err);
     if (rc == 0 && (o->identity || w->stale)) rc = sg_run_lock_take(w->run_folder.p, &w->lock, err);
+    if (rc == 0 && (o->identity || w->stale)) sg_rundb_remove_beside(w->run_folder.p); /* now: this run's own may come soon */
     if (rc == 0) rc = make_part(w, err);
     if (rc < 0) sg_writer_close(w);
     else if (o->identity) make_keeper(w, o);

@@ -362,6 +362,14 @@ void sg_rundb_remove_log(const char *folder) {
     sg_arena_fini(&u.arena);
 }
 
+void sg_rundb_remove_beside(const char *folder) {
+    struct unlinking u = {.folder = folder};
+    sg_arena_init(&u.arena, 0);
+    unlink_one(&u, SG_RUN_INPUT);
+    unlink_one(&u, SG_RUN_POST);
+    sg_arena_fini(&u.arena);
+}
+
 static int exec(struct sg_rundb *d, const char *sql, struct sg_err *err) {
     int rc = sqlite3_exec(d->db, sql, NULL, NULL, NULL);
     return rc == SQLITE_OK ? 0 : sg_rundb_fail_opening(d->db, d->path.p, rc, "cannot be made", err);

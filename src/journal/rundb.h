@@ -159,6 +159,10 @@ void sg_rundb_remove(const char *folder);
 #define SG_RUN_LOG "log.jsonl"
 #define SG_RUN_LOG_BEFORE "log.1.jsonl"
 void sg_rundb_remove_log(const char *folder);
+/* And what the run puts there beside the journal: the rows that it reads, and what of post-processing is done. */
+#define SG_RUN_INPUT "input.jsonl"
+#define SG_RUN_POST "post.json"
+void sg_rundb_remove_beside(const char *folder);
 /* A new one, in a folder without an older one. */
 int sg_rundb_create(const char *folder, const struct sg_run_identity *id, struct sg_rundb **out, struct sg_err *err);
 /* An existing one, for writing. The identity's texts live in `a`. */

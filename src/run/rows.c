@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-#define NAME "input.jsonl"
-
 static const struct sg_source_spec *source_of(const struct run *r) {
     return r->task.spec.data.source;
 }
@@ -39,8 +37,8 @@ const struct sg_json *sg_rows_config(struct sg_arena *a, const struct sg_source_
     return config;
 }
 
-struct sg_str sg_rows_hash(const struct run *r) {
-    struct sg_arena *a = &((struct run *)r)->task.arena;
+struct sg_str sg_rows_hash(struct run *r) {
+    struct sg_arena *a = &r->task.arena;
     const struct sg_source_spec *s = source_of(r);
     if (!s || s->n_transforms == 0) return SG_STR_NONE;
     struct sg_buf b = SG_BUF_INIT(SIZE_MAX);
@@ -56,8 +54,8 @@ struct sg_str sg_rows_hash(const struct run *r) {
 
 static struct sg_str path_in_run(struct run *r) {
     struct sg_arena *a = &r->task.arena;
-    if (r->run_folder.n) return sg_str_printf(a, "%.*s/" NAME, SG_ARG(r->run_folder));
-    return sg_str_printf(a, "%.*s/%.*s.run/" NAME, SG_ARG(r->folder), SG_ARG(r->stem));
+    if (r->run_folder.n) return sg_str_printf(a, "%.*s/" SG_RUN_INPUT, SG_ARG(r->run_folder));
+    return sg_str_printf(a, "%.*s/%.*s.run/" SG_RUN_INPUT, SG_ARG(r->folder), SG_ARG(r->stem));
 }
 
 /* Of a run that goes on, or that is looked at once more. */

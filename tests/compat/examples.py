@@ -72,7 +72,8 @@ FACTS = [{"original_index": 10 + i, "problem": f"Question {i}: what is told of t
 
 # --- the scripts --------------------------------------------------------------------------------------------------------------
 
-EVOLVED = {"jungle and river": "A jungle tells the river, in four scenes, why it rains.", "first world war in India": "Which letters of soldiers from Punjab survive?"}
+EVOLVED = {"jungle and river": "A jungle tells the river, in four scenes, why it rains.",
+           "first world war in India": "Which letters of soldiers from Punjab survive?"}
 REFINED = {"benefits of unit testing": "unit", "reschedule a meeting": "mail"}
 
 

@@ -17,6 +17,7 @@ Each page gets an empty folder and one bash with `sygra` on its PATH. Its blocks
     <!-- background -->           the console block below is one server, which runs until the page ends or another one
                                   takes its port
     <!-- start: sygra mock -->    a server that the page does not show
+    <!-- run: COMMAND -->         a command that the page does not show
     <!-- picture: a.svg -->      the one command of the console block below prints that picture, which lies beside the page
     <!-- skip -->                 the block below is not run
 
@@ -72,7 +73,7 @@ def blocks_of(page):
             block = Block(number, fence[1], directive)
         elif comment := re.match(r"\s*<!--\s*(.*?)\s*-->\s*$", line):
             directive = comment[1]
-            if directive.startswith("start:"):
+            if directive.startswith(("start:", "run:")):
                 found.append(Block(number, "", directive))
         elif line.strip():
             directive = ""
@@ -250,6 +251,8 @@ def run_block(machine, block, page):
         yield block.line, file[1], lambda: machine.write(block, file[1])
     elif hidden := re.fullmatch(r"start:\s*(.*)", block.directive):
         yield block.line, hidden[1], lambda: machine.start(hidden[1], ["..."])
+    elif hidden := re.fullmatch(r"run:\s*(.*)", block.directive):
+        yield block.line, hidden[1], lambda: machine.run(hidden[1], [], "")
     elif picture := re.fullmatch(r"picture:\s*(\S+)", block.directive):
         yield block.line, picture[1], lambda: check_picture(machine, block, page.parent / picture[1])
     elif block.language == "console" and block.directive != "skip":
@@ -320,6 +323,14 @@ def test_keys():
     return [("docs/keys.md", None if same else "make it again: tests/docs/run.py --keys")]
 
 
+def test_suites():
+    """The page on tests names all of them."""
+    page = (ROOT / "docs/testing.md").read_text(encoding="utf-8")
+    lines = (ROOT / "tests/suites.txt").read_text(encoding="utf-8").splitlines()
+    for name in [line.split()[1] for line in lines if line and not line.startswith("#")]:
+        yield f"docs/testing.md: suite {name}", None if re.search(rf"[ `]{name}[`, ]", page) else "is not on the page"
+
+
 def main():
     words = sys.argv[1:]
     if words == ["--keys"]:
@@ -334,7 +345,7 @@ def main():
         results = [r for part in pool.map(test_page, [p for p in pages if p != KEYS]) for r in part]
     results += [r for page in linked for r in test_links(page)]
     if not words:
-        results += test_keys()
+        results += [*test_keys(), *test_suites()]
     for place, error in results:
         if error:
             print(f"FAIL {place}\n{textwrap.indent(error, '     ')}")

@@ -130,3 +130,23 @@ def test_the_summary_counts_hosts_for_people(folder):
     task = task_with(folder, "pass")
     done = task.run("-n", 0, "--python", sys.executable, cwd=folder).expect(0)
     assert "python   40 calls of hooks, 0 failed;" in done.out and "0 died" in done.out, done.out
+
+
+def test_a_resumed_run_has_the_hosts_of_its_beginning(folder):
+    task = task_with(folder, "return {'answer': [sys.executable, os.environ.get('LET_TOKEN')]}")
+    env = {**ENV, "LET_TOKEN": "let"}
+    python = folder / "python"
+    python.symlink_to(sys.executable)
+    task.run("-n", 5, "--python", "./python", "--host_env", "LET_TOKEN", cwd=folder, env=env).expect(0)
+    done = subprocess.run([BIN, "resume", str(folder / "output.run"), "-n", "10"], cwd="/", env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    answers = [r["answer"] for r in json.loads((folder / "output.json").read_text())]
+    assert len(answers) == 10 and all(a == [str(python), "let"] for a in answers), answers
+
+
+def test_a_descriptor_that_is_no_process_is_refused(folder):
+    closure = Task(folder, GRAPH.replace("host_hooks.work", "{closure: work}"), rows=ROWS)
+    for option, text in ((("--attach", 77), "descriptor 77"), (("--attach", 1), "descriptor 1"),
+                         ((), "serves no hooks to this run")):
+        done = closure.run(*option).expect(1)
+        assert text in done.err, done.err

@@ -1255,7 +1255,7 @@ static void open_world(bool disturbed) {
     put_task(now.sim);
 }
 
-/* Of a commit that is not synced a loss of power leaves nothing: then a hook may run again, as docs/hooks.md says. */
+/* Of a commit that is not synced a loss of power leaves nothing: then a hook may run again, as docs/guide.md ("Once") says. */
 static bool may_cut(const struct scenario *c) {
     return !c->once || c->durability == SG_DURABILITY_COMMIT;
 }
