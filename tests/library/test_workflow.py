@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 import unittest
+import unittest.mock
 
 import lib
 import sygra
 from sygra import Workflow
+from sygra.library import results
 
 JQ_LENGTH = {"jq": "{words: (.said | length)}"}
 
@@ -177,6 +179,11 @@ class Existing(lib.Case):
         self.assertEqual(Workflow("tasks/said").run(), said)
         self.assertEqual(sygra.execute_task("tasks.said", num_records=1), said[:1])
         self.assertTrue(pathlib.Path("tasks/said/output.json").exists())
+        self.assertEqual(sygra.execute_task("said", num_records=1), said[:1])
+
+    def test_a_task_that_is_not_there_is_told_with_the_places_that_were_tried(self):
+        with self.assertRaisesRegex(sygra.ConfigurationError, "no task `sad`: neither sad nor tasks/sad is a folder"):
+            sygra.execute_task("sad")
 
     def test_overrides_leave_the_task_as_it_is(self):
         task = pathlib.Path(self.write_task()) / "graph_config.yaml"
@@ -235,6 +242,11 @@ class Existing(lib.Case):
 
 
 class Failing(lib.Case):
+    def test_a_program_that_is_none_of_ours_is_an_error(self):
+        with unittest.mock.patch.dict(os.environ, SYGRA_BIN="/bin/true"):
+            with self.assertRaisesRegex(sygra.ExecutionError, "the program ended with status 0"):
+                saying([{"q": "1"}]).run()
+
     mock_options = ("--fail_rate", "1", "--fail_status", "401:1")
 
     def test_a_workflow_without_nodes(self):
@@ -269,6 +281,16 @@ class Streaming(lib.Case):
             self.assertEqual(record["said"], f"Say {number}")
         self.assertEqual(number, 25999)
         self.assertEqual(workflow.figures["ok"], 26000)
+
+    def test_a_bracket_that_the_next_record_is_written_over_is_no_record(self):
+        """What a read sees of a page that is written meanwhile: old bytes first, new ones behind them."""
+        path = self.write("output.part", '[\n    {\n        "n": 1\n    }\n]')
+        follower = results.Follower(str(path))
+        follower._stale = None
+        self.assertEqual(list(follower.poll()), [{"n": 1}])
+        self.write("output.part", '[\n    {\n        "n": 1\n    }\n]    {\n        "n": 2\n    }\n]')
+        self.assertEqual(list(follower.poll()), [{"n": 2}])
+        follower.close()
 
     def test_empty_records_are_records(self):
         graph = Workflow("empty").source([{"q": 1}] * 3).lambda_func({"jq": "{}"}, output="x")

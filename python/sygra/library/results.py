@@ -118,8 +118,9 @@ def _split(data):
 
 
 def _split_array(data):
+    """A read beside a write may see the bracket of the old end in front of the new record."""
     found, used = [], 0
     for end in ARRAY_RECORD_END.finditer(data):
-        found.append(data[used:end.end()].lstrip(b"[,\n "))
+        found.append(data[used:end.end()].lstrip(b"[],\n "))
         used = end.end()
     return found, used

@@ -212,11 +212,11 @@ class Run:
     def _check(self, status):
         """Raises what a status that is no success means. Some failed records among good ones are no error here."""
         figures = self.figures
+        if not figures:
+            raise self._start_error(status)
         if status == engine.OK or (status == engine.FAILED and figures.get("ok")):
             self._warn(figures)
             return
-        if not figures:
-            raise self._start_error(status)
         raise self._end_error(status, figures)
 
     def _warn(self, figures):

@@ -4,6 +4,7 @@ import logging
 import os
 
 import sygra
+from sygra.exceptions import ConfigurationError
 from sygra.library import binary, callables, taskfiles
 from sygra.workflow import Workflow
 
@@ -22,8 +23,13 @@ def quick_multi_llm(models, prompt, data_source, output="output.json"):
 
 
 def execute_task(task_name, **kwargs):
-    """Runs a task on disk and gives its records."""
-    return Workflow(task_name).run(**kwargs)
+    """Runs a task on disk and gives its records. The name is one that `sygra run` takes."""
+    folder = taskfiles.find_folder(task_name)
+    if folder is None:
+        raise ConfigurationError(f"there is no task `{task_name}`: neither {task_name} nor "
+                                 f"{os.path.join('tasks', task_name.replace('.', '/'))} is a folder with "
+                                 f"{taskfiles.TASK_FILE} (from {os.getcwd()})")
+    return Workflow(folder).run(**kwargs)
 
 
 def create_multimodal_workflow(name):
