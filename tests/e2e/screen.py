@@ -132,6 +132,13 @@ class Screen:
         return "\n".join("".join(c for c, _ in row).rstrip() for row in self.history + self.rows).rstrip()
 
 
+def own_terminal():
+    """In a child: its terminal is the controlling one, whose signals it minds, also where these tests run under nohup."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Terminal:
     """Runs a command whose input, output and errors are a terminal of its own. Use as a context."""
 
@@ -145,7 +152,7 @@ class Terminal:
         self.process = subprocess.Popen(
             list(map(str, command)), stdin=slave, stdout=slave, stderr=slave, cwd=cwd, start_new_session=True,
             env={**base, "TERM": "xterm-256color", "LANG": "C.UTF-8", **(env or {})},
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
+            preexec_fn=own_terminal)
         os.close(slave)
 
     def size(self, columns, rows):

@@ -420,7 +420,7 @@ def test_a_server_that_closes_idle_connections_as_we_send_goes_unnoticed(folder)
 
 def test_the_faults_of_an_endpoint_are_tried_again_as_over_http(folder):
     with tls_mock("good", "--reset_rate", 0.3, "--truncate_rate", 0.3, "--hang_rate", 0.1, "--fault_attempts", 1) as mock:
-        run = Task(folder, line(), mock.url, rows(60), {**CA, "timeout": 2}).run("-n", 0, "-b", 60, "--json").expect(0)
+        run = Task(folder, line(), mock.url, rows(60), {**CA, "timeout": 6}).run("-n", 0, "-b", 60, "--json").expect(0)
         assert len(run.records()) == 60 and run.summary()["retries"] > 5, run.summary()
         assert mock.stats()["duplicates_after_ok"] == 0, mock.stats()
 
