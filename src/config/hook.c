@@ -32,13 +32,22 @@ static struct sg_str above(struct sg_str folder, size_t n) {
     return (struct sg_str){folder.p, n > 1 ? n - 1 : n};
 }
 
-void sg_cfg_python_root(struct sg_cfg *c, struct sg_str folder) {
-    add_root(c, SG_STR_NONE, true);
+/* Each folder of a path that holds `tasks`. */
+static void add_above_tasks(struct sg_cfg *c, struct sg_str folder, bool always) {
     for (size_t from = 0, to; from < folder.n; from = to + 1) {
         to = sg_str_find(folder, '/', from);
         if (sg_str_eq((struct sg_str){folder.p + from, to - from}, SG_STR("tasks")))
-            add_root(c, above(folder, from + 1), true);
+            add_root(c, above(folder, from + 1), always);
     }
+}
+
+/* Who works in a folder below `tasks` still names modules from above it. */
+void sg_cfg_python_root(struct sg_cfg *c, struct sg_str folder) {
+    char cwd[4096];
+    add_root(c, SG_STR_NONE, true);
+    add_above_tasks(c, folder, true);
+    if (folder.n && folder.p[0] != '/' && getcwd(cwd, sizeof cwd))
+        add_above_tasks(c, sg_str_dup(c->a, sg_str(cwd)), false);
     add_root(c, above(folder, folder.n), false);
     add_root(c, folder, false);
 }

@@ -339,6 +339,10 @@ static void begin(struct sg_exec *x, struct sg_row *row) {
 
 static void on_rows(void *ud, struct sg_row *rows, size_t n, bool ended, int status, const struct sg_err *err) {
     struct sg_exec *x = ud;
+    if (x->done) { /* stopped: nobody has waited for them */
+        for (size_t i = 0; i < n; i++) sg_arena_fini(&rows[i].arena);
+        return;
+    }
     x->pulling = false;
     x->row_at = 0;
     x->n_rows = n;

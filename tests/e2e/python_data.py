@@ -239,6 +239,20 @@ def test_a_transform_of_a_list_that_fails_ends_the_start_and_leaves_nothing(fold
     assert "data.jsonl:2" in run.err and "whole list" in run.err, run.err
 
 
+def test_a_run_is_interrupted_while_a_stream_waits_for_its_transform(folder):
+    t = task(folder, graph(transforms(("work.Slow", {"suffix": "x", "s": 60}), streaming=True), MAP), ROWS)
+    command = [BIN, "run", "t", "-n", "0", "--output_with_ts", "False", "--seed", "7"]
+    p = subprocess.Popen(command, cwd=folder, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "slow").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=40)
+    assert p.returncode == 130 and "Sanitizer" not in err, err
+    t.write("graph_config.yaml", graph(transforms(("work.Slow", {"suffix": "x", "s": 0}), streaming=True), MAP))
+    assert len(t.run_here("-n", 0).expect(0).records()) == len(ROWS)
+
+
 def test_a_run_that_is_killed_while_it_transforms_begins_anew(folder):
     t = task(folder, graph(transforms(("work.Slow", {"suffix": "x", "s": 60})), MAP), ROWS)
     command = [BIN, "run", "t", "-n", "0", "--output_with_ts", "False", "--seed", "7"]
