@@ -62,17 +62,17 @@ struct task {
     const struct node_kind *kind;
     uint32_t visit;
     uint16_t step;
-    bool running;
+    bool running, owns_view; /* `state` is a copy of this task's own */
     uint64_t began_ns;
     state_view state;                /* what this execution sees */
     const struct sg_json *own_state; /* llm: what pre_process returned, with keys that no slot has; or NULL */
-    bool owns_view;                  /* `state` is a copy of this task's own */
     struct update *updates;
     size_t n_updates, cap_updates;
     struct change *changes;
     size_t n_changes, cap_changes;
     uint32_t n_hooks; /* called so far by this execution */
-    int *targets; /* where its conditional edges lead */
+    int plan_hook;    /* that is called, or waits to be */
+    int *targets;     /* where its conditional edges lead */
     size_t n_targets, cap_targets;
     size_t turn; /* branch, or output field, in hand */
     union {
@@ -85,17 +85,17 @@ struct task {
         struct sg_output_wait commit; /* of the intent of the hook that is called next */
     };
     bool hook_waits, call_waits, answer_waits, commit_waits;
-    int plan_hook; /* that is called, or waits to be */
+    bool repeats; /* llm: its call had been answered before, but is asked again */
     hook_write_fn *write_hook;
     hook_result_fn *on_result;
-    const struct sg_json **mapped;                                            /* output: transformed fields */
+    const struct sg_json **mapped; /* output: transformed fields */
     /* llm, and the children of multi_llm */
     int model;                    /* number in the plan */
     uint32_t ordinal;             /* of the call, within the visit */
     uint32_t failed_attempts;     /* of the call, when it failed */
+    uint32_t pending_children;    /* of a multi_llm: started, not ended */
     struct sg_json completion;    /* the message that came back */
     const char *reply;            /* its text; NULL: none yet */
-    bool repeats;                 /* its call had been answered before, but is asked again */
     const struct sg_json *entry;  /* for the chat history, or NULL */
     const struct sg_json *result; /* the object that the node returns, or NULL */
     /* A child is no task of the step: its parent stands for it. */
@@ -103,7 +103,6 @@ struct task {
     struct sg_err *failure; /* of a child, or of a call that the past should have and has not */
     struct task *children;  /* in the record's arena */
     size_t n_children;
-    uint32_t pending_children; /* started, not ended */
 };
 
 struct record {
