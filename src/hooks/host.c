@@ -243,7 +243,7 @@ static void end_mute(struct sg_host *host) {
 static void end_stuck(struct sg_host *host) {
     struct sg_err why;
     sg_blame_for_death(host);
-    sg_fail(&why, SG_E_TIMEOUT, "its host has begun no call for %.1f s", host->how->deadline_ms / 1000.0);
+    sg_fail(&why, SG_E_TIMEOUT, "its host has begun no call for %g s", host->how->deadline_ms / 1000.0);
     end(host, &why);
 }
 
