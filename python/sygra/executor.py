@@ -16,7 +16,7 @@ if __name__ == "__main__" and not __package__:  # started by path: not what lies
     sys.path[0] = os.getcwd()  # ... what a user's `python main.py` finds,
     sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # ... and this package
 
-from sygra.library import binary, options  # noqa: E402
+from sygra.library import binary, options, taskfiles  # noqa: E402
 
 MODULE, CLASS = "task_executor", "TaskExecutor"
 
@@ -107,9 +107,7 @@ def may_have(folder):
 
 def find(task):
     """The class, or None when the task has none of its own."""
-    from sygra.core.base_task_executor import task_folder
-
-    folder = task_folder(task)
+    folder = taskfiles.find_folder(task)
     if not folder or not os.path.isfile(_module_file(folder)):
         return None
     found = getattr(_import(task, folder), CLASS, None)

@@ -369,7 +369,8 @@ static bool window_open(struct sg_exec *x) {
 }
 
 static void finish_if_done(struct sg_exec *x) {
-    bool nothing_left = x->row_at == x->n_rows && (x->ended || x->stopping);
+    /* Who stops does not wait for rows that a pipe, or a transform, may never bring; those that come are dropped. */
+    bool nothing_left = x->row_at == x->n_rows && (x->stopping || (x->ended && !x->pulling));
     if (!nothing_left || x->figures.in_flight > 0 || x->done) return;
     x->done = true;
     x->figures.source_ended = x->ended;

@@ -336,6 +336,19 @@ def test_a_stream_is_transformed_row_by_row_and_bad_rows_fail_alone(folder):
     assert not (t.folder / "next_output.run" / "input.jsonl").exists(), "another run of that name leaves no old input behind"
 
 
+def test_a_run_ends_while_its_stream_is_being_transformed(folder):
+    t = task(folder, graph(transforms(("work.Slow", {"suffix": "x", "s": 60}), streaming=True), MAP), ROWS)
+    p = subprocess.Popen([BIN, "run", "t", "-n", "0"], cwd=folder, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "slow").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for _ in range(2):
+        p.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == 130 and "Sanitizer" not in err, err
+
+
 def test_a_stream_goes_on_and_is_asked_why(folder):
     chain = transforms(("work.Mark", {"mark": ">"}), streaming=True)
     t = task(folder, graph(chain, "output_config: {output_map: {id: {from: id}, seen: {from: seen}, draw: {from: draw}}}"), ROWS)

@@ -9,12 +9,21 @@ import struct
 import subprocess
 import sys
 import textwrap
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PACKAGE = os.path.join(ROOT, "python")
 
 Answer = collections.namedtuple("Answer", "id kind outputs effects fault message details")
+PATIENCE = 30
 FAULTS = {1: "raised", 2: "limit", 3: "request", 4: "canceled", 5: "useless"}
+
+
+def until(true):
+    end = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.002)
 
 
 class Gone(Exception):

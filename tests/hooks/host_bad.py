@@ -220,15 +220,17 @@ def test_whatever_is_raised_fails_its_call_only(folder):
 
 
 def guilty_of(folder, source):
-    """Begins two harmless calls that are at work, one that is done, and the bad one; whom the work page blames."""
+    """Has a harmless call done, then begins the bad one; whether the work page blames that only. (The engine looks there
+    for calls that it waits for: one that is answered may be taken out a moment later.)"""
     with client_of(folder, source) as c:
         bad, good = c.hook("hooks.bad", "lambda", {}), c.hook("hooks.good", "lambda", {})
-        assert c.call(good, state={}).kind == "result"
+        done = c.begin(good, state={})
+        assert c.answer_of(done).kind == "result"
         number = c.begin(bad, state={})
         try:
             c.answer_of(number)
         except Gone as gone:
-            return c.at_work() == {number}, gone.args[0], c.last_words()
+            return c.at_work() - {done} == {number}, gone.args[0], c.last_words()
         raise AssertionError("it lives")
 
 

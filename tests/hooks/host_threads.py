@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who runs when: calls side by side, cancels, answers that leave in time, prints, randomness, what a host keeps."""
+"""Who runs when: calls side by side, cancels, answers that leave in time, randomness, what a host keeps."""
 import json
 import os
 import random
@@ -9,18 +9,9 @@ import sys
 import threading
 import time
 
-from client import PACKAGE, Client, Gone, client_of
+from client import PATIENCE, PACKAGE, Client, client_of, until
 
 sys.path.insert(0, PACKAGE)  # one test serves in this process
-
-PATIENCE = 30
-
-
-def until(true):
-    end = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.002)
 
 
 def test_hooks_that_wait_run_side_by_side(folder):
@@ -130,57 +121,6 @@ def test_cancel_reaches_what_was_sent_in_one_batch_with_it(folder):
         frames = [b"C" + c.call_payload(n, f, None, b"{}", 0) for n in (1, 2, 3)] + [b"X" + struct.pack("<Q", 3)]
         c.sock.sendall(b"".join(struct.pack("<I", len(p)) + p for p in frames))
         assert [c.answer_of(n).fault for n in (1, 2, 3)] == [None, None, "canceled"]
-
-
-def test_prints_know_their_call(folder):
-    with client_of(folder, """
-        import asyncio, logging, os, subprocess, sys, threading, warnings
-        from sygra.logger.logger_config import logger
-        print("while loading")
-        def f(node, state):
-            print("one", state["n"]); print("two", end=""); print(" goes on", file=sys.stdout, flush=True)
-            sys.stderr.write("no newline")
-        async def g(node, state):
-            print("before", state["n"]); await asyncio.sleep(0.02); print("after", state["n"])
-        def logs(node, state): logger.info("logged"); logging.warning("warned")
-        def raw(node, state):
-            sys.stdout.buffer.write(b"by\\xffte\\n")
-            os.write(1, b"bin\\x00\\xfe\\n"); subprocess.run(["echo", "child"])
-            assert not sys.stdout.isatty() and sys.stdout.encoding == "utf-8"
-        """) as c:
-        f, g, logs, raw = (c.hook(f"hooks.{n}", "lambda", {}) for n in ["f", "g", "logs", "raw"])
-        assert c.prints == [(0, "while loading")]
-        number = c.begin(f, state={"n": 5})
-        c.answer_of(number)
-        assert c.prints[1:] == [(number, "one 5"), (number, "two goes on"), (number, "no newline")], c.prints
-        begun = [c.begin(g, state={"n": n}) for n in range(3)]
-        for number in begun:
-            c.answer_of(number)
-        for n, number in enumerate(begun):
-            assert [t for i, t in c.prints if i == number] == [f"before {n}", f"after {n}"]
-        number = c.begin(logs, state={})
-        c.answer_of(number)
-        assert [t for i, t in c.prints if i == number] == ["INFO logged", "WARNING:root:warned"], c.prints
-        number = c.begin(raw, state={})
-        c.answer_of(number)
-        assert (number, "by\\xffte") in c.prints
-        until(lambda: "child" in "".join(t for i, t in c.prints if i == 0) or c.call(f, state={"n": 0}) is None)
-        assert "bin\x00\\xfe" in "".join(t for i, t in c.prints if i == 0)
-
-
-def test_what_is_printed_last_arrives_before_the_end(folder):
-    with client_of(folder, """
-        import atexit, os
-        atexit.register(lambda: None)
-        def f(node, state): os.write(2, b"last words")
-        """) as c:
-        c.call(c.hook("hooks.f", "lambda", {}), state={})
-        c.sock.shutdown(1)
-        try:
-            while True:
-                c.next_answer()
-        except Gone as gone:
-            assert gone.args[0] == 0 and (0, "last words") in c.prints, c.prints
 
 
 def test_random_depends_on_the_calls_seed_only(folder):
@@ -295,7 +235,7 @@ def test_a_hook_that_another_host_has_loaded_is_loaded_by_its_first_call(folder)
 
 def test_memory_is_reported_while_it_grows(folder):
     with client_of(folder, """
-        import time
+        import asyncio, time
         held = []
         def f(node, state):
             if len(held) < 10: held.append(b"x" * 30_000_000)
@@ -304,6 +244,10 @@ def test_memory_is_reported_while_it_grows(folder):
             time.sleep(0.7)
             held.append(b"x" * 50_000_000)
             time.sleep(60)
+        async def waits(node, state):
+            await asyncio.sleep(1.2)
+            held.append(b"x" * 50_000_000)
+            await asyncio.sleep(60)
         """) as c:
         f = c.hook("hooks.f", "lambda", {})
         until(lambda: c.call(f, state={}) and len(c.memory) > 1 and c.memory[-1] > c.memory[0] + 20_000_000)
@@ -311,6 +255,12 @@ def test_memory_is_reported_while_it_grows(folder):
         c.begin(c.hook("hooks.grows", "lambda", {}), state={})
         while len(c.memory) == before:
             c._note(*c.frame())  # comes while the call is under way, with nothing else to do
+    with Client(folder) as c:
+        waits = c.hook("hooks.waits", "lambda", {})
+        time.sleep(0.1)
+        c.begin(waits, state={})
+        while not c.memory or c.memory[-1] < c.memory[0] + 40_000_000:
+            c._note(*c.frame())  # of a host that has nothing but tasks
 
 
 def test_frames_may_come_in_any_pieces(folder):

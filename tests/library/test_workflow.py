@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Building and running workflows that need no code of this process."""
 import asyncio
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -298,13 +299,34 @@ class Slow(lib.Case):
         self.assertLessEqual(threading.active_count(), before + 1)
 
     def test_async_runs_side_by_side(self):
+        workflows = [saying([{"q": str(n)}]) for n in range(3)]
+
         async def both():
-            runs = [saying([{"q": str(n)}]).arun() for n in range(2)]
-            streamed = [record async for record in saying([{"q": "s"}]).astream()]
+            runs = [workflow.arun() for workflow in workflows[:2]]
+            streamed = [record async for record in workflows[2].astream()]
             return await asyncio.gather(*runs), streamed
 
         found, streamed = asyncio.run(both())
-        self.assertEqual((found, streamed), ([[{"said": "Say 0"}], [{"said": "Say 1"}]], [{"said": "Say s"}]))
+        self.assertEqual((found, streamed), ([[{"said": "Say 0"}], [{"said": "Say 1"}]], [{"said": "Say 2"}]))
+        self.assertEqual([workflow.figures["ok"] for workflow in workflows], [1, 1, 1])
+
+    def test_threads_run_side_by_side(self):
+        def run(name):
+            rows = [{"q": f"{name}{i}"} for i in range(5)]
+            return saying(rows, name).lambda_func(lambda config, state: {"n": state["q"]}, output="n").output_field("n", "n").run()
+
+        with concurrent.futures.ThreadPoolExecutor(2) as threads:
+            for name, found in zip("ab", threads.map(run, "ab")):
+                self.assertEqual(found, [{"said": f"Say {name}{i}", "n": f"{name}{i}"} for i in range(5)])
+
+    def test_an_async_stream_that_is_closed_has_ended_the_program(self):
+        async def first():
+            stream = saying([{"q": str(i)} for i in range(500)]).astream(batch_size=1)
+            record = await stream.__anext__()
+            await stream.aclose()
+            return record, children()
+
+        self.assertEqual(asyncio.run(first()), ({"said": "Say 0"}, []))
 
     def test_a_cancelled_task_ends_the_program(self):
         async def cancel():
@@ -330,8 +352,10 @@ class Interrupting(lib.Case):
     mock_options = ("--latency_ms", "150")
 
     def start(self):
+        """With Ctrl-C as on a terminal: a shell has its background jobs ignore it, and all that they start."""
         env = {**os.environ, "PYTHONPATH": lib.PACKAGE}
-        process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         deadline = time.monotonic() + 30
         while not (pathlib.Path("out/output.part").exists() and pathlib.Path("out/output.part").stat().st_size):
             self.assertLess(time.monotonic(), deadline)

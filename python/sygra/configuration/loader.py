@@ -6,8 +6,6 @@ from sygra.library import taskfiles
 
 __all__ = ["ConfigLoader"]
 
-TASK_FILE = "graph_config.yaml"
-
 
 class ConfigLoader:
     def load(self, config_path):
@@ -24,7 +22,7 @@ class ConfigLoader:
     def _find(config_path):
         path = os.fspath(config_path)
         stem = os.path.splitext(os.path.basename(path))[0]
-        other = os.path.join("tasks", *stem.split("."), TASK_FILE)
+        other = os.path.join("tasks", *stem.split("."), taskfiles.TASK_FILE)
         for candidate in (path, other):
             if os.path.isfile(candidate):
                 return candidate

@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 
-from sygra.configuration.loader import TASK_FILE
 from sygra.exceptions import ConfigurationError
 from sygra.library import taskfiles
 from sygra.library.runs import Run, Task
@@ -24,15 +23,6 @@ from sygra.library.runs import Run, Task
 IN_ENGINE = ("init_graph",)  # of the framework's class: what the program does itself
 WORDS = ("start_index", "num_records", "batch_size", "debug", "output_with_ts", "run_name", "output_dir", "oasst", "quality",
          "disable_metadata")
-
-
-def task_folder(name):
-    """As `sygra run` finds it: a path, or a dotted name below tasks/."""
-    slashed = name.replace(".", "/")
-    for folder in (name, os.path.join("tasks", slashed), slashed):
-        if os.path.isfile(os.path.join(folder, TASK_FILE)):
-            return folder
-    return None
 
 
 class BaseTaskExecutor:
@@ -64,10 +54,10 @@ class BaseTaskExecutor:
     def config(self):
         """The task's map."""
         if self._config is None:
-            folder = task_folder(self.task_name)
+            folder = taskfiles.find_folder(self.task_name)
             if not folder:
                 raise ConfigurationError(f"there is no task {self.task_name}")
-            self._config = taskfiles.load_yaml(os.path.join(folder, TASK_FILE))
+            self._config = taskfiles.load_yaml(os.path.join(folder, taskfiles.TASK_FILE))
         return self._config
 
     def __getattr__(self, name):
@@ -114,7 +104,7 @@ class BaseTaskExecutor:
         through = {"node_type": "lambda", "lambda": {"jq": "{}"}, "output_keys": []}
         edges = [{"from": "START", "to": "rows"}, {"from": "rows", "to": "END"}]
         config = {"data_config": data, "graph_config": {"nodes": {"rows": through}, "edges": edges}}
-        with Run(Task("rows", config, task_folder(self.task_name)), {"no_journal": True}, show=False) as run:
+        with Run(Task("rows", config, taskfiles.find_folder(self.task_name)), {"no_journal": True}, show=False) as run:
             read = run.results()
         return [{key: value for key, value in row.items() if key not in ("messages", "__chat_history__")} for row in read]
 
@@ -205,7 +195,7 @@ class BaseTaskExecutor:
 
     def start(self, execution_callbacks=None, show=None, in_process=False):
         """The run, not begun yet (sygra.library.runs.Run)."""
-        folder = task_folder(self.task_name)
+        folder = taskfiles.find_folder(self.task_name)
         task = Task(self.task_name, self._changed_config(), folder, folder is not None)
         return Run(task, self._options(), execution_callbacks, show, in_process)
 

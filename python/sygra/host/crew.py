@@ -30,7 +30,8 @@ class Worker:
 
 class Crew:
     """`lead(worker)` works until the worker has lost the lead (True) or all is over (False). `tick(in_call)` is called
-    by the watch, whether the leader is in a call; its result says whether other work goes on than that of the crew.
+    by the watch, whether the leader is in a call; its result says whether other work goes on than that of the crew,
+    which must `stir` when it begins.
     """
 
     def __init__(self, lead, tick, size):
@@ -42,8 +43,7 @@ class Crew:
         self._resting = []
         self._workers = 0
         self._over = False
-        self._other_work = False
-        self._stir = threading.Event()  # wakes the watch
+        self._stir = threading.Event()
         self.ended = threading.Event()
 
     def run(self):
@@ -57,9 +57,12 @@ class Crew:
     def begin(self, worker):
         """From here on the lead may be taken away. Returns the time."""
         worker.began = began = now()
-        if not self._stir.is_set():
-            self._stir.set()
+        self.stir()
         return began
+
+    def leads(self, worker):
+        """Once False, False until the worker's call has ended."""
+        return self._leader is worker
 
     def hand_over(self, worker):
         """The leader gives its place away, unless there are no more threads."""
@@ -72,6 +75,13 @@ class Crew:
         with self._lock:
             worker.began = 0.0
             return self._leader is worker
+
+    # ---- for all ----
+
+    def stir(self):
+        """Wakes the watch."""
+        if not self._stir.is_set():
+            self._stir.set()
 
     # ---- threads ----
 
@@ -153,14 +163,15 @@ class Crew:
             taken = at - leader.began if leader and leader.began else 0.0
             if taken > _COMPUTING or (waits and taken > TICK):
                 self._hand_over()
-        self._other_work = self._tick(taken > 0)
+        self._tick(taken > 0)
 
     def _sleep(self):
-        """Until the leader begins a call; a look now and then while others are at work."""
-        self._stir.clear()
+        """Until it is stirred; a look now and then while others are at work."""
+        self._stir.clear()  # before the look at what there is: what begins later is not missed
+        other_work = self._tick(False)
         with self._lock:
             leader = self._leader
             idle = not self._over and not (leader and leader.began)
-            busy = self._other_work or self._workers - len(self._resting) > 1
+            busy = other_work or self._workers - len(self._resting) > 1
         if idle:
             self._stir.wait(0.5 if busy else None)

@@ -6,7 +6,7 @@ import sys
 import threading
 
 from sygra import _standins
-from sygra.host import load, rand, trouble, wire
+from sygra.host import load, trouble, wire
 from sygra.host.records import Data, GraphPost, Schema
 from sygra.host.roles import Combine, Condition, Field, Generate, Lambda, ModelPost, Post, Pre, Transform
 from sygra.host.tools import Executor, Tools
@@ -39,13 +39,11 @@ class Hooks:
         self._closures = closures
         self._hooks = {}
         self._loader = None
-        self._owns_process = False
         self.codec = None
         self.result_bytes = 0
 
     def open(self, hello, owns_process):
         paths = hello.get("paths") or []
-        self._owns_process = owns_process
         if owns_process:
             sys.path[:0] = [p for p in paths if p not in sys.path]
             if hasattr(sys, "set_int_max_str_digits"):
@@ -75,10 +73,7 @@ class Hooks:
             raise trouble.Refused(f"this host does not know the role {said.get('role')!r}")
         found = self._find(said)
         load.prefer_real_messages(found)
-        hook = role(self, found, said.get("config"))
-        if self._owns_process:
-            rand.take_over_numpy(found.module)
-        return hook
+        return role(self, found, said.get("config"))
 
     def _find(self, said):
         name = said["text"]

@@ -45,6 +45,9 @@ class Stream(io.TextIOBase):
     def flush(self):
         pass  # a line is one frame: print(…, end="", flush=True) does not cut it
 
+    def reconfigure(self, **how):
+        pass  # user code wants UTF-8, or lines to leave as they come: so it is
+
     def writable(self):
         return True
 

@@ -2,11 +2,12 @@
 """Randomness that depends on the call only: its seed comes from the run's, the record, the node and the visit.
 
 The functions of the module `random` work on a generator of the current call, which is made when first needed. numpy's
-old functions (numpy.random.rand and so on) do so too, and default_rng() without a seed; they are replaced when a hook's
-module has loaded numpy. Code that runs outside of calls, as modules do when they are imported, has one of the run.
+old functions (numpy.random.rand and so on) do so too, and default_rng() without a seed; they are replaced when numpy.random
+is imported. Code that runs outside of calls, as modules do when they are imported, has one of the run.
 Only `random.Random()`, `SystemRandom`, `secrets`, `uuid` and os.urandom stay what they were.
 """
 import functools
+import importlib.machinery
 import random
 import sys
 
@@ -14,8 +15,7 @@ from sygra.host.call import current
 
 _seed_outside = 0
 _outside = random.Random(0)
-_numpy_outside = None
-_old_numpy = {}  # id of one of numpy's own functions -> what it was replaced by
+_NO_METHODS = {"seed": "seed", "sample": "random_sample", "ranf": "random_sample"}  # numpy's functions that call its generator
 
 
 def _of_call():
@@ -42,31 +42,34 @@ def take_over(seed):
         function = getattr(random, name)
         if isinstance(getattr(function, "__self__", None), random.Random):
             setattr(random, name, _forward(name, function, _of_call))
+    sys.meta_path.insert(0, _NumpyFinder)
 
 
-def take_over_numpy(module):
-    """After a load, for what `module` (the hook's) has taken from numpy by name, too."""
-    numpy_random = sys.modules.get("numpy.random")
-    mtrand = getattr(sys.modules.get("numpy.random.mtrand"), "_rand", None)
-    if numpy_random is None or mtrand is None:
-        return
-    if not _old_numpy:
-        _replace_numpy(numpy_random, mtrand)
-    for name, value in list(vars(module).items()) if module else ():
-        if id(value) in _old_numpy:
-            setattr(module, name, _old_numpy[id(value)][1])
+class _NumpyFinder:
+    """Finds numpy.random as ever, and has its functions replaced before anybody can take one from it."""
+
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name == "numpy.random" else None
+        if spec is not None:
+            fill = spec.loader.exec_module
+
+            def exec_module(module):
+                fill(module)
+                _replace_numpy(module)
+
+            spec.loader.exec_module = exec_module
+        return spec
 
 
-def _replace_numpy(numpy_random, mtrand):
-    make, fresh_generator = numpy_random.RandomState, numpy_random.default_rng
+def _replace_numpy(numpy_random):
+    make, fresh_generator, outside = numpy_random.RandomState, numpy_random.default_rng, numpy_random.mtrand._rand
+    outside.seed(_seed_outside & 0xFFFFFFFF)
 
     def of_call():
-        global _numpy_outside
         call = current.get()
         if call is None:
-            if _numpy_outside is None:
-                _numpy_outside = make(_seed_outside & 0xFFFFFFFF)
-            return _numpy_outside
+            return outside
         if call.numpy is None:
             call.numpy = make(call.seed & 0xFFFFFFFF)
         return call.numpy
@@ -77,14 +80,11 @@ def _replace_numpy(numpy_random, mtrand):
 
     for name in dir(numpy_random):
         function = getattr(numpy_random, name)
-        if getattr(function, "__self__", None) is mtrand:
-            _put(numpy_random, name, function, _forward(name, function, of_call))
-    _put(numpy_random, "default_rng", fresh_generator, default_rng)
-
-
-def _put(module, name, old, new):
-    _old_numpy[id(old)] = (old, new)  # `old` is held so that its id stays its own
-    setattr(module, name, new)
+        if getattr(function, "__self__", None) is outside:
+            setattr(numpy_random, name, _forward(name, function, of_call))
+    for name, method in _NO_METHODS.items():
+        setattr(numpy_random, name, _forward(method, getattr(numpy_random, name), of_call))
+    numpy_random.default_rng = default_rng
 
 
 def _forward(name, function, generator):

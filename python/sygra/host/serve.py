@@ -29,6 +29,7 @@ _LONG = 0.0005  # seconds of a call that is worth a change of threads
 _CREDIT = 16  # calls that a hook is believed to wait
 _MEMORY_EVERY = 1.0  # seconds
 _MEMORY_STEP = 1 << 20
+_HELD_MAX = 256  # frames that a leader's prints may let wait
 
 
 class Host:
@@ -53,7 +54,7 @@ class Host:
         self._task_slots = collections.deque(range(_FIRST_TASK_SLOT, SLOTS))
         self._prints = prints.Prints(self._send_soon)
         self._is_child = False
-        self._leading = threading.local()
+        self._here = threading.local()  # .worker: this thread, if it is of the crew
         self._frozen = False
         self._flushed_at = 0.0
         self._will_flush = False
@@ -78,7 +79,7 @@ class Host:
     # ---- the reader ----
 
     def _lead(self, me):
-        self._leading.yes = True
+        self._here.worker = me
         while True:
             if self._pending:
                 if not self._run_next(me):
@@ -102,13 +103,11 @@ class Host:
         began = self._crew.begin(me)
         if hook.waits:
             self._crew.hand_over(me)
-            self._leading.yes = False  # prints of the call leave at once
         self._run(call, me.number)
         took = crew.now() - began
         if took > _LONG or hook.waits:
             _learn(hook, took, cpu)
-        leads = self._leading.yes = self._crew.end(me)
-        return leads
+        return self._crew.end(me)
 
     def _take_all(self, frames):
         try:
@@ -182,6 +181,7 @@ class Host:
             self.wire.put(wire.error_frame(number, wire.SENSELESS, f"there is no hook {hook}"))
         elif call.hook.asynchronous:
             self._tasks.start(call)
+            self._crew.stir()
         else:
             self._pending.append(call)
         if self._owns_process and not self._frozen:
@@ -283,11 +283,13 @@ class Host:
     # ---- beside the calls ----
 
     def _send_soon(self, frame):
-        """A print. The leader's leaves with its answers; the watch sees to it when the call goes on for long."""
+        """A print. The leader's leaves with its answers, or when the watch takes the lead from it; anybody else's at
+        once, so that who prints more than the engine takes has to wait."""
         if self._is_child:
             return  # user code still holds our stream
         self.wire.put(frame)
-        if not getattr(self._leading, "yes", False) or current.get() is None:  # nobody else may flush soon
+        leads = self._crew.leads(getattr(self._here, "worker", self))
+        if not leads or current.get() is None or self.wire.held() > _HELD_MAX:  # nobody else may flush soon
             self.wire.flush()
 
     def _tick(self, in_call):

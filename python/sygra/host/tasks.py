@@ -56,7 +56,7 @@ class Tasks:
         loop = self._loop
         asyncio.set_event_loop(loop)
         loop.run_forever()
-        left = [call.task for call in self._at_work.values()]
+        left = asyncio.all_tasks(loop)  # those that hooks have left behind, too
         for task in left:
             task.cancel()
         loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))

@@ -32,6 +32,7 @@ class Wire:
         self._held = 0
         self._out = collections.deque()
         self._sending = threading.Lock()
+        self._sender = None  # the thread that has it
 
     def read(self, wait):
         """The frames that are there, as (kind, payload): a list, empty if nothing whole is. None: the other end has
@@ -77,14 +78,17 @@ class Wire:
         """The frame leaves with the next flush."""
         self._out.append(frame)
 
-    def holds(self):
-        return len(self._out) > 0
+    def held(self):
+        """How many frames wait for a flush."""
+        return len(self._out)
 
     def flush(self):
         """Sends all that has been put. A closed end is noticed by the reader."""
-        if not self._out:
+        me = threading.get_ident()
+        if not self._out or self._sender == me:  # a signal handler or a __del__ of user code prints while we send
             return
         with self._sending:
+            self._sender = me
             parts = []
             try:
                 while True:
@@ -95,6 +99,8 @@ class Wire:
                 self._sock.sendall(b"".join(parts))
             except OSError:
                 pass
+            finally:
+                self._sender = None
 
     def shut(self):
         """The other end reads what was sent, then the end."""

@@ -7,9 +7,9 @@ gaps of a table null; anything else that JSON cannot say is a DataError that nam
 import itertools
 import json
 import math
-import os
 
 from sygra.exceptions import DataError
+from sygra.library import files
 
 SLICE = 4096  # rows of a table at a time
 
@@ -78,10 +78,8 @@ def line_of(row, number):
 
 
 def write(rows, path, limit=None):
-    """Writes rows, at most `limit` of them, as JSON Lines. An interrupted write leaves nothing under that name."""
-    new = f"{path}.new"
-    with open(new, "w", encoding="utf-8", errors="surrogatepass") as file:
+    """Writes rows, at most `limit` of them, as JSON Lines."""
+    with files.replacing(path) as file:
         for number, row in enumerate(itertools.islice(rows_of(rows), limit), 1):
             file.write(line_of(row, number))
             file.write("\n")
-    os.replace(new, path)

@@ -83,7 +83,7 @@ class Run:
         written = self._write_task()
         if not self._task.folder:
             return ["run", written, *words]
-        return ["run", self._task.folder, *words, "--graph_config", os.path.join(written, "graph_config.yaml")]
+        return ["run", self._task.folder, *words, "--graph_config", os.path.join(written, taskfiles.TASK_FILE)]
 
     def _count(self):
         """None is all, for which the program says 0."""
@@ -97,7 +97,7 @@ class Run:
         os.makedirs(folder, exist_ok=True)
         config = self._closures.replace_task(self._without_rows(self._task.config, folder))
         self._sinks, config = sinks.take(config)
-        taskfiles.write_json(config, os.path.join(folder, "graph_config.yaml"))
+        taskfiles.write_json(config, os.path.join(folder, taskfiles.TASK_FILE))
         return folder
 
     def _folder(self):
@@ -193,7 +193,8 @@ class Run:
 
     @property
     def figures(self):
-        return self._engine.summary
+        """The summary event of the run; empty until it has ended."""
+        return self._engine.summary if self._engine else {}
 
     def _collect(self):
         self._write_sinks()

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 
 from sygra.exceptions import ExecutionError
-from sygra.library import binary, results
+from sygra.library import binary, files, results
 
 
 def _is_file(sink):
@@ -35,22 +35,19 @@ def write(sink, output):
     if suffix in (".csv", ".parquet"):
         _export(output, path)
     elif os.path.splitext(output)[1] == suffix:
-        new = f"{path}.new"
-        shutil.copyfile(output, new)
-        os.replace(new, path)
+        with open(output, encoding="utf-8", errors="surrogatepass") as written, files.replacing(path) as file:
+            shutil.copyfileobj(written, file)
     else:
         _rewrite(output, path, suffix == ".jsonl")
 
 
 def _rewrite(output, path, lines):
-    new = f"{path}.new"
     records = results.read(output)
-    with open(new, "w", encoding="utf-8", errors="surrogatepass") as file:
+    with files.replacing(path) as file:
         if lines:
             file.writelines(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         else:
             json.dump(records, file, ensure_ascii=False, indent=4)
-    os.replace(new, path)
 
 
 def _export(output, path):

@@ -9,8 +9,9 @@ import re
 import subprocess
 
 from sygra.exceptions import ConfigurationError, DataError
-from sygra.library import binary, rows
+from sygra.library import binary, files, rows
 
+TASK_FILE = "graph_config.yaml"
 ROWS = "data.jsonl"
 
 
@@ -31,6 +32,15 @@ class Rows:
         return self  # a copy of a task reads the same rows
 
 
+def find_folder(name):
+    """The folder of the task on disk that `sygra run NAME` runs: a path, or a dotted name below tasks/. None: there is none."""
+    slashed = name.replace(".", "/")
+    for folder in (name, os.path.join("tasks", slashed), slashed):
+        if os.path.isfile(os.path.join(folder, TASK_FILE)):
+            return folder
+    return None
+
+
 def folder_name(task):
     """Of a task's name, what can stand in a file's name."""
     last = re.split(r"[/\\]", task.rstrip("/\\"))[-1]
@@ -39,14 +49,12 @@ def folder_name(task):
 
 def write_json(value, path):
     """Laid out over lines, since messages about it name them."""
-    new = f"{path}.new"
     try:
-        with open(new, "w", encoding="utf-8", errors="surrogatepass") as file:
+        with files.replacing(path) as file:
             json.dump(value, file, indent=2, ensure_ascii=False, allow_nan=False, default=_refuse)
             file.write("\n")
     except ValueError as error:
         raise ConfigurationError(f"the task cannot be written: {error}") from None
-    os.replace(new, path)
 
 
 def _refuse(value):
@@ -72,5 +80,5 @@ def save(config, path):
     except ImportError:
         write_json(config, path)
         return
-    with open(path, "w", encoding="utf-8") as file:
+    with files.replacing(path) as file:
         yaml.safe_dump(config, file, default_flow_style=False, sort_keys=False, allow_unicode=True)

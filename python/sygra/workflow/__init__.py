@@ -17,7 +17,6 @@ import copy
 import os
 import uuid
 
-from sygra.configuration.loader import TASK_FILE
 from sygra.data import DataSink, DataSource
 from sygra.exceptions import ConfigurationError
 from sygra.library import options, paths, rows, taskfiles
@@ -46,14 +45,10 @@ def _as_prompt(prompt):
 
 
 def _existing_folder(name):
-    """The folder of a task on disk that `name` means: a path, or a dotted name below tasks/."""
-    candidates = [name]
-    if not any(c in name for c in "/\\"):
-        candidates = [os.path.join("tasks", *name.removeprefix("tasks.").split(".")) if "." in name else name, name]
-    for folder in candidates:
-        if os.path.isfile(os.path.join(folder, TASK_FILE)):
-            return folder
-    return None
+    """The folder of the task on disk that `name` means, or None. A bare word names a new workflow, unless it is a folder."""
+    if any(c in name for c in "./\\"):
+        return taskfiles.find_folder(name)
+    return name if os.path.isfile(os.path.join(name, taskfiles.TASK_FILE)) else None
 
 
 class Workflow:
@@ -84,7 +79,7 @@ class Workflow:
     def _config(self):
         """The task's map. Who asks for it may change it, so from here on the file on disk is not what is run."""
         if self._loaded is None:
-            path = os.path.join(self._origin, TASK_FILE)
+            path = os.path.join(self._origin, taskfiles.TASK_FILE)
             self._loaded = taskfiles.load_yaml(path)
             if not isinstance(self._loaded, dict):
                 raise ConfigurationError(f"{path}: a task's file must be a map")
@@ -383,14 +378,24 @@ class Workflow:
         """`run` for an event loop. To cancel it stops the run."""
         from sygra.library import asynchronous
 
-        return await asynchronous.results(self._start(num_records, start_index, output_dir, kwargs))
+        run = self._start(num_records, start_index, output_dir, kwargs)
+        try:
+            return await asynchronous.results(run)
+        finally:
+            self.figures = run.figures
 
     async def astream(self, num_records=None, start_index=0, output_dir=None, **kwargs):
         """`stream` for an event loop."""
         from sygra.library import asynchronous
 
-        async for record in asynchronous.stream(self._start(num_records, start_index, output_dir, kwargs)):
-            yield record
+        run = self._start(num_records, start_index, output_dir, kwargs)
+        records = asynchronous.stream(run)
+        try:
+            async for record in records:
+                yield record
+        finally:
+            await records.aclose()
+            self.figures = run.figures
 
     @staticmethod
     def _options(num_records, start_index, output_dir, kwargs):
