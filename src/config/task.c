@@ -215,11 +215,21 @@ static int load(struct sg_cfg *c, struct sg_task_spec *out) {
     return c->d->errors ? SG_E_SYNTAX : 0;
 }
 
+static void take_dot_env(struct sg_cfg *c, struct sg_task_spec *out) {
+    out->dot_env = SG_NEW_N(c->a, struct sg_str, c->env.n);
+    for (size_t i = 0; i < c->env.n; i++) {
+        const struct sg_env_var *v = &c->env.vars[i];
+        if (v->from_file)
+            out->dot_env[out->n_dot_env++] = sg_str_printf(c->a, "%.*s=%.*s", SG_ARG(v->name), SG_ARG(v->value));
+    }
+}
+
 int sg_config_load(struct sg_arena *a, const struct sg_config_options *o, struct sg_diags *diags,
                    struct sg_task_spec *out) {
     struct sg_cfg c = {.a = a, .d = diags, .o = o, .origins = SG_BUF_INIT(1 << 20)};
     *out = (struct sg_task_spec){.name = sg_str_dup(a, o->task)};
     sg_env_load(&c.env, a, diags);
+    take_dot_env(&c, out);
     int rc = load(&c, out);
     out->origins = sg_str_dup(a, sg_buf_view(&c.origins));
     sg_buf_fini(&c.origins);

@@ -37,6 +37,8 @@ struct sg_hooks_options {
     const char *python;          /* interpreter; NULL: the active virtual environment's, then python3 on PATH */
     const struct sg_str *paths;  /* that modules are looked for in, first ones first */
     size_t n_paths;
+    const struct sg_str *dot_env; /* "NAME=value": beats the process's environment, for hosts */
+    size_t n_dot_env;
     const char *env_names;       /* "A,B": variables that hosts may see although they look like secrets; or NULL */
     uint32_t python_deadline_ms; /* of one call of a Python hook or a closure; 0: 300,000 */
     uint64_t host_memory;        /* resident bytes at which a Python host is replaced; at twice that it is killed. 0: 2 GB */

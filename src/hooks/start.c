@@ -91,18 +91,28 @@ static bool may_see(struct sg_arena *a, const char *entry, const char *let_throu
     return among(let_through, name) || !looks_secret(sg_str_dup(a, name).p);
 }
 
-static const char *const *make_environment(struct sg_arena *a, const char *package, const char *let_through) {
+static bool is_in(const struct sg_str *entries, size_t n, const char *entry) {
+    size_t name = sg_str_find(sg_str(entry), '=', 0) + 1;
+    for (size_t i = 0; i < n; i++)
+        if (strncmp(entries[i].p, entry, name) == 0) return true;
+    return false;
+}
+
+/* The process's own, with .env over it, as far as hosts may see it. */
+static const char *const *make_environment(struct sg_arena *a, const char *package, const struct sg_hooks_options *o) {
     const char *modules = variable("PYTHONPATH");
     static char *nothing[] = {NULL};
     char **all = environ ? environ : nothing; /* it is NULL once it has been cleared */
     size_t n = 0;
     while (all[n]) n++;
-    const char **env = SG_NEW_N(a, const char *, n + 3);
+    const char **env = SG_NEW_N(a, const char *, n + o->n_dot_env + 3);
     n = 0;
     env[n++] = sg_str_printf(a, "PYTHONPATH=%s%s%s", package, modules ? ":" : "", modules ? modules : "").p;
     if (!variable("PYTHONHASHSEED")) env[n++] = "PYTHONHASHSEED=0"; /* sets have one order in all hosts and runs */
     for (char **e = all; *e; e++)
-        if (may_see(a, *e, let_through)) env[n++] = sg_str_dup(a, sg_str(*e)).p;
+        if (may_see(a, *e, o->env_names) && !is_in(o->dot_env, o->n_dot_env, *e)) env[n++] = sg_str_dup(a, sg_str(*e)).p;
+    for (size_t i = 0; i < o->n_dot_env; i++)
+        if (may_see(a, o->dot_env[i].p, o->env_names)) env[n++] = o->dot_env[i].p;
     return env;
 }
 
@@ -122,7 +132,7 @@ int sg_start_python(struct sg_arena *a, const struct sg_hooks_options *o, struct
     argv[0] = out->file = sg_str_dup(a, sg_str(interpreter)).p;
     argv[1] = sg_str_printf(a, "%s/sygra/host", package).p; /* not -m: it puts the working directory before all modules */
     out->argv = argv;
-    out->env = make_environment(a, package, o->env_names);
+    out->env = make_environment(a, package, o);
     return 0;
 }
 

@@ -57,6 +57,8 @@ static struct sg_hooks_options options_of(const struct sg_task_spec *t, const ch
                                      .paths = t->python_paths,
                                      .n_paths = t->n_python_paths,
                                      .python = hosts->python.n ? hosts->python.p : NULL,
+                                     .dot_env = t->dot_env,
+                                     .n_dot_env = t->n_dot_env,
                                      .env_names = hosts->env_names.n ? hosts->env_names.p : NULL,
                                      .python_deadline_ms = hosts->timeout_ms,
                                      .host_memory = hosts->memory_bytes,

@@ -308,6 +308,8 @@ struct sg_task_spec {
     size_t n_post;
     struct sg_str *python_paths; /* where Python modules are looked for, the first ones first */
     size_t n_python_paths;
+    struct sg_str *dot_env; /* NAME=value, as .env says it: for hook hosts, which see of it what does not look secret */
+    size_t n_dot_env;
     bool has_executor; /* task_executor.py has a class TaskExecutor of its own */
     struct sg_str origins; /* where settings with several possible places came from, one a line; no secrets */
 };

@@ -93,6 +93,13 @@ def test_names_that_end_like_a_secret_are_one(folder):
     assert done.records()[0]["answer"] == ["COMPASS", "KEY_OF_A_COLUMN"], done.records()[0]
 
 
+def test_what_dot_env_says_beats_the_environment_but_for_secrets(folder):
+    task = task_with(folder, "return {'answer': [os.environ.get(k) for k in ('SETTING', 'PLAIN', 'FILE_TOKEN')]}")
+    task.write(".env", "SETTING=of the file\nFILE_TOKEN=third-secret-value\n")
+    done = run(task, env={"SETTING": "of the shell", "PLAIN": "too"}).expect(0)
+    assert done.records()[0]["answer"] == ["of the file", "too", None], done.records()[0]
+
+
 def test_modules_are_found_from_a_working_directory_below_tasks(folder):
     inner = folder / "tasks" / "group" / "one"
     task = Task(inner, GRAPH.replace("host_hooks.work", "tasks.group.one.code.work"), rows=ROWS)
