@@ -62,7 +62,7 @@ void sg_blame_for_kill(struct sg_host *host) {
 
 void sg_blame_for_time(struct sg_host *host, uint64_t now_ns) {
     for (struct sg_host_slot *s = next_of(host, host->first); s; s = next_of(host, s->next))
-        if (sg_host_is_overdue(host, s, now_ns)) s->blame = SG_BLAME_SURE;
+        if (sg_late_is_overdue(host, s, now_ns)) s->blame = SG_BLAME_SURE;
 }
 
 /* ---- words ---- */

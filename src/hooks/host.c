@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* host: the engine's end of one socket.
  *
- * Deadlines: one lazy timer: it is armed while something is awaited, and looks when it fires. Starting and each load
- * may take start_ms. A call's time begins when it is the first without answer (serial host), when it is first seen in the
- * work page, or, where there is none, when it is sent.
- * A host that is held up gives back what it has not begun, so that one hanging program holds up one record and not a
- * window full of them: a serial one that is at its first call for SLOW_MS, one with a page that has answered nothing and
- * not begun a call for STUCK_MS. The host is told to skip those calls, and their slots stay taken until it has said so.
- * One that neither answers nor is at work for the time of a call is ended.
+ * Time: one lazy timer: it is armed while something is awaited, and looks when it fires. Starting and each load may take
+ * start_ms; late.c says what becomes of calls that take long.
  * The end of a host is seen twice, as the end of its socket (after its last answer) and as the exit of its process
  * (which says how): it has ended when both came. blame.c says whose fault that is.
  * Size: a host that tells its size is asked for nothing more when it has passed most_resident, and is ended at twice
@@ -20,10 +15,6 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#define SLOW_MS 100
-#define STUCK_MS 1000
-/* Between two looks into the page, or an eighth of the deadline. */
-#define LOOK_MS 500
 /* Between exit and the end of the socket, in whichever order. Only a grandchild that holds the socket, or a host that
  * closed it and goes on, can make that long. */
 #define LINGER_MS 500
@@ -72,7 +63,7 @@ void sg_host_close(struct sg_host *host) {
 }
 
 /* The last event. */
-static void end(struct sg_host *host, const struct sg_err *why) {
+void sg_host_end(struct sg_host *host, const struct sg_err *why) {
     host->ended = true;
     host->how->ev->on_end(host, why);
 }
@@ -84,14 +75,14 @@ static void end_if_gone(struct sg_host *host) {
     if (host->signal == SIGKILL && !host->killed) sg_blame_for_kill(host);
     else sg_blame_for_death(host);
     sg_blame_explain(host, &why);
-    end(host, &why);
+    sg_host_end(host, &why);
 }
 
 static void break_off(struct sg_host *host, const char *what) {
     struct sg_err why;
     sg_blame_for_death(host);
     sg_fail(&why, SG_E_HOST, "its host broke the protocol: %s", what);
-    end(host, &why);
+    sg_host_end(host, &why);
 }
 
 /* ---- slots: in use as bits, in the order of sending as a list ---- */
@@ -137,38 +128,12 @@ static struct sg_host_slot *find_slot(struct sg_host *host, uint64_t id) {
 
 /* ---- time ---- */
 
-static uint32_t slow_ms(const struct sg_host *host) {
-    uint32_t deadline = host->how->deadline_ms;
-    return deadline < 2 * SLOW_MS ? deadline / 2 : SLOW_MS;
-}
-
-static uint64_t look_every_ns(const struct sg_host *host) {
-    uint64_t every = SG_MS(host->how->deadline_ms) / 8;
-    return every < SG_MS(LOOK_MS) ? every : SG_MS(LOOK_MS);
-}
-
-bool sg_host_is_overdue(const struct sg_host *host, const struct sg_host_slot *slot, uint64_t now) {
-    return !slot->endless && slot->since_ns && now - slot->since_ns >= SG_MS(host->how->deadline_ms);
-}
-
-/* Of a serial host, which is at its first call. */
-static bool may_return(const struct sg_host *host) {
-    return !host->returned && host->n_slots > 1;
-}
-
-static uint64_t serial_due_ns(struct sg_host *host) {
-    const struct sg_host_slot *slot = first_slot(host);
-    if (may_return(host)) return slot->since_ns + SG_MS(slow_ms(host));
-    return slot->endless ? 0 : slot->since_ns + SG_MS(host->how->deadline_ms);
-}
-
 /* When to look next; 0: nothing is awaited. */
 static uint64_t due_ns(struct sg_host *host) {
     if (host->killed) return 0;
     if (host->exited || host->stream_ended) return host->since_ns + SG_MS(LINGER_MS);
     if (host->state < SG_HOST_READY) return host->since_ns + SG_MS(host->how->start_ms);
-    if (host->n_slots == 0) return 0;
-    return host->serial ? serial_due_ns(host) : host->looked_ns + look_every_ns(host);
+    return host->n_slots ? sg_late_due_ns(host) : 0;
 }
 
 static void watch_time(struct sg_host *host) {
@@ -184,89 +149,10 @@ static void on_timer(struct sg_timer *t) {
     leave(host);
 }
 
-static bool may_move(struct sg_host *host, const struct sg_host_slot *slot) {
-    if (!slot->call || slot->call->once) return false;
-    if (host->serial) return slot != first_slot(host);
-    return !slot->since_ns && now_ns(host) - slot->sent_ns >= SG_MS(STUCK_MS);
-}
-
-/* The pool puts each before what waits. */
-static void give_back(struct sg_host *host) {
-    for (uint8_t i = host->last; i != SG_HOST_NO_SLOT; i = host->slots[i].prev) {
-        struct sg_hook_call *call = host->slots[i].call;
-        if (!may_move(host, &host->slots[i])) continue;
-        host->returned = true;
-        sg_host_forget(host, call);
-        host->how->ev->on_return(host, call);
-    }
-    host->returned |= host->serial;
-    sg_host_flush(host);
-}
-
-static void say_late(const struct sg_host *host, struct sg_err *why) {
-    uint32_t limit = host->how->deadline_ms;
-    if (limit % 1000) sg_fail(why, SG_E_TIMEOUT, "the %s ran longer than %u ms", host->how->noun, limit);
-    else sg_fail(why, SG_E_TIMEOUT, "the %s ran longer than %u s", host->how->noun, limit / 1000);
-}
-
-/* A host that is not ours to kill is left alone: only its calls fail. */
-static void fail_overdue(struct sg_host *host, const struct sg_err *why) {
-    uint64_t now = now_ns(host);
-    for (uint8_t i = host->first, next; i != SG_HOST_NO_SLOT && !host->ended; i = next) {
-        struct sg_host_slot *slot = &host->slots[i];
-        struct sg_hook_call *call = slot->call;
-        next = slot->next;
-        if (!call || !sg_host_is_overdue(host, slot, now)) continue;
-        sg_host_forget(host, call);
-        host->how->ev->on_overdue(host, call, why);
-    }
-    if (!host->ended) sg_host_flush(host);
-}
-
-static void end_overdue(struct sg_host *host) {
-    struct sg_err why;
-    say_late(host, &why);
-    if (!host->process) {
-        fail_overdue(host, &why);
-        return;
-    }
-    sg_blame_for_time(host, now_ns(host));
-    end(host, &why);
-}
-
 static void end_mute(struct sg_host *host) {
     struct sg_err why;
     sg_fail(&why, SG_E_HOST, "its host said nothing for %u s", host->how->start_ms / 1000);
-    end(host, &why);
-}
-
-static void end_stuck(struct sg_host *host) {
-    struct sg_err why;
-    sg_blame_for_death(host);
-    sg_fail(&why, SG_E_TIMEOUT, "its host has begun no call for %.1f s", host->how->deadline_ms / 1000.0);
-    end(host, &why);
-}
-
-/* What has begun since the last look. True: a call is over its deadline. */
-static bool note_begun(struct sg_host *host, uint64_t bits) {
-    uint64_t now = host->looked_ns;
-    bool overdue = false;
-    for (uint8_t i = host->first; i != SG_HOST_NO_SLOT; i = host->slots[i].next) {
-        struct sg_host_slot *slot = &host->slots[i];
-        if (!slot->since_ns && bits >> i & 1) slot->since_ns = now;
-        overdue |= sg_host_is_overdue(host, slot, now);
-    }
-    return overdue;
-}
-
-static void look(struct sg_host *host) {
-    uint64_t bits = sg_blame_at_work(host);
-    host->looked_ns = now_ns(host);
-    uint64_t silent = host->looked_ns - host->answered_ns;
-    if (note_begun(host, bits)) end_overdue(host);
-    else if (bits == 0 && silent >= SG_MS(host->how->deadline_ms)) end_stuck(host);
-    else if (silent >= SG_MS(STUCK_MS) && !host->returned) give_back(host);
-    if (!host->ended) watch_time(host);
+    sg_host_end(host, &why);
 }
 
 static void check_time(struct sg_host *host) {
@@ -282,12 +168,9 @@ static void check_time(struct sg_host *host) {
         sg_process_kill(host->process);
     } else if (host->state < SG_HOST_READY) {
         end_mute(host);
-    } else if (!host->serial) {
-        look(host);
-    } else if (may_return(host)) {
-        give_back(host);
     } else {
-        end_overdue(host);
+        sg_late_look(host);
+        if (!host->ended) watch_time(host);
     }
 }
 
@@ -397,7 +280,7 @@ static void on_memory(struct sg_host *host, const struct sg_frame *f) {
     if (host->ended || host->resident <= 2 * most) return;
     sg_blame_for_death(host);
     sg_fail(&why, SG_E_HOST, "its host held more than %llu MB (twice --host_memory)", (unsigned long long)most >> 19);
-    end(host, &why);
+    sg_host_end(host, &why);
 }
 
 static void on_frame(struct sg_host *host, const struct sg_frame *f) {

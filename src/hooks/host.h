@@ -127,8 +127,17 @@ void sg_host_forget(struct sg_host *host, struct sg_hook_call *call);
 /* One object of figures or an event; dropped when the host is far behind with reading. */
 void sg_host_tell(struct sg_host *host, enum sg_hook_news news, struct sg_str json);
 
+/* With its last event. The pool closes it. */
+void sg_host_end(struct sg_host *host, const struct sg_err *why);
+
+/* --- late.c: what takes long -------------------------------------------------------------------------------------- */
+
+/* When to look at a host that holds calls; 0: never. */
+uint64_t sg_late_due_ns(const struct sg_host *host);
+/* It is that time. The host may have ended then. */
+void sg_late_look(struct sg_host *host);
 /* The call is at work, and has been for longer than it may. */
-bool sg_host_is_overdue(const struct sg_host *host, const struct sg_host_slot *slot, uint64_t now_ns);
+bool sg_late_is_overdue(const struct sg_host *host, const struct sg_host_slot *slot, uint64_t now_ns);
 
 /* --- blame.c: who has ended a host ------------------------------------------------------------------------------- */
 
