@@ -133,7 +133,9 @@ def main(words):
         program = binary.find()
         os.execv(program, [program, "run", *words])
     from sygra.exceptions import GraSPError
+    from sygra.utils import utils
 
+    utils.current_task = args.task
     executor = executor_class(args)
     try:
         executor.execute()

@@ -175,7 +175,10 @@ class Existing(lib.Case):
         self.write_task()
         said = [{"q": "one", "said": "Say one"}, {"q": "two", "said": "Say two"}]
         self.assertEqual(Workflow("tasks/said").run(), said)
-        self.assertEqual(sygra.execute_task("tasks.said", num_records=1), said[:1])
+        for name in ("tasks.said", "tasks/said", "said"):
+            self.assertEqual(sygra.execute_task(name, num_records=1), said[:1])
+        with self.assertRaisesRegex(sygra.ConfigurationError, "there is no task sad"):
+            sygra.execute_task("sad")
         self.assertTrue(pathlib.Path("tasks/said/output.json").exists())
 
     def test_overrides_leave_the_task_as_it_is(self):

@@ -22,8 +22,12 @@ def quick_multi_llm(models, prompt, data_source, output="output.json"):
 
 
 def execute_task(task_name, **kwargs):
-    """Runs a task on disk and gives its records."""
-    return Workflow(task_name).run(**kwargs)
+    """Runs a task on disk and gives its records. Keywords are those of Workflow.run."""
+    folder = taskfiles.find_folder(task_name)
+    if not folder:
+        raise sygra.ConfigurationError(f"there is no task {task_name}: no folder of that name, here or below tasks/, has a "
+                                       f"{taskfiles.TASK_FILE}")
+    return Workflow(folder).run(**kwargs)
 
 
 def create_multimodal_workflow(name):
