@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #define MAX_MODULE (16 << 20)
+#define PYTHON_HELP "write module.name, such as tasks.mine.task_executor.Clean"
 
 struct sg_py_root {
     struct sg_str folder; /* empty: the working directory */
@@ -31,13 +32,22 @@ static struct sg_str above(struct sg_str folder, size_t n) {
     return (struct sg_str){folder.p, n > 1 ? n - 1 : n};
 }
 
-void sg_cfg_python_root(struct sg_cfg *c, struct sg_str folder) {
-    add_root(c, SG_STR_NONE, true);
+/* Each folder of a path that holds `tasks`. */
+static void add_above_tasks(struct sg_cfg *c, struct sg_str folder, bool always) {
     for (size_t from = 0, to; from < folder.n; from = to + 1) {
         to = sg_str_find(folder, '/', from);
         if (sg_str_eq((struct sg_str){folder.p + from, to - from}, SG_STR("tasks")))
-            add_root(c, above(folder, from + 1), true);
+            add_root(c, above(folder, from + 1), always);
     }
+}
+
+/* Who works in a folder below `tasks` still names modules from above it. */
+void sg_cfg_python_root(struct sg_cfg *c, struct sg_str folder) {
+    char cwd[4096];
+    add_root(c, SG_STR_NONE, true);
+    add_above_tasks(c, folder, true);
+    if (folder.n && folder.p[0] != '/' && getcwd(cwd, sizeof cwd))
+        add_above_tasks(c, sg_str_dup(c->a, sg_str(cwd)), false);
     add_root(c, above(folder, folder.n), false);
     add_root(c, folder, false);
 }
@@ -128,9 +138,7 @@ static struct sg_hook_spec python_hook(struct sg_cfg *c, const struct sg_yaml *v
                                        bool or_jq) {
     struct sg_hook_spec hook = {.kind = SG_HOOK_PYTHON, .text = value->text, .mark = value->mark, .path = path};
     if (!is_dotted(value->text)) {
-        sg_error_at(c->d, value->mark, path,
-                    or_jq ? "write module.name, such as tasks.mine.task_executor.Clean, or {jq: \"...\"}"
-                          : "write module.name, such as tasks.mine.task_executor.Clean",
+        sg_error_at(c->d, value->mark, path, or_jq ? PYTHON_HELP ", or {jq: \"...\"}" : PYTHON_HELP,
                     "%s is no dotted path of Python code", sg_cfg_show(c, value));
         return (struct sg_hook_spec){.path = path};
     }
@@ -168,8 +176,7 @@ struct sg_hook_spec sg_cfg_python(struct sg_cfg *c, const struct sg_yaml *value,
     if (!value || value->kind == SG_YAML_NULL) return (struct sg_hook_spec){.path = path};
     if (value->kind == SG_YAML_TEXT) return python_hook(c, value, path, false);
     if (sg_yaml_get(value, "closure")) return sg_cfg_hook(c, value, path);
-    sg_error_at(c->d, value->mark, path, "write module.name, such as tasks.mine.task_executor.Clean",
-                "here must stand a dotted path of Python code, not %s", sg_cfg_show(c, value));
+    sg_error_at(c->d, value->mark, path, PYTHON_HELP, "here must stand a dotted path of Python code, not %s", sg_cfg_show(c, value));
     return (struct sg_hook_spec){.path = path};
 }
 

@@ -42,13 +42,22 @@ static void on_written(struct sg_job *j) {
     s->fn(s->ud, s->status, s->status ? &s->err : NULL);
 }
 
-/* Two processes that make the same file would mix their rows. The system lets go of the lock however one of them ends. */
+/* Two processes that make the same file would mix their rows. The system lets go of the lock however one of them ends; one that
+ * ended well has given the file another name. 0, or an errno. */
+static int lock(const struct sg_spool *s) {
+    struct sg_file_info taken, named;
+    if (flock(s->fd, LOCK_EX | LOCK_NB) < 0) return errno;
+    bool same = sg_os->fstat(s->fd, &taken) == 0 && sg_os->stat(s->path.p, &named) == 0 && taken.inode == named.inode;
+    return same ? 0 : EWOULDBLOCK;
+}
+
 static int take(struct sg_spool *s, struct sg_err *err) {
     s->fd = sg_os->open(s->path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (s->fd < 0) return sg_fail_sys(err, SG_E_IO, -s->fd, "%s: cannot be written", s->path.p);
-    if (sg_os->real && flock(s->fd, LOCK_EX | LOCK_NB) < 0) {
+    int taken = sg_os->real ? lock(s) : 0;
+    if (taken) {
         s->kept = true; /* it is the other one's */
-        return sg_fail_sys(err, SG_E_CONFLICT, errno, "%s: is being written by another process", s->path.p);
+        return sg_fail_sys(err, SG_E_CONFLICT, taken, "%s: is being written by another process", s->path.p);
     }
     int rc = sg_os->truncate(s->fd, 0);
     return rc < 0 ? sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be emptied", s->path.p) : 0;

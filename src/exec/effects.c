@@ -45,10 +45,6 @@ const struct sg_json *sg_effects_keep(struct task *t, const struct sg_json *resu
 
 /* --- changed ------------------------------------------------------------------------------------------------------------------- */
 
-static bool is_list(const struct sg_exec *x, int slot) {
-    return (size_t)slot < x->plan->n_keys && x->plan->keys[slot].append;
-}
-
 static void note_change(struct task *t, int slot, const struct sg_json *v) {
     for (size_t i = 0; i < t->n_changes; i++)
         if (t->changes[i].slot == slot) {
@@ -63,7 +59,7 @@ static void note_change(struct task *t, int slot, const struct sg_json *v) {
 static bool change_update(struct task *t, int slot, const struct sg_json *v) {
     for (size_t i = 0; i < t->n_updates; i++) {
         if (t->updates[i].slot != slot) continue;
-        if (!is_list(t->record->exec, slot)) {
+        if (!sg_state_is_joined(t->record->exec, slot)) {
             t->updates[i].value = v;
             return true;
         }

@@ -339,6 +339,10 @@ static void begin(struct sg_exec *x, struct sg_row *row) {
 
 static void on_rows(void *ud, struct sg_row *rows, size_t n, bool ended, int status, const struct sg_err *err) {
     struct sg_exec *x = ud;
+    if (x->done) { /* stopped: nobody has waited for them */
+        for (size_t i = 0; i < n; i++) sg_arena_fini(&rows[i].arena);
+        return;
+    }
     x->pulling = false;
     x->row_at = 0;
     x->n_rows = n;
@@ -365,7 +369,8 @@ static bool window_open(struct sg_exec *x) {
 }
 
 static void finish_if_done(struct sg_exec *x) {
-    bool nothing_left = x->row_at == x->n_rows && (x->ended || x->stopping) && !x->pulling;
+    /* Who stops does not wait for rows that a pipe, or a transform, may never bring; those that come are dropped. */
+    bool nothing_left = x->row_at == x->n_rows && (x->stopping || (x->ended && !x->pulling));
     if (!nothing_left || x->figures.in_flight > 0 || x->done) return;
     x->done = true;
     x->figures.source_ended = x->ended;

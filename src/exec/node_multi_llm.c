@@ -131,6 +131,7 @@ static enum verdict put_together(struct task *t) {
 }
 
 static enum verdict step_combine(struct task *t) {
+    t->ordinal = (uint32_t)t->n_children; /* the numbers below are the children's, whose hooks are others */
     sg_effects_of_children(t);
     if (t->node->spec->strategy != SG_ENSEMBLE) return NEXT; /* the one answer is the result */
     if (t->node->combine_hook == SG_NONE) return put_together(t);

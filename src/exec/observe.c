@@ -33,9 +33,7 @@ void sg_see_node(const struct task *t) {
 /* A written key as the state will have it, if nobody beside this node writes it. */
 static struct sg_json written(const struct task *t, const struct update *u) {
     struct record *r = t->record;
-    const struct sg_plan *p = r->exec->plan;
-    bool joined = (size_t)u->slot < p->n_keys && p->keys[u->slot].append && u->value->type == SG_JSON_ARRAY;
-    if (!joined) return *u->value;
+    if (!sg_state_is_joined(r->exec, u->slot) || u->value->type != SG_JSON_ARRAY) return *u->value;
     const struct sg_json *changed = sg_state_changed(t, u->slot), *old = changed ? changed : r->state[u->slot];
     return *sg_state_append(&r->arena, old, u->value);
 }

@@ -9,12 +9,6 @@ static const struct sg_json null_value = {.type = SG_JSON_NULL};
 
 /* --- generators ---------------------------------------------------------------------------------------------------------------- */
 
-static void write_state(struct sg_hook_call *c, struct sg_buf *input, struct sg_buf *state) {
-    (void)input;
-    const struct task *t = c->ud;
-    sg_state_write(t->record->exec, t->state, state);
-}
-
 /* Null is no failure: the class does not want the record. */
 static enum verdict on_generated(struct task *t, const struct sg_json *results) {
     enum verdict v = sg_one_object(t, results, "the generator", &t->result);
@@ -24,7 +18,7 @@ static enum verdict on_generated(struct task *t, const struct sg_json *results) 
 
 static enum verdict step_generate(struct task *t) {
     int hook = t->record->exec->plan->generator;
-    return hook == SG_NONE ? NEXT : sg_hook_step(t, hook, write_state, on_generated);
+    return hook == SG_NONE ? NEXT : sg_hook_step(t, hook, sg_hook_write_state, on_generated);
 }
 
 /* --- transforms ---------------------------------------------------------------------------------------------------------------- */

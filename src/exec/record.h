@@ -201,6 +201,7 @@ void sg_task_update_object(struct task *t, const struct sg_json *object);
 
 /* --- state.c ------------------------------------------------------------------------------------------------------------------ */
 int sg_state_slot(const struct sg_exec *x, struct sg_str name);
+bool sg_state_is_joined(const struct sg_exec *x, int slot); /* a write is put behind what is there */
 void sg_state_write(const struct sg_exec *x, state_view s, struct sg_buf *out); /* as one JSON object */
 /* old followed by list */
 const struct sg_json *sg_state_append(struct sg_arena *a, const struct sg_json *old, const struct sg_json *list);

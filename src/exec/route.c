@@ -13,8 +13,7 @@ static state_view own_view(struct task *t) {
     for (size_t i = 0; i < t->n_updates; i++) {
         int slot = t->updates[i].slot;
         const struct sg_json *old = s[slot], *v = t->updates[i].value;
-        bool joined = (size_t)slot < r->exec->plan->n_keys && r->exec->plan->keys[slot].append;
-        s[slot] = joined && v->type == SG_JSON_ARRAY ? sg_state_append(&r->arena, old, v) : v;
+        s[slot] = sg_state_is_joined(r->exec, slot) && v->type == SG_JSON_ARRAY ? sg_state_append(&r->arena, old, v) : v;
     }
     return (state_view)s;
 }

@@ -11,6 +11,10 @@ int sg_state_slot(const struct sg_exec *x, struct sg_str name) {
     return SG_NONE;
 }
 
+bool sg_state_is_joined(const struct sg_exec *x, int slot) {
+    return (size_t)slot < x->plan->n_keys && x->plan->keys[slot].append;
+}
+
 static void write_member(struct sg_buf *out, bool *first, struct sg_str name, const struct sg_json *v) {
     if (!*first) sg_buf_ch(out, ',');
     *first = false;
@@ -80,13 +84,9 @@ static bool must_be_list(struct record *r, int slot, const struct sg_json *v) {
     return false;
 }
 
-static bool is_joined(const struct record *r, int slot) {
-    return (size_t)slot < r->exec->plan->n_keys && r->exec->plan->keys[slot].append;
-}
-
 const struct sg_json *sg_state_tail(const struct task *t, int slot, const struct sg_json *v, const struct sg_json *object) {
     const struct record *r = t->record;
-    if (!is_joined(r, slot) || v->type != SG_JSON_ARRAY) return v;
+    if (!sg_state_is_joined(r->exec, slot) || v->type != SG_JSON_ARRAY) return v;
     const struct sg_json *changed = sg_state_changed(t, slot), *before = changed ? changed : r->before[slot];
     if (!starts_with(v, before) || !is_whole_state(t, object)) return v;
     return boxed(&t->record->arena, sg_json_array(v->items + before->n, v->n - before->n));
@@ -95,7 +95,7 @@ const struct sg_json *sg_state_tail(const struct task *t, int slot, const struct
 bool sg_state_change(struct record *r, struct task *t) {
     for (size_t i = 0; i < t->n_changes; i++) {
         int slot = t->changes[i].slot;
-        if (is_joined(r, slot)) {
+        if (sg_state_is_joined(r->exec, slot)) {
             if (!must_be_list(r, slot, t->changes[i].value)) return false;
             r->replaced[slot] = true;
         }
@@ -130,7 +130,7 @@ bool sg_state_merge(struct record *r, const struct task *t) {
     for (size_t i = 0; i < t->n_updates; i++) {
         int slot = t->updates[i].slot;
         const struct sg_json *v = t->updates[i].value;
-        if (is_joined(r, slot)) {
+        if (sg_state_is_joined(r->exec, slot)) {
             if (!must_be_list(r, slot, v)) return false;
             r->state[slot] = sg_state_append(&r->arena, r->state[slot], v);
             note_writer(r, slot, t);

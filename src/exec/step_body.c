@@ -49,8 +49,7 @@ static bool has_grown(const struct record *r, size_t slot) {
     if (!old || old->type != new->type || old->n == 0 || old->n > new->n) return false;
     if (old->type == SG_JSON_STRING) return memcmp(old->text, new->text, old->n) == 0;
     if (old->type != SG_JSON_ARRAY) return false;
-    const struct sg_plan *p = r->exec->plan;
-    if (slot < p->n_keys && p->keys[slot].append && !r->replaced[slot]) return true;
+    if (sg_state_is_joined(r->exec, (int)slot) && !r->replaced[slot]) return true;
     for (uint32_t i = 0; i < old->n; i++)
         if (!sg_json_equal(&old->items[i], &new->items[i])) return false;
     return true;

@@ -26,8 +26,12 @@ static uint32_t slot_of(const struct sg_host *host, uint64_t id) {
     return host->used >> i & 1 && host->slots[i].id == id ? i : SG_HOST_NO_SLOT;
 }
 
-/* Bits of the slots whose calls are at work, or may be. The host may be alive and writing. */
-static uint64_t at_work(const struct sg_host *host) {
+bool sg_blame_has_page(const struct sg_host *host) {
+    return page_of(host) != NULL;
+}
+
+/* The host may be alive and writing. */
+uint64_t sg_blame_at_work(const struct sg_host *host) {
     const struct sg_work_page *page = page_of(host);
     uint64_t bits = 0;
     if (host->serial) return host->n_slots ? (uint64_t)1 << host->first : 0;
@@ -46,23 +50,19 @@ static void blame(struct sg_host *host, uint64_t bits, enum sg_host_blame how) {
 }
 
 void sg_blame_for_death(struct sg_host *host) {
-    uint64_t bits = at_work(host);
+    uint64_t bits = sg_blame_at_work(host);
     if (!host->process) blame(host, host->used, SG_BLAME_SURE); /* attached: there will be no other */
     else if (bits == 0) blame(host, host->used, SG_BLAME_UNSURE);
     else blame(host, bits, bits & (bits - 1) ? SG_BLAME_SUSPECT : SG_BLAME_SURE);
 }
 
 void sg_blame_for_kill(struct sg_host *host) {
-    blame(host, at_work(host), SG_BLAME_UNSURE);
+    blame(host, sg_blame_at_work(host), SG_BLAME_UNSURE);
 }
 
-/* A call that was not begun in all that time is not what holds the host up. */
 void sg_blame_for_time(struct sg_host *host, uint64_t now_ns) {
-    uint64_t bits = at_work(host);
-    for (struct sg_host_slot *s = next_of(host, host->first); s; s = next_of(host, s->next)) {
-        bool over = !s->endless && s->since_ns && now_ns - s->since_ns >= SG_MS(host->how->deadline_ms);
-        if (over) s->blame = bits >> (s - host->slots) & 1 ? SG_BLAME_SURE : SG_BLAME_UNSURE;
-    }
+    for (struct sg_host_slot *s = next_of(host, host->first); s; s = next_of(host, s->next))
+        if (sg_host_is_overdue(host, s, now_ns)) s->blame = SG_BLAME_SURE;
 }
 
 /* ---- words ---- */

@@ -2,10 +2,12 @@
 /* host: the engine's end of one socket.
  *
  * Deadlines: one lazy timer: it is armed while something is awaited, and looks when it fires. Starting and each load
- * may take start_ms. A call's time begins when it is the first without answer (serial host) or when it is sent
- * (others). A serial host that is at its first call for SLOW_MS gives the others back, so that one hanging program
- * holds up one record and not a window full of them; the host is told to skip them, and their slots stay taken until
- * it has said so.
+ * may take start_ms. A call's time begins when it is the first without answer (serial host), when it is first seen in the
+ * work page, or, where there is none, when it is sent.
+ * A host that is held up gives back what it has not begun, so that one hanging program holds up one record and not a
+ * window full of them: a serial one that is at its first call for SLOW_MS, one with a page that has answered nothing and
+ * not begun a call for STUCK_MS. The host is told to skip those calls, and their slots stay taken until it has said so.
+ * One that neither answers nor is at work for the time of a call is ended.
  * The end of a host is seen twice, as the end of its socket (after its last answer) and as the exit of its process
  * (which says how): it has ended when both came. blame.c says whose fault that is.
  * Size: a host that tells its size is asked for nothing more when it has passed most_resident, and is ended at twice
@@ -19,6 +21,9 @@
 #include <sys/stat.h>
 
 #define SLOW_MS 100
+#define STUCK_MS 1000
+/* Between two looks into the page, or an eighth of the deadline. */
+#define LOOK_MS 500
 /* Between exit and the end of the socket, in whichever order. Only a grandchild that holds the socket, or a host that
  * closed it and goes on, can make that long. */
 #define LINGER_MS 500
@@ -99,8 +104,13 @@ static struct sg_host_slot *take_slot(struct sg_host *host) {
     uint8_t i = (uint8_t)__builtin_ctzll(~host->used);
     struct sg_host_slot *slot = &host->slots[i];
     *slot = (struct sg_host_slot){.id = ++host->sends * SG_HOST_SLOTS + i, .prev = host->last, .next = SG_HOST_NO_SLOT};
-    if (host->n_slots++) host->slots[host->last].next = i;
-    else host->first = i;
+    slot->sent_ns = now_ns(host);
+    if (host->n_slots++ == 0) {
+        host->first = i;
+        host->answered_ns = host->looked_ns = slot->sent_ns;
+    } else {
+        host->slots[host->last].next = i;
+    }
     host->last = i;
     host->used |= (uint64_t)1 << i;
     return slot;
@@ -114,9 +124,10 @@ static void free_slot(struct sg_host *host, struct sg_host_slot *slot) {
     else host->slots[slot->next].prev = slot->prev;
     host->used &= ~((uint64_t)1 << (slot - host->slots));
     host->n_slots--;
-    if (!was_first || !host->serial) return;
+    if (host->serial && !was_first) return;
     host->returned = false;
-    if (host->n_slots) first_slot(host)->since_ns = now_ns(host);
+    host->answered_ns = now_ns(host);
+    if (host->serial && host->n_slots) first_slot(host)->since_ns = host->answered_ns;
 }
 
 static struct sg_host_slot *find_slot(struct sg_host *host, uint64_t id) {
@@ -131,16 +142,24 @@ static uint32_t slow_ms(const struct sg_host *host) {
     return deadline < 2 * SLOW_MS ? deadline / 2 : SLOW_MS;
 }
 
-/* The call whose deadline comes first. */
-static struct sg_host_slot *most_urgent(struct sg_host *host) {
-    struct sg_host_slot *slot = first_slot(host);
-    while (slot && slot->endless && !host->serial)
-        slot = slot->next == SG_HOST_NO_SLOT ? NULL : &host->slots[slot->next];
-    return slot && slot->endless ? NULL : slot;
+static uint64_t look_every_ns(const struct sg_host *host) {
+    uint64_t every = SG_MS(host->how->deadline_ms) / 8;
+    return every < SG_MS(LOOK_MS) ? every : SG_MS(LOOK_MS);
 }
 
+bool sg_host_is_overdue(const struct sg_host *host, const struct sg_host_slot *slot, uint64_t now) {
+    return !slot->endless && slot->since_ns && now - slot->since_ns >= SG_MS(host->how->deadline_ms);
+}
+
+/* Of a serial host, which is at its first call. */
 static bool may_return(const struct sg_host *host) {
-    return host->serial && !host->returned && host->n_slots > 1;
+    return !host->returned && host->n_slots > 1;
+}
+
+static uint64_t serial_due_ns(struct sg_host *host) {
+    const struct sg_host_slot *slot = first_slot(host);
+    if (may_return(host)) return slot->since_ns + SG_MS(slow_ms(host));
+    return slot->endless ? 0 : slot->since_ns + SG_MS(host->how->deadline_ms);
 }
 
 /* When to look next; 0: nothing is awaited. */
@@ -148,9 +167,8 @@ static uint64_t due_ns(struct sg_host *host) {
     if (host->killed) return 0;
     if (host->exited || host->stream_ended) return host->since_ns + SG_MS(LINGER_MS);
     if (host->state < SG_HOST_READY) return host->since_ns + SG_MS(host->how->start_ms);
-    if (may_return(host)) return first_slot(host)->since_ns + SG_MS(slow_ms(host));
-    const struct sg_host_slot *slot = most_urgent(host);
-    return slot ? slot->since_ns + SG_MS(host->how->deadline_ms) : 0;
+    if (host->n_slots == 0) return 0;
+    return host->serial ? serial_due_ns(host) : host->looked_ns + look_every_ns(host);
 }
 
 static void watch_time(struct sg_host *host) {
@@ -166,49 +184,89 @@ static void on_timer(struct sg_timer *t) {
     leave(host);
 }
 
+static bool may_move(struct sg_host *host, const struct sg_host_slot *slot) {
+    if (!slot->call || slot->call->once) return false;
+    if (host->serial) return slot != first_slot(host);
+    return !slot->since_ns && now_ns(host) - slot->sent_ns >= SG_MS(STUCK_MS);
+}
+
+/* The pool puts each before what waits. */
 static void give_back(struct sg_host *host) {
-    host->returned = true;
-    for (uint8_t i = host->last, prev; i != host->first; i = prev) { /* the pool puts each before what waits */
+    for (uint8_t i = host->last; i != SG_HOST_NO_SLOT; i = host->slots[i].prev) {
         struct sg_hook_call *call = host->slots[i].call;
-        prev = host->slots[i].prev;
-        if (!call || call->once) continue;
+        if (!may_move(host, &host->slots[i])) continue;
+        host->returned = true;
         sg_host_forget(host, call);
         host->how->ev->on_return(host, call);
     }
+    host->returned |= host->serial;
     sg_host_flush(host);
 }
 
 static void say_late(const struct sg_host *host, struct sg_err *why) {
-    uint32_t limit = host->how->deadline_ms, start = host->how->start_ms;
-    if (host->state < SG_HOST_READY) sg_fail(why, SG_E_HOST, "its host said nothing for %u s", start / 1000);
-    else if (limit % 1000) sg_fail(why, SG_E_TIMEOUT, "the %s ran longer than %u ms", host->how->noun, limit);
+    uint32_t limit = host->how->deadline_ms;
+    if (limit % 1000) sg_fail(why, SG_E_TIMEOUT, "the %s ran longer than %u ms", host->how->noun, limit);
     else sg_fail(why, SG_E_TIMEOUT, "the %s ran longer than %u s", host->how->noun, limit / 1000);
 }
 
-/* A host that is not ours to kill is left alone: only the call fails. */
+/* A host that is not ours to kill is left alone: only its calls fail. */
 static void fail_overdue(struct sg_host *host, const struct sg_err *why) {
-    struct sg_host_slot *slot;
-    uint64_t now = now_ns(host), limit = SG_MS(host->how->deadline_ms);
-    while (!host->ended && (slot = most_urgent(host)) && now - slot->since_ns >= limit) {
+    uint64_t now = now_ns(host);
+    for (uint8_t i = host->first, next; i != SG_HOST_NO_SLOT && !host->ended; i = next) {
+        struct sg_host_slot *slot = &host->slots[i];
         struct sg_hook_call *call = slot->call;
-        slot->endless = true;
-        if (!call) continue;
+        next = slot->next;
+        if (!call || !sg_host_is_overdue(host, slot, now)) continue;
         sg_host_forget(host, call);
         host->how->ev->on_overdue(host, call, why);
     }
-    if (host->ended) return;
-    sg_host_flush(host);
+    if (!host->ended) sg_host_flush(host);
 }
 
 static void end_overdue(struct sg_host *host) {
     struct sg_err why;
     say_late(host, &why);
-    if (host->state == SG_HOST_READY && !host->process) {
+    if (!host->process) {
         fail_overdue(host, &why);
         return;
     }
     sg_blame_for_time(host, now_ns(host));
     end(host, &why);
+}
+
+static void end_mute(struct sg_host *host) {
+    struct sg_err why;
+    sg_fail(&why, SG_E_HOST, "its host said nothing for %u s", host->how->start_ms / 1000);
+    end(host, &why);
+}
+
+static void end_stuck(struct sg_host *host) {
+    struct sg_err why;
+    sg_blame_for_death(host);
+    sg_fail(&why, SG_E_TIMEOUT, "its host has begun no call for %.1f s", host->how->deadline_ms / 1000.0);
+    end(host, &why);
+}
+
+/* What has begun since the last look. True: a call is over its deadline. */
+static bool note_begun(struct sg_host *host, uint64_t bits) {
+    uint64_t now = host->looked_ns;
+    bool overdue = false;
+    for (uint8_t i = host->first; i != SG_HOST_NO_SLOT; i = host->slots[i].next) {
+        struct sg_host_slot *slot = &host->slots[i];
+        if (!slot->since_ns && bits >> i & 1) slot->since_ns = now;
+        overdue |= sg_host_is_overdue(host, slot, now);
+    }
+    return overdue;
+}
+
+static void look(struct sg_host *host) {
+    uint64_t bits = sg_blame_at_work(host);
+    host->looked_ns = now_ns(host);
+    uint64_t silent = host->looked_ns - host->answered_ns;
+    if (note_begun(host, bits)) end_overdue(host);
+    else if (bits == 0 && silent >= SG_MS(host->how->deadline_ms)) end_stuck(host);
+    else if (silent >= SG_MS(STUCK_MS) && !host->returned) give_back(host);
+    if (!host->ended) watch_time(host);
 }
 
 static void check_time(struct sg_host *host) {
@@ -222,9 +280,12 @@ static void check_time(struct sg_host *host) {
     } else if (host->stream_ended) {
         host->killed = true;
         sg_process_kill(host->process);
-    } else if (host->state == SG_HOST_READY && may_return(host)) {
+    } else if (host->state < SG_HOST_READY) {
+        end_mute(host);
+    } else if (!host->serial) {
+        look(host);
+    } else if (may_return(host)) {
         give_back(host);
-        watch_time(host);
     } else {
         end_overdue(host);
     }
@@ -505,7 +566,7 @@ static void put_values(struct sg_host *host, struct sg_hook_call *call) {
 
 int sg_host_send(struct sg_host *host, struct sg_hook_call *call, struct sg_err *err) {
     SG_ASSERT(host->n_slots < SG_HOST_SLOTS);
-    bool begins = host->n_slots == 0 || !host->serial;
+    bool begins = host->serial ? host->n_slots == 0 : !sg_blame_has_page(host);
     struct sg_host_slot *slot = take_slot(host);
     size_t at = sg_frame_begin(&host->out, SG_FRAME_CALL);
     host->out.max = at + MAX_INPUT;
@@ -522,7 +583,7 @@ int sg_host_send(struct sg_host *host, struct sg_hook_call *call, struct sg_err 
     sg_frame_end(&host->out, at);
     slot->call = call;
     slot->endless = call->no_deadline;
-    slot->since_ns = begins ? now_ns(host) : 0;
+    slot->since_ns = begins ? slot->sent_ns : 0;
     call->id_ = slot->id;
     return 0;
 }

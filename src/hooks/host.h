@@ -26,9 +26,9 @@ enum sg_host_blame { SG_BLAME_NONE, SG_BLAME_UNSURE, SG_BLAME_SUSPECT, SG_BLAME_
 struct sg_host_slot {
     struct sg_hook_call *call; /* NULL: nobody waits for the answer any more */
     uint64_t id;
-    uint64_t since_ns; /* at work since, as far as one can know; 0: not yet */
+    uint64_t sent_ns, since_ns; /* since: at work, as far as one can know; 0: not yet */
     enum sg_host_blame blame;
-    bool endless;       /* no deadline */
+    bool endless;      /* no deadline */
     uint8_t prev, next; /* in the order of sending */
 };
 
@@ -48,7 +48,7 @@ struct sg_host_events {
     void (*on_answer)(struct sg_host *host, struct sg_hook_call *call, const struct sg_answer_frame *answer,
                       bool result);
     void (*on_print)(struct sg_host *host, struct sg_hook_call *call, struct sg_str text);
-    /* A call that another host should take: this one has been at its first for long. */
+    /* A call that another host should take: this one is held up, and has not begun it. */
     void (*on_return)(struct sg_host *host, struct sg_hook_call *call);
     /* A call of an attached host is over its deadline; the slot stays taken. */
     void (*on_overdue)(struct sg_host *host, struct sg_hook_call *call, const struct sg_err *why);
@@ -97,7 +97,9 @@ struct sg_host {
     uint8_t first, last;
     uint32_t n_slots;
     uint64_t sends;
-    bool returned;      /* the calls behind the first were given back */
+    uint64_t answered_ns; /* the last time; or when it got a call after it had none */
+    uint64_t looked_ns;   /* into the page */
+    bool returned;        /* the calls that it had not begun were given back */
     uint64_t resident, resident_at_first; /* bytes: now; before any call */
     bool retiring;      /* it has grown large: gets no more calls */
     uint64_t lost_news;
@@ -125,8 +127,15 @@ void sg_host_forget(struct sg_host *host, struct sg_hook_call *call);
 /* One object of figures or an event; dropped when the host is far behind with reading. */
 void sg_host_tell(struct sg_host *host, enum sg_hook_news news, struct sg_str json);
 
+/* The call is at work, and has been for longer than it may. */
+bool sg_host_is_overdue(const struct sg_host *host, const struct sg_host_slot *slot, uint64_t now_ns);
+
 /* --- blame.c: who has ended a host ------------------------------------------------------------------------------- */
 
+/* Bits of the slots whose calls are at work, or may be. */
+uint64_t sg_blame_at_work(const struct sg_host *host);
+/* It notes in a page which calls it has begun. */
+bool sg_blame_has_page(const struct sg_host *host);
 /* The host has ended, or will be: sets the blame of its slots. */
 void sg_blame_for_death(struct sg_host *host);
 /* Somebody else has killed it. */

@@ -74,10 +74,14 @@ static bool among(const char *names, struct sg_str name) {
 }
 
 static bool looks_secret(const char *name) {
-    static const char *const PARTS[] = {"TOKEN",  "SECRET",     "PASSWORD",   "PASSWD",     "API_KEY",
+    static const char *const PARTS[] = {"TOKEN",  "SECRET",     "PASSWORD",   "PASSWD",      "PASSPHRASE", "API_KEY",
                                         "APIKEY", "ACCESS_KEY", "CREDENTIAL", "PRIVATE_KEY"};
+    static const char *const ENDS[] = {"_KEY", "_PASS", "_PWD", "_PAT", "_CREDS"};
+    size_t n = strlen(name);
     for (size_t i = 0; i < sizeof PARTS / sizeof *PARTS; i++)
         if (strcasestr(name, PARTS[i])) return true;
+    for (size_t i = 0; i < sizeof ENDS / sizeof *ENDS; i++)
+        if (n >= strlen(ENDS[i]) && strcasecmp(name + n - strlen(ENDS[i]), ENDS[i]) == 0) return true;
     return strncasecmp(name, "SYGRA_", 6) == 0;
 }
 

@@ -158,12 +158,13 @@ struct sg_spawn {
     const char *const *argv;  /* ends in NULL */
     const char *const *env;   /* ends in NULL; the whole environment of the child */
     uint64_t memory_limit;    /* RLIMIT_AS in bytes, 0: none */
-    size_t page_bytes;        /* of memory shared with the child, 0: none */
+    size_t page_bytes;        /* of memory shared with the child, 0: none; there may be none all the same */
     void (*on_exit)(void *ud, int exit_status, int signal);
     void *ud;
 };
 /* The child gets one end of a socket pair as descriptor 3, and /dev/null as input; the other end is *stream, owned by the
- * caller. Descriptor 4 is its shared memory, cleared, which it may map. The child dies with the engine. on_exit comes once, also after sg_process_kill. */
+ * caller. Descriptor 4 is its shared memory, cleared, which it may map. The child dies with the engine. on_exit comes once, also
+ * after sg_process_kill. */
 int sg_process_start(struct sg_loop *l, const struct sg_spawn *how, const struct sg_stream_events *ev, void *stream_ud,
                      struct sg_process **out, struct sg_stream **stream, struct sg_err *err);
 void sg_process_kill(struct sg_process *p);

@@ -208,21 +208,21 @@ static void watch_children(struct sg_uv_world *w) {
     uv_unref((uv_handle_t *)&w->sigchld);
 }
 
-/* The shared memory, mapped, and its descriptor; neither when the process shall have none. */
-static int make_page(size_t bytes, void **page, int *fd) {
-    *page = NULL;
-    *fd = -1;
-    if (bytes == 0) return 0;
-    *fd = memfd_create("sygra work page", MFD_CLOEXEC);
-    if (*fd < 0) return -1;
-    void *p = ftruncate(*fd, (off_t)bytes) == 0 ? mmap(NULL, bytes, PROT_READ, MAP_SHARED, *fd, 0) : MAP_FAILED;
-    if (p != MAP_FAILED) *page = p;
-    return p == MAP_FAILED ? -1 : 0;
+/* Shared memory, which the child cannot make smaller: reading it would end us. Its descriptor, or -1: there is none. */
+static int make_page(size_t bytes, void **page) {
+    int fd = bytes ? memfd_create("sygra work page", MFD_CLOEXEC | MFD_ALLOW_SEALING) : -1;
+    bool fine = fd >= 0 && ftruncate(fd, (off_t)bytes) == 0 && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0;
+    void *p = fine ? mmap(NULL, bytes, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+    *page = p == MAP_FAILED ? NULL : p;
+    if (*page || fd < 0) return fd;
+    close(fd);
+    return -1;
 }
 
+/* Where no page can be had, the child does without. */
 static pid_t start_with_page(const struct sg_spawn *how, int socket, void **page) {
-    struct inherited in = {.socket = socket};
-    pid_t pid = make_page(how->page_bytes, page, &in.page) == 0 ? start(how, in) : -errno;
+    struct inherited in = {.socket = socket, .page = make_page(how->page_bytes, page)};
+    pid_t pid = start(how, in);
     if (in.page >= 0) close(in.page);
     if (pid < 0 && *page) munmap(*page, how->page_bytes);
     return pid;

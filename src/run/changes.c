@@ -77,20 +77,30 @@ static void add_drawn(struct sg_changes *c, size_t i, const struct sg_run_node *
     add(c, "changed", now, "the file that it draws from");
 }
 
-/* Why nodes differ that nobody has touched: a newer program ships newer recipes. */
-static void find_recipes(struct sg_changes *c) {
-    struct sg_json options;
-    c->recipes = SG_STR("");
-    if (c->n == 0 || sg_json_parse(c->arena, c->was->options, &options, NULL, NULL) != 0) return;
-    const struct sg_json *all = sg_json_get(&options, SG_STR("recipes"));
-    for (size_t i = 0; all && i < c->plan->n_recipes; i++) {
-        const struct sg_plan_recipe *r = &c->plan->recipes[i];
-        const struct sg_json *was = sg_json_get(all, r->node);
-        struct sg_str now = sg_str_printf(c->arena, "%.*s@%u", SG_ARG(r->is.name), r->is.version);
-        if (!was || was->type != SG_JSON_STRING || sg_str_eq(sg_json_text(was), now)) continue;
-        c->recipes = sg_str_printf(c->arena, "%.*s  recipe `%.*s`: %.*s then, %.*s now\n", SG_ARG(c->recipes), SG_ARG(r->node),
-                                   SG_ARG(sg_json_text(was)), SG_ARG(now));
+static const struct sg_json *map_of(struct sg_changes *c, const struct sg_run_identity *id, const char *option) {
+    struct sg_json *options = SG_NEW(c->arena, struct sg_json);
+    bool fine = sg_json_parse(c->arena, id->options, options, NULL, NULL) == 0;
+    const struct sg_json *map = fine ? sg_json_get(options, sg_str(option)) : NULL;
+    return map && map->type == SG_JSON_OBJECT ? map : NULL;
+}
+
+/* Texts of an option, by name, that are others now. */
+static void add_reasons(struct sg_changes *c, const char *option, const char *what) {
+    const struct sg_json *was = map_of(c, c->was, option), *is = map_of(c, c->is, option);
+    for (uint32_t i = 0; was && is && i < was->n; i++) {
+        const struct sg_json *then = &was->members[i].value, *now = sg_json_get(is, was->members[i].key);
+        if (!now || then->type != SG_JSON_STRING || sg_json_equal(then, now)) continue;
+        c->reasons = sg_str_printf(c->arena, "%.*s  %s `%.*s`: %.*s then, %.*s now\n", SG_ARG(c->reasons), what,
+                                   SG_ARG(was->members[i].key), SG_ARG(sg_json_text(then)), SG_ARG(sg_json_text(now)));
     }
+}
+
+/* Why nodes differ that nobody has touched: a newer program ships newer recipes, or a file that hooks lie in is another. */
+static void find_reasons(struct sg_changes *c) {
+    c->reasons = SG_STR("");
+    if (c->n == 0) return;
+    add_reasons(c, "recipes", "recipe");
+    add_reasons(c, "files", "file");
 }
 
 void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_plan *p, const struct sg_run_identity *was,
@@ -113,7 +123,7 @@ void sg_changes_find(struct sg_changes *c, struct sg_arena *a, const struct sg_p
             c->source |= is_of_source(&is->nodes[i]);
             if (is_of_output(&is->nodes[i])) concern_outputs(c);
         }
-    find_recipes(c);
+    find_reasons(c);
     bool elsewhere = !sg_str_eq(is->source.path, was->source.path);
     c->source |= elsewhere;
     if (elsewhere) add(c, "another source:", &(struct sg_run_node){.name = is->source.path}, "");
@@ -322,7 +332,7 @@ static void text_cost(const struct sg_changes *c, struct sg_buf *out) {
 }
 
 void sg_changes_list(const struct sg_changes *c, struct sg_buf *out) {
-    sg_buf_str(out, c->recipes);
+    sg_buf_str(out, c->reasons);
     for (size_t i = 0; i < c->n; i++) {
         const struct sg_change *g = &c->list[i];
         sg_buf_printf(out, "  %s `%.*s`", g->what, SG_ARG(g->name));

@@ -29,7 +29,7 @@ struct sg_changes {
     struct sg_change *list;
     size_t n, cap;
     bool source; /* another one: then nothing of the run is of use */
-    struct sg_str recipes; /* lines: shipped subgraphs of another version; what that changed is in the list */
+    struct sg_str reasons; /* lines: shipped subgraphs of another version, files of hooks; what they changed is in the list */
     /* By node of the plan. */
     struct sg_plan_reach reach;
     struct sg_change_calls *calls;

@@ -7,6 +7,7 @@
 
 /* Places of errors whose traceback has been shown. */
 #define MOST_TRACES 100
+#define NO_MEMORY_BOUND (UINT64_MAX / 4)
 
 struct traces {
     uint64_t shown[MOST_TRACES];
@@ -68,13 +69,6 @@ static int add_hook(struct sg_hooks *hooks, const struct sg_plan_hook *h) {
     return sg_plan_removes_thoughts(h) ? -1 : sg_hooks_add(hooks, h->spec, h->role, h->node, h->config);
 }
 
-static void on_loaded(void *ud, int status) {
-    struct run *r = ud;
-    r->step_status = status;
-    if (status != 0) sg_fail(&r->step_err, status, "the task's hooks cannot be loaded");
-    sg_loop_stop(r->loop);
-}
-
 void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
     if (!r->traces) r->traces = SG_NEW(&r->task.arena, struct traces);
     *out = options_of(&r->task.spec, r->o->exe, &r->o->hosts);
@@ -85,6 +79,28 @@ void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out) {
     out->on_trace = on_trace;
     out->on_detached = sg_run_on_detached;
     out->ud = r;
+}
+
+static void on_loaded(void *ud, int status) {
+    struct run *r = ud;
+    r->step_status = status;
+    sg_loop_stop(r->loop);
+}
+
+int sg_run_load_hooks(struct run *r, struct sg_hooks *hooks, const char *what, struct sg_err *err) {
+    sg_hooks_load(hooks, &r->task.diags, on_loaded, r);
+    int rc = sg_run_wait(r, err);
+    if (r->task.diags.errors) sg_task_report(&r->task, false);
+    return rc == 0 || r->interrupted ? rc : sg_fail(err, rc, "%s cannot be loaded", what);
+}
+
+int sg_run_open_pool(struct run *r, struct sg_hooks **out, struct sg_err *err) {
+    struct sg_hooks_options o;
+    sg_run_hooks_options(r, &o);
+    o.max_hosts = 1;
+    o.host_memory = NO_MEMORY_BOUND;
+    o.attached = false;
+    return sg_hooks_open(r->loop, &o, out, err);
 }
 
 int sg_run_open_hooks(struct run *r, struct sg_err *err) {
@@ -98,10 +114,7 @@ int sg_run_open_hooks(struct run *r, struct sg_err *err) {
     bool others = sg_rows_add_hooks(r);
     others |= sg_run_post_add_closures(r);
     if (!others && p->n_hooks == 0 && !ho.attached) return 0;
-    sg_hooks_load(r->hooks, &r->task.diags, on_loaded, r);
-    rc = sg_run_wait(r, err);
-    if (r->task.diags.errors) sg_task_report(&r->task, false);
-    return rc;
+    return sg_run_load_hooks(r, r->hooks, "the task's hooks", err);
 }
 
 /* --- of a task that is only checked ------------------------------------------------------------------------------ */
@@ -122,10 +135,7 @@ static void check_transforms(struct sg_task *t, struct sg_hooks *hooks, bool ask
 static void check_processors(struct sg_task *t, struct sg_hooks *hooks, bool ask) {
     for (size_t i = 0; i < t->spec.n_post; i++) {
         const struct sg_hook_spec *hook = &t->spec.post[i].hook;
-        struct sg_member *params = SG_NEW(&t->arena, struct sg_member);
-        struct sg_json *config = SG_NEW(&t->arena, struct sg_json);
-        *params = (struct sg_member){SG_STR("params"), t->spec.post[i].params};
-        *config = sg_json_object(params, 1);
+        const struct sg_json *config = sg_post_config(&t->arena, &t->spec.post[i]);
         sg_run_note_hook(t, hook, ask ? sg_hooks_add(hooks, hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, config) : -1);
     }
 }

@@ -38,6 +38,24 @@ static void add_recipes(const struct sg_plan *p, struct sg_buf *b) {
     sg_buf_ch(b, '}');
 }
 
+static void note_file(struct sg_member *files, size_t *n, const struct sg_hook_spec *h) {
+    for (size_t i = 0; i < *n; i++)
+        if (sg_str_eq(files[i].key, h->file)) return;
+    if (h->file.n) files[(*n)++] = (struct sg_member){h->file, sg_json_string((struct sg_str){h->file_hash, 16})};
+}
+
+/* {"tasks/mine/task_executor.py": the beginning of its SHA-256}: modules of hooks, for the same reason. */
+static void add_files(struct run *r, struct sg_buf *b) {
+    const struct sg_plan *p = r->task.plan;
+    const struct sg_source_spec *s = r->task.spec.data.source;
+    size_t n_transforms = s ? s->n_transforms : 0, n = 0;
+    struct sg_member *files = SG_NEW_N(&r->task.arena, struct sg_member, p->n_hooks + n_transforms);
+    for (size_t i = 0; i < p->n_hooks; i++) note_file(files, &n, p->hooks[i].spec);
+    for (size_t i = 0; i < n_transforms; i++) note_file(files, &n, &s->transforms[i].hook);
+    struct sg_json all = sg_json_object(files, n);
+    if (n) SG_BUF_LIT(b, ",\"files\":"), sg_json_write(b, &all);
+}
+
 /* Trust is asked for anew, each time. */
 static void put_hosts(struct sg_buf *b, const struct sg_run_hosts *hosts) {
     if (hosts->python.n) member(b, "python", hosts->python);
@@ -66,6 +84,7 @@ static struct sg_str options_json(struct run *r) {
     if (o->record.n) member(&b, "record", o->record);
     if (r->task.plan->n_columns) sg_buf_printf(&b, ",\"columns\":%u", columns_crc(r));
     add_recipes(r->task.plan, &b);
+    add_files(r, &b);
     sg_buf_ch(&b, '}');
     struct sg_str json = sg_str_dup(&r->task.arena, sg_buf_view(&b));
     sg_buf_fini(&b);

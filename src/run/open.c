@@ -243,8 +243,8 @@ void sg_run_close_all(struct run *r) {
     if (r->exec) sg_exec_close(r->exec);
     sg_run_close_replay(r);
     if (r->calls) sg_calls_close(r->calls);
+    if (r->source) sg_source_close(r->source); /* its rows may be with a hook */
     if (r->hooks) sg_hooks_close(r->hooks);
-    if (r->source) sg_source_close(r->source);
     sg_rows_close(r);
     sg_columns_close(r->columns);
     if (r->log) sg_logfile_close(r->log); /* the output holds the folder's lock */

@@ -22,8 +22,6 @@ struct sg_run_again {
 
 struct sg_rows_stream;
 
-#define SG_RUN_NO_MEMORY_BOUND (UINT64_MAX / 4) /* of a process that holds a whole list of rows */
-
 /* A class of graph_post_process, and what came of it. */
 struct sg_post {
     struct sg_str name, file;
@@ -96,6 +94,10 @@ struct run {
 int sg_run_open_hooks(struct run *r, struct sg_err *err);
 /* What every pool of hosts of a run is opened with. */
 void sg_run_hooks_options(struct run *r, struct sg_hooks_options *out);
+/* A pool of one process, of any size, for the whole input or output. Who opens it closes it. */
+int sg_run_open_pool(struct run *r, struct sg_hooks **out, struct sg_err *err);
+/* Loads what was added to a pool, and reports what cannot be. `what` is that, in the error: "the task's hooks". */
+int sg_run_load_hooks(struct run *r, struct sg_hooks *hooks, const char *what, struct sg_err *err);
 /* Of a task that is checked and not run. `hosts` NULL: of jq programs only. */
 void sg_run_check_hooks(struct sg_task *t, const struct sg_plan *plan, const char *exe, const struct sg_run_hosts *hosts);
 /* For the closing summary: lines of languages other than jq; the member `hosts`. Nothing where there are no hooks. */

@@ -175,24 +175,15 @@ static void on_done(struct sg_hook_call *c, int status, const struct sg_json *re
     sg_loop_stop(r->loop);
 }
 
-static void on_loaded(void *ud, int status) {
-    struct run *r = ud;
-    r->step_status = status;
-    if (status != 0) sg_fail(&r->step_err, status, "it cannot be loaded");
-    sg_loop_stop(r->loop);
-}
-
 /* What was reported before has been read. */
 static int load(struct run *r, struct sg_hooks *hooks, struct sg_err *err) {
     struct sg_diags *d = &r->task.diags;
     d->n = d->errors = 0;
-    sg_hooks_load(hooks, d, on_loaded, r);
-    int rc = sg_run_wait(r, err);
-    if (d->errors) sg_task_report(&r->task, false);
+    int rc = sg_run_load_hooks(r, hooks, "it", err);
     return rc != 0 && d->n ? sg_fail(err, rc, "%.*s", SG_ARG(d->items[0].text)) : rc;
 }
 
-static const struct sg_json *config_of(struct sg_arena *a, const struct sg_step_spec *step) {
+const struct sg_json *sg_post_config(struct sg_arena *a, const struct sg_step_spec *step) {
     struct sg_member *m = SG_NEW(a, struct sg_member);
     struct sg_json *config = SG_NEW(a, struct sg_json);
     *m = (struct sg_member){SG_STR("params"), step->params};
@@ -201,7 +192,7 @@ static const struct sg_json *config_of(struct sg_arena *a, const struct sg_step_
 }
 
 static int add(struct run *r, struct sg_hooks *hooks, const struct sg_step_spec *step) {
-    return sg_hooks_add(hooks, &step->hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, config_of(&r->task.arena, step));
+    return sg_hooks_add(hooks, &step->hook, SG_ROLE_GRAPH_POST, SG_STR_NONE, sg_post_config(&r->task.arena, step));
 }
 
 static int call(struct one *o, struct sg_hooks *hooks, int hook, struct sg_err *err) {
@@ -220,13 +211,8 @@ static int call(struct one *o, struct sg_hooks *hooks, int hook, struct sg_err *
 /* In a pool of its own, that ends with it. */
 static int call_python(struct one *o, const struct sg_step_spec *step, struct sg_err *err) {
     struct run *r = o->run;
-    struct sg_hooks_options ho;
     struct sg_hooks *hooks;
-    sg_run_hooks_options(r, &ho);
-    ho.max_hosts = 1;
-    ho.host_memory = SG_RUN_NO_MEMORY_BOUND;
-    ho.attached = false;
-    int rc = sg_hooks_open(r->loop, &ho, &hooks, err);
+    int rc = sg_run_open_pool(r, &hooks, err);
     if (rc != 0) return rc;
     int hook = add(r, hooks, step);
     rc = load(r, hooks, err);

@@ -37,8 +37,8 @@ const struct sg_json *sg_rows_config(struct sg_arena *a, const struct sg_source_
     return config;
 }
 
-struct sg_str sg_rows_hash(const struct run *r) {
-    struct sg_arena *a = &((struct run *)r)->task.arena;
+struct sg_str sg_rows_hash(struct run *r) {
+    struct sg_arena *a = &r->task.arena;
     const struct sg_source_spec *s = source_of(r);
     if (!s || s->n_transforms == 0) return SG_STR_NONE;
     struct sg_buf b = SG_BUF_INIT(SIZE_MAX);

@@ -33,7 +33,7 @@ void sg_rows_opened(struct run *r);
 void sg_rows_close(struct run *r);
 
 /* SHA-256 of the transforms, as hex, in the task's arena; empty: there are none. */
-struct sg_str sg_rows_hash(const struct run *r);
+struct sg_str sg_rows_hash(struct run *r);
 
 /* --- rows_list.c, rows_stream.c --- */
 /* Adds the transforms to a pool; the number of all of them, one behind the other. */

@@ -38,11 +38,11 @@ static void end(struct list *l, int status, const struct sg_err *err) {
 
 /* --- telling ---------------------------------------------------------------------------------------------------- */
 
-static struct sg_str names_of(const struct run *r) {
+static struct sg_str names_of(struct run *r) {
     const struct sg_source_spec *s = r->task.spec.data.source;
     struct sg_str names = SG_STR("");
     for (size_t i = 0; i < s->n_transforms; i++)
-        names = sg_str_printf(&((struct run *)r)->task.arena, "%.*s%s%.*s", SG_ARG(names), i ? ", " : "",
+        names = sg_str_printf(&r->task.arena, "%.*s%s%.*s", SG_ARG(names), i ? ", " : "",
                               SG_ARG(s->transforms[i].hook.text));
     return names;
 }
@@ -229,33 +229,18 @@ static void on_rows(void *ud, struct sg_row *rows, size_t n, bool ended, int sta
 
 /* --- life ------------------------------------------------------------------------------------------------------- */
 
-static void on_loaded(void *ud, int status) {
-    struct run *r = ud;
-    r->step_status = status;
-    if (status != 0) sg_fail(&r->step_err, status, "the task's transformations cannot be loaded");
-    sg_loop_stop(r->loop);
-}
-
 /* A pool of one process, that ends with the list. Closures have theirs already. */
 static int open_hooks(struct list *l, struct sg_err *err) {
     struct run *r = l->run;
-    struct sg_hooks_options o;
     if (r->task.spec.data.source->transforms[0].hook.kind == SG_HOOK_CLOSURE) {
         l->hooks = r->hooks;
         l->call.hook = r->rows_hook;
         return 0;
     }
-    sg_run_hooks_options(r, &o);
-    o.max_hosts = 1;
-    o.host_memory = SG_RUN_NO_MEMORY_BOUND;
-    o.attached = false;
-    int rc = sg_hooks_open(r->loop, &o, &l->hooks, err);
+    int rc = sg_run_open_pool(r, &l->hooks, err);
     if (rc != 0) return rc;
     l->call.hook = sg_rows_hook(r, l->hooks);
-    sg_hooks_load(l->hooks, &r->task.diags, on_loaded, r);
-    rc = sg_run_wait(r, err);
-    if (r->task.diags.errors) sg_task_report(&r->task, false);
-    return rc;
+    return sg_run_load_hooks(r, l->hooks, "the task's transformations", err);
 }
 
 /* All rows and columns: `fields`, ids and -n are of what the transforms make. */

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A kill storm over a run with Python hooks: its hosts are killed all the time, and so is the engine, which is resumed each
-time; the output is compared with that of the run that nobody disturbed.
+time; the output is compared with that of a run that nobody disturbs.
 
-    BIN=build/release/sygra tests/crash/hook_storm.py [--kills 40] [--records 300] [--seed N] [--keep FOLDER]
+    BIN=build/release/sygra tests/crash/hook_storm.py [--kills 40] [--seconds 40] [--records 300] [--seed N] [--keep FOLDER]
 
 The task has a lambda that draws and changes the state in place, a pre- and a post-processor (an async one), and a loop whose
-condition is Python. Hosts die by SIGKILL at random moments, while they start as well as at work. Every sixth
-kill or so is of the engine.
+condition is Python. Hosts die by SIGKILL at random moments, while they start as well as at work, and so does the engine now and
+then. However fast the machine is, the storm ends when its kills are made, or after so many seconds: a run that is
+through before that goes on with --records more.
 
 What must hold: the output has the bytes of the undisturbed run, no record fails, and no host outlives its engine. The last
 line is `N passed, N failed`.
@@ -28,6 +29,8 @@ from lib import BIN, ENV, Mock, Task  # noqa: E402
 IN_FLIGHT = 25
 PAUSE_S = (0.01, 0.12)  # between kills
 ENGINE_SHARE = 0.03
+FEWEST = 10  # hosts killed, if so many kills are wanted
+ROWS_A_KILL = 1000  # of the input
 GROWN_S, YOUNG_SHARE = 0.2, 0.02  # so long after its import a host is at work; how often a younger one is killed
 MARK = "HOOK_STORM"  # in the environment of an engine, and of its hosts
 LAST_LIFE_S = 120
@@ -92,20 +95,21 @@ def more(state):
 '''
 
 
-def lay_out(folder, url, records):
-    rows = [{"id": i, "q": f"question {i}", "rounds": 1 + i % 3, "notes": []} for i in range(records)]
+def lay_out(folder, url, rows):
+    rows = [{"id": i, "q": f"question {i}", "rounds": 1 + i % 3, "notes": []} for i in range(rows)]
     Task(folder, GRAPH, url, rows=rows).write("storm_hooks.py", HOOKS)
 
 
-def command(folder):
+def command(folder, records):
     if (folder / "output.run" / "run.db").exists():
-        return [BIN, "resume", str(folder / "output.run"), "--json"]
-    return [BIN, "run", str(folder), "-n", "0", "-b", str(IN_FLIGHT), "--output_with_ts", "False", "--seed", "7", "--json"]
+        return [BIN, "resume", str(folder / "output.run"), "-n", str(records), "--json"]
+    return [BIN, "run", str(folder), "-n", str(records), "-b", str(IN_FLIGHT), "--output_with_ts", "False", "--seed", "7", "--json"]
 
 
-def start(folder, mark):
+def start(folder, mark, records):
     environment = {**ENV, MARK: mark}
-    return subprocess.Popen(command(folder), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(command(folder, records), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=environment)
 
 
 def hosts_of(pid):
@@ -135,27 +139,40 @@ def kill(pid):
 
 
 class Storm:
-    def __init__(self, folder, draw, mark):
+    def __init__(self, folder, options, draw, mark):
         self.folder, self.draw, self.mark = folder, draw, mark
-        self.hosts = self.engines = 0
+        self.kills, self.step = options.kills, options.records
+        self.ends_at = time.monotonic() + options.seconds
+        self.records = self.hosts = self.engines = 0
         self.was_young = False
         self.problems = []
 
-    def run(self, kills):
-        """Ends when the run does."""
-        engine = start(self.folder, self.mark)
-        while engine.poll() is None:
+    def run(self):
+        while not self.problems and not self.is_over():
+            self.records += self.step
+            self.run_so_far()
+
+    def is_over(self):
+        enough = self.hosts + self.engines >= self.kills or self.records + self.step > self.kills * ROWS_A_KILL
+        return enough or time.monotonic() > self.ends_at
+
+    def run_so_far(self):
+        engine = self.start()
+        while engine.poll() is None and not self.is_over():
             time.sleep(self.draw.uniform(*PAUSE_S))
-            left = kills - self.hosts - self.engines
-            if left <= 0:
-                break
             if self.draw.random() < ENGINE_SHARE:
                 engine = self.kill_engine(engine)
-                continue
-            self.kill_host(engine)
-        out, err = engine.communicate(timeout=LAST_LIFE_S)
-        if engine.returncode != 0:
-            self.problems.append(f"the last life gave status {engine.returncode}\n{out[-3000:]}\n{err[-3000:]}")
+            else:
+                self.kill_host(engine)
+        self.see_end(engine, LAST_LIFE_S)
+
+    def start(self):
+        return start(self.folder, self.mark, self.records)
+
+    def see_end(self, engine, timeout, *statuses):
+        out, err = engine.communicate(timeout=timeout)
+        if engine.returncode not in (0, *statuses):
+            self.problems.append(f"a life gave status {engine.returncode}\n{out[-3000:]}\n{err[-3000:]}")
 
     def kill_host(self, engine):
         """One that is starting only now and then: a run gives up when three in a row do not come to life."""
@@ -173,17 +190,19 @@ class Storm:
 
     def kill_engine(self, engine):
         kill(engine.pid)
-        out, err = engine.communicate(timeout=60)
-        if engine.returncode == -signal.SIGKILL:
-            self.engines += 1
-        elif engine.returncode != 0:
-            self.problems.append(f"a life gave status {engine.returncode}\n{out[-3000:]}\n{err[-3000:]}")
+        self.see_end(engine, 60, -signal.SIGKILL)
+        self.engines += engine.returncode == -signal.SIGKILL
         until = time.monotonic() + 10
         while alive_with(self.mark) and time.monotonic() < until:
             time.sleep(0.01)
         if left := alive_with(self.mark):
             self.problems.append(f"hosts outlive their engine: {left}")
-        return start(self.folder, self.mark)
+        return self.start()
+
+
+def output_of(folder):
+    """Of many records it is JSON Lines."""
+    return b"".join(path.read_bytes() for path in folder.glob("output.json*"))
 
 
 def difference(a, b):
@@ -191,26 +210,24 @@ def difference(a, b):
     return f"{len(a)} and {len(b)} bytes, different from byte {at}: {a[at - 80:at + 80]!r}, {b[at - 80:at + 80]!r}"
 
 
-def checks(folder, records, kills, seed):
+def checks(folder, options):
     """Yields (what was looked at, problems)."""
-    draw, mark = random.Random(seed), f"storm-{os.getpid()}"
+    draw, mark = random.Random(options.seed), f"storm-{os.getpid()}"
     with Mock("--latency_ms", 10, "--reply_words", 12) as mock:
-        for name in ("still", "storm"):
-            lay_out(folder / name, mock.url, records)
-        still = start(folder / "still", mark)
-        out, err = still.communicate(timeout=LAST_LIFE_S)
-        yield "the undisturbed run ends well", [] if still.returncode == 0 else [out[-3000:] + err[-3000:]]
-        if still.returncode != 0:
-            return
-        storm = Storm(folder / "storm", draw, mark)
+        for name in ("storm", "still"):
+            lay_out(folder / name, mock.url, options.kills * ROWS_A_KILL)
+        storm = Storm(folder / "storm", options, draw, mark)
         started = time.monotonic()
-        storm.run(kills)
-        print(f"{storm.hosts} hosts and {storm.engines} engines were killed in {time.monotonic() - started:.1f} s", flush=True)
-    yield "every life goes on where the last one was killed", storm.problems
-    yield "hosts were killed", [] if storm.hosts >= min(kills, 20) / 2 else [f"only {storm.hosts}: give it more records"]
-    wanted, path = (folder / "still" / "output.json").read_bytes(), folder / "storm" / "output.json"
-    got = path.read_bytes() if path.exists() else b""
-    yield "the output has the bytes of the undisturbed run", [] if got == wanted else [difference(got, wanted)]
+        storm.run()
+        print(f"{storm.hosts} hosts and {storm.engines} engines were killed in {time.monotonic() - started:.1f} s, "
+              f"over {storm.records} records", flush=True)
+        yield "every life goes on where the last one was killed", storm.problems
+        yield "hosts were killed", [] if storm.hosts >= min(options.kills / 2, FEWEST) else [f"only {storm.hosts}: give it more time"]
+        still = start(folder / "still", mark, storm.records)
+        out, err = still.communicate(timeout=max(LAST_LIFE_S, options.seconds))
+        yield "the undisturbed run ends well", [] if still.returncode == 0 else [out[-3000:] + err[-3000:]]
+    wanted, got = output_of(folder / "still"), output_of(folder / "storm")
+    yield "the output has the bytes of the undisturbed run", [] if got == wanted != b"" else [difference(got, wanted)]
     failed = folder / "storm" / "output_failed.jsonl"
     yield "no record fails", [failed.read_text()[:2000]] if failed.exists() else []
 
@@ -218,7 +235,8 @@ def checks(folder, records, kills, seed):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--kills", type=int, default=40)
-    parser.add_argument("--records", type=int, default=1200)
+    parser.add_argument("--seconds", type=float, default=40)
+    parser.add_argument("--records", type=int, default=300, help="that the run goes on with each time")
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 30))
     parser.add_argument("--keep", help="a folder that is left behind")
     options = parser.parse_args()
@@ -226,7 +244,7 @@ def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory(prefix="sygra-hook-storm-") as temporary:
         folder = pathlib.Path(options.keep or temporary)
-        for what, problems in checks(folder, options.records, options.kills, options.seed):
+        for what, problems in checks(folder, options):
             passed, failed = passed + (not problems), failed + bool(problems)
             print(f"{'FAIL' if problems else 'ok  '} {what}")
             for problem in problems:

@@ -86,6 +86,22 @@ def test_hooks_see_no_tokens_but_those_that_are_let_through(folder):
     assert done.records()[0]["answer"] == ["LET_TOKEN"], done.records()[0]
 
 
+def test_names_that_end_like_a_secret_are_one(folder):
+    env = {"OPENAI_KEY": "1", "DB_PASS": "2", "GIT_PAT": "3", "KEY_OF_A_COLUMN": "4", "COMPASS": "5"}
+    body = f"return {{'answer': [k for k in sorted(os.environ) if k in {list(env)}]}}"
+    done = run(task_with(folder, body), env=env).expect(0)
+    assert done.records()[0]["answer"] == ["COMPASS", "KEY_OF_A_COLUMN"], done.records()[0]
+
+
+def test_modules_are_found_from_a_working_directory_below_tasks(folder):
+    inner = folder / "tasks" / "group" / "one"
+    task = Task(inner, GRAPH.replace("host_hooks.work", "tasks.group.one.code.work"), rows=ROWS)
+    task.write("code.py", "def work(config, state):\n    return {'answer': state['id'] + 1}\n")
+    for name, place in ((".", inner), ("one", inner.parent), ("group/one", inner.parent.parent)):
+        done = subprocess.run([BIN, "run", name, "--output_with_ts", "False"], cwd=place, env=ENV, capture_output=True, text=True)
+        assert done.returncode == 0, (name, done.stderr)
+
+
 def test_an_interpreter_that_is_not_there_is_named(folder):
     task = task_with(folder, "pass")
     done = task.run("--python", "/nowhere/python3", cwd=folder).expect(1)

@@ -239,6 +239,20 @@ def test_a_transform_of_a_list_that_fails_ends_the_start_and_leaves_nothing(fold
     assert "data.jsonl:2" in run.err and "whole list" in run.err, run.err
 
 
+def test_a_run_is_interrupted_while_a_stream_waits_for_its_transform(folder):
+    t = task(folder, graph(transforms(("work.Slow", {"suffix": "x", "s": 60}), streaming=True), MAP), ROWS)
+    command = [BIN, "run", "t", "-n", "0", "--output_with_ts", "False", "--seed", "7"]
+    p = subprocess.Popen(command, cwd=folder, env=ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "slow").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    p.send_signal(signal.SIGINT)
+    _, err = p.communicate(timeout=40)
+    assert p.returncode == 130 and "Sanitizer" not in err, err
+    t.write("graph_config.yaml", graph(transforms(("work.Slow", {"suffix": "x", "s": 0}), streaming=True), MAP))
+    assert len(t.run_here("-n", 0).expect(0).records()) == len(ROWS)
+
+
 def test_a_run_that_is_killed_while_it_transforms_begins_anew(folder):
     t = task(folder, graph(transforms(("work.Slow", {"suffix": "x", "s": 60})), MAP), ROWS)
     command = [BIN, "run", "t", "-n", "0", "--output_with_ts", "False", "--seed", "7"]
@@ -320,6 +334,19 @@ def test_a_stream_is_transformed_row_by_row_and_bad_rows_fail_alone(folder):
     t.write("graph_config.yaml", graph(chain))
     t.run_here("-n", 1, "--run_name", "next").expect(0)
     assert not (t.folder / "next_output.run" / "input.jsonl").exists(), "another run of that name leaves no old input behind"
+
+
+def test_a_run_ends_while_its_stream_is_being_transformed(folder):
+    t = task(folder, graph(transforms(("work.Slow", {"suffix": "x", "s": 60}), streaming=True), MAP), ROWS)
+    p = subprocess.Popen([BIN, "run", "t", "-n", "0"], cwd=folder, env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "slow").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    for _ in range(2):
+        p.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, err = p.communicate(timeout=30)
+    assert p.returncode == 130 and "Sanitizer" not in err, err
 
 
 def test_a_stream_goes_on_and_is_asked_why(folder):

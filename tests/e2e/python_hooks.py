@@ -390,6 +390,33 @@ def test_a_hook_of_once_is_not_run_again_when_the_run_dies(folder):
     assert all(n == 1 for k, n in paid(folder).items() if k not in twice)
 
 
+ONCE_FOR_ALL = '''
+    import pathlib
+    import time
+
+    def post(response):
+        return {"answer": response.content}
+
+    def combine(outputs):
+        mark = pathlib.Path(__file__).with_name("combined")
+        mark.write_text(mark.read_text() + "x" if mark.exists() else "x")
+        time.sleep(60)
+    '''
+
+
+def test_a_hook_of_once_of_an_ensemble_is_not_taken_for_that_of_its_first_model(folder):
+    node = {"node_type": "multi_llm", "models": {"one": {"name": "m"}, "two": {"name": "m"}}, "prompt": [{"user": "hi"}],
+            "output_keys": ["answer"], "once": True, "post_process": "code_of.post", "multi_llm_post_process": "code_of.combine"}
+    task(folder, ONCE_FOR_ALL, {"q": node}, chain("q"), [{"id": 1}], ["answer"], url=Listener().url)
+    with living(folder, "-n", 0) as p:
+        wait_for((folder / "combined").exists, "the models' replies are not put together")
+        p.send_signal(signal.SIGKILL)
+        p.wait()
+    (failed,) = resume(folder).expect(3).records("output_failed")
+    assert "code_of.combine may have run" in failed["message"], failed
+    assert (folder / "combined").read_text() == "x"
+
+
 def test_why_shows_what_a_hook_of_once_gave_and_does_not_run_it(folder):
     once_task(folder, 3).run("-n", 0).expect(0)
     told = json.loads(sygra("why", f"{folder}/output.json:2", "--json", folder=folder).expect(0).out)
@@ -398,8 +425,20 @@ def test_why_shows_what_a_hook_of_once_gave_and_does_not_run_it(folder):
 
 def test_records_and_reports_count_no_hook_as_a_call(folder):
     once_task(folder, 3).run("-n", 0).expect(0)
-    shown = sygra("records", folder / "output.run", "0", "--calls").out
-    assert "call of pay" not in shown
+    (record,) = json.loads("[%s]" % sygra("records", folder / "output.run", "--position", 0, "--json").expect(0).out)
+    assert record["outcome"] == "ok" and record["calls"] == [], record
     counts = json.loads(sygra("sql", folder / "output.run", "SELECT calls_answered, calls_failed FROM progress WHERE id = 1",
                                  "--json").expect(0).out)
     assert set(counts.values()) == {0}, counts
+
+
+def test_a_changed_file_is_named_with_what_it_concerns(folder):
+    nodes = {"first": lam("first", "x"), "then": {**lam("", "y"), "lambda": "other_code.then"}}
+    t = task(folder, "def first(config, state): return {'x': 1}", nodes, chain("first", "then"), [{"id": 1}], ["x", "y"])
+    t.write("other_code.py", "def then(config, state): return {'y': 1}")
+    t.run("-n", 0).expect(0)
+    t.write("other_code.py", "def then(config, state): return {'y': 2}")
+    again = resume(folder, "--accept-changes").expect(0)
+    told = [line.strip() for line in again.err.splitlines() if line.startswith("  ")]
+    assert "/other_code.py`: " in told[0] and told[1] == "changed `then`: what it writes", told
+    assert "code_of.py" not in again.err and again.records() == [{"x": 1, "y": 2}]

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The Python side keeps to the syntax and the names of Python 3.9."""
 import ast
+import os
 import pathlib
+import struct
+import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -113,6 +116,23 @@ def test_the_check_itself_finds_what_is_newer(folder):
 def test_every_file_has_its_licence_line(folder):
     missing = [str(path) for path in files() if "SPDX-License-Identifier: Apache-2.0" not in path.read_text()[:400]]
     assert not missing, missing
+
+
+def test_an_older_python_ends_with_one_line_that_says_what_to_do(folder):
+    """What all of them can read ends with the guard: nothing that is newer than 2.7 stands before it."""
+    program = ROOT / "python" / "sygra" / "host" / "__main__.py"
+    head = program.read_text().partition("import faulthandler")[0]
+    assert "_refuse_old()\n\nimport" in program.read_text() and not any(new in head for new in ('f"', "->", "nonlocal", ":="))
+    reader, writer = os.pipe()
+    script = (f"import os, runpy, sys\nos.dup2({writer}, 3)\nsys.version_info = (3, 6, 15)\n"
+              f"runpy.run_path({str(program)!r}, run_name='__main__')")
+    done = subprocess.run([sys.executable, "-c", script], pass_fds=(writer,), capture_output=True, text=True)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        frame = pipe.read()
+    assert (done.returncode, done.stderr) == (1, ""), done
+    assert struct.unpack("<I", frame[:4])[0] == len(frame) - 4 and frame[4:13] == b"p" + bytes(8), frame
+    assert frame[13:] == (b"this is Python 3.6.15, and hooks need 3.9 or newer: choose another interpreter with --python"), frame
 
 
 def test_the_host_needs_the_standard_library_only(folder):

@@ -126,6 +126,37 @@ offline() { # without network, and with a home that cannot be written
 }
 fetched_nothing() { ! grep -E 'Fetching|Installing' "$here/$1.log"; }
 no_half_done() { ! find "$root/root/.cache/sygra" "$root/srv" -maxdepth 4 -name '.fetch.??????' | grep .; }
+hook_task() { # by the Python that `make demo` has installed, without any package
+    local task=$root/srv/tasks/twice
+    mkdir -p "$task"
+    echo '{"n": 21}' >"$task/data.jsonl"
+    cat >"$task/task_executor.py" <<'EOF'
+from sygra.core.graph.functions.lambda_function import LambdaFunction
+
+
+class Twice(LambdaFunction):
+    @staticmethod
+    def apply(lambda_node_dict, state):
+        return {"m": 2 * state["n"]}
+EOF
+    cat >"$task/graph_config.yaml" <<'EOF'
+data_config: {source: {type: disk, file_path: data.jsonl}}
+graph_config:
+  nodes: {twice: {node_type: lambda, lambda: tasks.twice.task_executor.Twice, output_keys: m}}
+  edges: [{from: START, to: twice}, {from: twice, to: END}]
+EOF
+    in_root root:root /root /srv "sygra/build/sygra run twice --output_with_ts False && grep '\"m\": 42' tasks/twice/output.json"
+}
+library() {
+    in_root root:root /root /srv "python3 -m venv venv && venv/bin/pip install ./sygra" || return 1
+    cat >"$root/srv/three.py" <<'EOF'
+from sygra import Workflow
+twice = Workflow("twice").source([{"n": 21}]).lambda_func(lambda config, state: {"m": 2 * state["n"]}, output="m")
+print(twice.preserve_fields("m").run())
+EOF
+    in_root root:root /root /srv/tasks "../venv/bin/python ../three.py && ../venv/bin/sygra --version" >"$here/three.out" || return 1
+    grep -xF "[{'m': 42}]" "$here/three.out"
+}
 counted() { tail -n 1 "$here/$1.log" | grep -qxE '[1-9][0-9]* passed, 0 failed'; }
 
 copy_checkout /srv/bare nobody:nogroup
@@ -136,6 +167,8 @@ copy_checkout /srv/sygra root:root
 try "as root: make demo" demo in_root root:root /root /srv/sygra "make demo"
 try "as root: the demo left an output" demo-output demo_output /srv/sygra
 try "as root: nothing half done is left" demo-rest no_half_done
+try "as root: a task with a hook in Python" hook hook_task
+try "as root: pip install . into a virtual environment, and three lines of the library" library library
 try "as root, again, without network and with a read-only home: make demo" demo-again offline "make demo"
 try "as root, again: nothing was fetched" demo-again-nothing fetched_nothing demo-again
 try "as root: make test" test in_root root:root /root /srv/sygra "make test"

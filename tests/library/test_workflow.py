@@ -370,8 +370,10 @@ class Interrupting(lib.Case):
     mock_options = ("--latency_ms", "150")
 
     def start(self):
+        """With Ctrl-C as on a terminal: a shell has its background jobs ignore it, and all that they start."""
         env = {**os.environ, "PYTHONPATH": lib.PACKAGE}
-        process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen([sys.executable, "-c", INTERRUPTED], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
         deadline = time.monotonic() + 30
         while not (pathlib.Path("out/output.part").exists() and pathlib.Path("out/output.part").stat().st_size):
             self.assertLess(time.monotonic(), deadline)

@@ -114,6 +114,29 @@ static ssize_t no_room(int fd, const void *p, size_t n, uint64_t at) {
     return -28; /* ENOSPC */
 }
 
+static int open_and_lose(const char *path, int flags, int mode) {
+    int fd = sg_os_posix.open(path, flags, mode);
+    assert_int_equal(rename(path, in_folder("kept")), 0);
+    return fd;
+}
+
+static void test_a_file_that_is_kept_between_opening_and_locking_stays_as_it_is(void **state) {
+    (void)state;
+    begin();
+    struct sg_os os = sg_os_posix;
+    const char *path = in_folder("a.part");
+    FILE *f = fopen(path, "w");
+    assert_true(fputs("{}\n", f) >= 0 && fclose(f) == 0);
+    os.open = open_and_lose;
+    sg_os = &os;
+    assert_int_equal(open_spool(path, &w.spool), SG_E_CONFLICT);
+    sg_os = &sg_os_posix;
+    struct sg_file_info info;
+    assert_int_equal(sg_os->stat(in_folder("kept"), &info), 0);
+    assert_int_equal(info.size, 3);
+    end();
+}
+
 static void test_a_full_disk_is_told_and_leaves_no_file(void **state) {
     (void)state;
     static struct sg_os full;
@@ -145,6 +168,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_not_kept_goes),
         cmocka_unit_test(test_what_a_dead_process_left_is_begun_anew),
         cmocka_unit_test(test_two_do_not_write_one_file),
+        cmocka_unit_test(test_a_file_that_is_kept_between_opening_and_locking_stays_as_it_is),
         cmocka_unit_test(test_a_full_disk_is_told_and_leaves_no_file),
         cmocka_unit_test(test_a_folder_that_is_not_there_is_told),
     };

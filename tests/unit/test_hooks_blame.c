@@ -107,6 +107,51 @@ static void test_a_call_without_a_deadline_may_take_its_time(void **state) {
     close_world(&w);
 }
 
+/* Forty calls of 40 ms, one after the other, in a host that has them all at once. */
+static void test_a_call_that_waits_in_its_host_has_its_time_before_it(void **state) {
+    (void)state;
+    enum { MANY = 40 };
+    struct world w;
+    struct call k[MANY];
+    open_threads(&w, "single", (struct sg_hooks_options){.max_hosts = 1, .python_deadline_ms = 1200});
+    for (int i = 0; i < MANY; i++) {
+        start(&w, &k[i], 0, "\"slow\"", NULL);
+        k[i].c.once = i % 2;
+    }
+    sg_loop_run(w.loop);
+    for (int i = 0; i < MANY; i++) assert_string_equal(k[i].result, "[\"slow\"]");
+    assert_int_equal(figures(&w).hosts_started, 1);
+    close_world(&w);
+}
+
+static void test_calls_that_a_stuck_host_has_not_begun_go_to_another(void **state) {
+    (void)state;
+    struct world w;
+    struct call hangs, k[N];
+    open_threads(&w, "single", (struct sg_hooks_options){.max_hosts = 2});
+    start(&w, &hangs, 0, "\"hang\"", NULL);
+    w.open--;
+    for (size_t i = 0; i < N; i++) start(&w, &k[i], 0, "1", NULL);
+    sg_loop_run(w.loop);
+    for (size_t i = 0; i < N; i++) assert_int_equal(k[i].status, 0);
+    assert_int_equal(hangs.status, 1);
+    assert_int_equal(figures(&w).hosts_died, 0);
+    close_world(&w);
+}
+
+static void test_a_host_that_begins_nothing_is_ended(void **state) {
+    (void)state;
+    struct world w;
+    struct call k;
+    open_threads(&w, "idle", (struct sg_hooks_options){.max_hosts = 1, .python_deadline_ms = 300});
+    start(&w, &k, 0, "1", NULL);
+    sg_loop_run(w.loop);
+    assert_int_equal(k.status, SG_E_TIMEOUT);
+    assert_non_null(strstr(k.error, "its host has begun no call for 0.3 s"));
+    assert_int_equal(figures(&w).hosts_died, 3);
+    close_world(&w);
+}
+
 /* ---- more hosts ---- */
 
 struct turns { /* calls that follow each other */
@@ -232,6 +277,9 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_a_call_over_its_deadline_fails_alone),
         cmocka_unit_test(test_a_call_that_was_never_begun_is_not_what_hung),
         cmocka_unit_test(test_a_call_without_a_deadline_may_take_its_time),
+        cmocka_unit_test(test_a_call_that_waits_in_its_host_has_its_time_before_it),
+        cmocka_unit_test(test_calls_that_a_stuck_host_has_not_begun_go_to_another),
+        cmocka_unit_test(test_a_host_that_begins_nothing_is_ended),
         cmocka_unit_test(test_hosts_that_are_busy_without_break_get_help),
         cmocka_unit_test(test_calls_one_at_a_time_need_one_host),
         cmocka_unit_test(test_two_hundred_calls_go_through_windows_of_sixty_four),

@@ -8,8 +8,8 @@
  *     "env NAME", "load N", "seed"         a variable, what it was told of hook N, the call's seed
  *     "news"                               the last figures and event that it was told
  *     other values                         come back
- * By its name it differs: "blind" has no work page, "single" shows only the call that it is at, "large" is large from the
- * start, "curious" wants to hear news. Each call that it begins is noted in the file NAME.ran. */
+ * By its name it differs: "blind" has no work page, "single" shows only the call that it is at, "idle" begins none,
+ * "large" is large from the start, "curious" wants to hear news. Each call that it begins is noted in the file NAME.ran. */
 #ifndef SG_TEST_HOOKS_THREADS_H
 #define SG_TEST_HOOKS_THREADS_H
 
@@ -198,8 +198,8 @@ SHARED int threads_host(const char *path) {
     sg_frames_init(&in, 1 << 20);
     for (;;) {
         struct pollfd p = {.fd = 3, .events = POLLIN};
-        bool idle = true;
-        for (size_t i = 0; i < threads.n_held; i++) idle &= threads.held[i].hangs;
+        bool idle = true, begins = !is_called("idle");
+        for (size_t i = 0; begins && i < threads.n_held; i++) idle &= threads.held[i].hangs;
         if (poll(&p, 1, idle ? -1 : SETTLE_MS) == 0) {
             work();
             continue;

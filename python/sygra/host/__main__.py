@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """`python -m sygra.host`, or the path of this folder: a host on descriptor 3, its work page on descriptor 4."""
-import faulthandler
-import mmap
 import os
-import socket
-import stat
+import struct
 import sys
-import threading
-import time
+
+_OLDEST = (3, 9)
+
+
+def _refuse_old():
+    """One line, as a frame that the engine quotes: any Python must be able to read this file down to here."""
+    text = "this is Python %d.%d.%d, and hooks need %d.%d or newer: choose another interpreter with --python" % (
+        sys.version_info[:3] + _OLDEST)
+    frame = b"p" + struct.pack("=Q", 0) + text.encode("ascii")
+    os.write(3, struct.pack("<I", len(frame)) + frame)
+    os._exit(1)
+
+
+if sys.version_info < _OLDEST:
+    _refuse_old()
+
+import faulthandler  # noqa: E402
+import mmap  # noqa: E402
+import socket  # noqa: E402
+import stat  # noqa: E402
+import threading  # noqa: E402
+import time  # noqa: E402
 
 _PAGE_BYTES = 8192
 _LAST_WORDS = 4096  # where the second half of the page begins

@@ -7,4 +7,5 @@ import importlib
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(f"module 'sygra.logger' has no attribute {name!r}")
-    return getattr(importlib.import_module("sygra.logger.logger_config").logger, name)
+    config = importlib.import_module("sygra.logger.logger_config")
+    return config if name == "logger_config" else getattr(config.logger, name)
