@@ -2,6 +2,7 @@
 """Functions and classes of this process in tasks, and callbacks."""
 import asyncio
 import functools
+import importlib.util
 import json
 import os
 import pathlib
@@ -74,6 +75,11 @@ class Calling(lib.Case):
 
         start().lambda_func(keep, output="n").run()
         self.assertEqual(sorted(seen), [("one", os.getpid()), ("two", os.getpid())])
+
+    def test_this_process_imports_afterwards_what_it_could_before(self):
+        there = importlib.util.find_spec("langchain_core") is not None
+        start().lambda_func(lambda config, state: {"n": 1}, output="n").run()
+        self.assertEqual(importlib.util.find_spec("langchain_core") is not None, there)
 
     def test_what_a_host_can_import_runs_in_a_host(self):
         for function in (module_function, ModuleClass):
