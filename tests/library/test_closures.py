@@ -2,7 +2,6 @@
 """Functions and classes of this process in tasks, and callbacks."""
 import asyncio
 import functools
-import importlib.util
 import json
 import os
 import pathlib
@@ -77,9 +76,15 @@ class Calling(lib.Case):
         self.assertEqual(sorted(seen), [("one", os.getpid()), ("two", os.getpid())])
 
     def test_this_process_imports_afterwards_what_it_could_before(self):
-        there = importlib.util.find_spec("langchain_core") is not None
-        start().lambda_func(lambda config, state: {"n": 1}, output="n").run()
-        self.assertEqual(importlib.util.find_spec("langchain_core") is not None, there)
+        done = lib.python("""
+import importlib.util
+from sygra import Workflow
+there = lambda: importlib.util.find_spec("langchain_core") is not None
+before = there()
+Workflow("w").source([{"q": 1}]).lambda_func(lambda config, state: {"n": 1}, output="n").run()
+print(before == there())
+""")
+        self.assertEqual(done.stdout.strip(), "True", done.stderr)
 
     def test_what_a_host_can_import_runs_in_a_host(self):
         for function in (module_function, ModuleClass):
