@@ -84,6 +84,9 @@ def _import(task, folder):
     import importlib
     import importlib.util
 
+    from sygra import _standins
+
+    _standins.install()  # it was written for the framework, which brings langchain_core with it
     inside = os.path.relpath(os.path.abspath(folder), os.getcwd()).split(os.sep)
     if inside[0] == "tasks" and all(part.isidentifier() for part in inside):
         if not {"", os.getcwd()} & set(sys.path):
@@ -133,7 +136,9 @@ def main(words):
         program = binary.find()
         os.execv(program, [program, "run", *words])
     from sygra.exceptions import GraSPError
+    from sygra.utils import utils
 
+    utils.current_task = args.task
     executor = executor_class(args)
     try:
         executor.execute()

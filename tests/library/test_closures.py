@@ -75,6 +75,17 @@ class Calling(lib.Case):
         start().lambda_func(keep, output="n").run()
         self.assertEqual(sorted(seen), [("one", os.getpid()), ("two", os.getpid())])
 
+    def test_this_process_imports_afterwards_what_it_could_before(self):
+        done = lib.python("""
+import importlib.util
+from sygra import Workflow
+there = lambda: importlib.util.find_spec("langchain_core") is not None
+before = there()
+Workflow("w").source([{"q": 1}]).lambda_func(lambda config, state: {"n": 1}, output="n").run()
+print(before == there())
+""")
+        self.assertEqual(done.stdout.strip(), "True", done.stderr)
+
     def test_what_a_host_can_import_runs_in_a_host(self):
         for function in (module_function, ModuleClass):
             found = start().lambda_func(function, output="pid").output_field("pid", "pid")

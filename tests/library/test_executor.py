@@ -144,6 +144,10 @@ class TaskExecutor(BaseTaskExecutor):
                               text=True, timeout=60)
         self.assertEqual((done.returncode, done.stdout.splitlines()[0]), (0, "before said 10 {} tasks.said.task_executor"), done.stderr)
 
+    def test_the_module_may_import_what_hooks_may(self):
+        done = self.run_task("from langchain_core.messages import AIMessage\n" + self.EXECUTOR)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_without_a_class_the_program_runs_it(self):
         done = self.run_task("def hook(config, state): return {}", "--seed", "5")
         self.assertEqual(done.returncode, 0, done.stderr)

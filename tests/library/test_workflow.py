@@ -177,7 +177,10 @@ class Existing(lib.Case):
         self.write_task()
         said = [{"q": "one", "said": "Say one"}, {"q": "two", "said": "Say two"}]
         self.assertEqual(Workflow("tasks/said").run(), said)
-        self.assertEqual(sygra.execute_task("tasks.said", num_records=1), said[:1])
+        for name in ("tasks.said", "tasks/said", "said"):
+            self.assertEqual(sygra.execute_task(name, num_records=1), said[:1])
+        with self.assertRaisesRegex(sygra.ConfigurationError, "there is no task sad"):
+            sygra.execute_task("sad")
         self.assertTrue(pathlib.Path("tasks/said/output.json").exists())
         self.assertEqual(sygra.execute_task("said", num_records=1), said[:1])
 
@@ -370,6 +373,21 @@ except KeyboardInterrupt:
 """
 
 
+INTERRUPTED_SOON = """
+import os, signal, sys, threading
+from sygra import Workflow
+w = Workflow('soon').source([{'q': str(i)} for i in range(40)]).lambda_func(lambda c, s: {'n': 1}, output='n').llm('echo', '{q}', output='a')
+try:
+    threading.Timer(float(sys.argv[1]), os.kill, (os.getpid(), signal.SIGINT)).start()
+    list(w.stream(batch_size=1)) if sys.argv[2] == 'stream' else w.run(batch_size=1)
+except KeyboardInterrupt:
+    try:
+        os.waitpid(-1, os.WNOHANG)
+    except ChildProcessError:
+        print('interrupted, and no child is left')
+"""
+
+
 class Interrupting(lib.Case):
     mock_options = ("--latency_ms", "150")
 
@@ -394,6 +412,12 @@ class Interrupting(lib.Case):
         self.assertEqual(again.stdout.strip(), "40", again.stderr)
         said = [record["said"] for record in json.loads(pathlib.Path("out/output.json").read_text())]
         self.assertEqual(said, [f"Say {i}" for i in range(40)])
+
+    def test_ctrl_c_leaves_no_process_whenever_it_comes(self):
+        moments = [(str(delay / 100), how) for how in ("run", "stream") for delay in (0, 4, 16, 32)]
+        with concurrent.futures.ThreadPoolExecutor(2) as threads:
+            for moment, done in zip(moments, threads.map(lambda words: lib.python(INTERRUPTED_SOON, *words), moments)):
+                self.assertEqual(done.stdout.strip(), "interrupted, and no child is left", (moment, done.stderr))
 
     def test_when_this_process_is_killed_the_program_ends_too(self):
         process = self.start()

@@ -48,7 +48,7 @@ class Hooks:
             sys.path[:0] = [p for p in paths if p not in sys.path]
             if hasattr(sys, "set_int_max_str_digits"):
                 sys.set_int_max_str_digits(0)  # numbers are exact, however long
-        _standins.install()
+            _standins.install()
         self._loader = load.Loader(paths)
         self.codec = Codec(hello.get("key"), bool(hello.get("trust")))
         self.result_bytes = hello.get("result_bytes") or 1 << 30

@@ -36,7 +36,7 @@ class Host:
     """Serves one engine over `sock` until that is closed.
 
     `owns_process`: the process is ours to change: prints are caught, `random` works by call, a fork is guarded, paths
-    of the hello go on sys.path. `closures`: name -> callable, for hooks of language `closure`. `work_page`: a buffer of
+    of the hello go on sys.path, stand-ins can be imported. `closures`: name -> callable, for hooks of language `closure`. `work_page`: a buffer of
     u64. `on_figures`, `on_event`: are handed the objects of the engine's frames, on the reading thread; an exception of
     theirs is printed.
     """

@@ -8,10 +8,11 @@ __main__ or in a notebook, objects) is written as `{closure: NAME}` and runs her
 NAME ends in a hash of the code, so that a run that goes on sees when a closure has changed.
 """
 import hashlib
-import importlib
 import importlib.util
 import sys
 import types
+
+from sygra.utils import utils
 
 HASH_DIGITS = 8
 
@@ -130,5 +131,4 @@ class Closures(dict):
         transform = step.get("transform")
         if not isinstance(transform, str):
             return step
-        module, _, name = transform.rpartition(".")
-        return {**step, "transform": {"closure": self.name_of(getattr(importlib.import_module(module), name))}}
+        return {**step, "transform": {"closure": self.name_of(utils.get_class_from(transform))}}

@@ -5,6 +5,7 @@ The child has a session of its own, so that Ctrl-C reaches it once, through here
 end is this process's (attached.py): when this process dies, however it does, the child sees the socket end and stops.
 """
 import collections
+import contextlib
 import json
 import queue
 import signal
@@ -18,6 +19,23 @@ HURRY_S = 5  # to write down what is there
 TEXT_BYTES = 1 << 20  # of what it says on stderr; the last of it is kept
 
 OK, USAGE, FAILED = 0, 2, 3  # exit statuses that mean something here
+
+
+@contextlib.contextmanager
+def undisturbed():
+    """Ctrl-C within the block counts at its end: while a process is started it would leave one that nobody knows."""
+    handler = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(handler):
+        yield
+        return
+    pressed = []
+    signal.signal(signal.SIGINT, lambda *which: pressed.append(which))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if pressed:
+            handler(*pressed[0])
 
 
 class Engine:

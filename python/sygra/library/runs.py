@@ -68,7 +68,8 @@ class Run:
     def _start(self):
         words = self._words()
         self._attached = Attached(self._closures, self._tracker)
-        self._engine = engine.Engine(words, self._attached)
+        with engine.undisturbed():
+            self._engine = engine.Engine(words, self._attached)
         if self._stopping:
             self._engine.hurry()
 

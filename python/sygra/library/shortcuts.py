@@ -23,7 +23,8 @@ def quick_multi_llm(models, prompt, data_source, output="output.json"):
 
 
 def execute_task(task_name, **kwargs):
-    """Runs a task on disk and gives its records. The name is one that `sygra run` takes."""
+    """Runs a task on disk and gives its records. The name is one that `sygra run` takes; keywords are those of
+    Workflow.run."""
     folder = taskfiles.find_folder(task_name)
     if folder is None:
         raise ConfigurationError(f"there is no task `{task_name}`: neither {task_name} nor "

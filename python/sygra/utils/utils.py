@@ -13,7 +13,7 @@ from typing import Any, Callable
 from sygra.logger.logger_config import logger
 from sygra.utils import constants
 
-current_task = None  # set by the library: the task that get_graph_property means by default
+current_task = None  # the task that get_graph_property means by default; sygra.executor sets it
 
 # --- JSON -------------------------------------------------------------------------------------------------------------
 
@@ -131,16 +131,16 @@ def get_dot_walk_path(path):
 
 def get_func_from_str(func_str: str) -> Callable[..., Any]:
     """What a dotted name stands for: a function or a class of a module."""
-    module, _, name = func_str.rpartition(".")
-    if not module:
+    if "." not in func_str:
         raise ValueError(f"'{func_str}' is no dotted name: it needs a module and a name in it (my_module.my_function)")
-    found = getattr(importlib.import_module(module), name)
+    found = get_class_from(func_str)
     if not callable(found):
         raise TypeError(f"Resolved object '{func_str}' is not callable")
     return found
 
 
 def get_class_from(cpath: str) -> Any:
+    """What a dotted name stands for: whatever a module has under that name."""
     module, _, name = cpath.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
