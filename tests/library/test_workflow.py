@@ -179,7 +179,7 @@ class Existing(lib.Case):
         self.assertEqual(Workflow("tasks/said").run(), said)
         for name in ("tasks.said", "tasks/said", "said"):
             self.assertEqual(sygra.execute_task(name, num_records=1), said[:1])
-        with self.assertRaisesRegex(sygra.ConfigurationError, "there is no task sad"):
+        with self.assertRaisesRegex(sygra.ConfigurationError, "there is no task `sad`"):
             sygra.execute_task("sad")
         self.assertTrue(pathlib.Path("tasks/said/output.json").exists())
         self.assertEqual(sygra.execute_task("said", num_records=1), said[:1])
