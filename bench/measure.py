@@ -20,7 +20,7 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = os.path.abspath(os.environ.get("BIN", ROOT / "build/sygra"))
+BIN = os.path.realpath(os.environ.get("BIN", ROOT / "build/sygra"))  # what is beside it counts, not beside a link
 TASKS = ROOT / "bench/tasks"
 TASK = TASKS / "rephrase"
 ENV = {k: v for k, v in os.environ.items() if not k.startswith("SYGRA_") and not k.lower().endswith("_proxy")}
