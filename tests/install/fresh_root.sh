@@ -151,8 +151,8 @@ library() {
     in_root root:root /root /srv "python3 -m venv venv && venv/bin/pip install ./sygra" || return 1
     cat >"$root/srv/three.py" <<'EOF'
 from sygra import Workflow
-twice = Workflow("twice").source([{"n": 21}]).lambda_func(lambda config, state: {"m": 2 * state["n"]}, output="m")
-print(twice.preserve_fields("m").run())
+three = Workflow("three").source([{"n": 21}]).lambda_func(lambda config, state: {"m": 2 * state["n"]}, output="m")
+print(three.preserve_fields("m").run())
 EOF
     in_root root:root /root /srv/tasks "../venv/bin/python ../three.py && ../venv/bin/sygra --version" >"$here/three.out" || return 1
     grep -xF "[{'m': 42}]" "$here/three.out"
