@@ -32,7 +32,7 @@ class BaseTool:
             setattr(self, field, value)
 
     def _run(self, *args, **kwargs):
-        raise NotImplementedError("StructuredTool does not support sync invocation.")
+        raise NotImplementedError("this tool has no function of its own: `await` its `ainvoke`, or give it a `func`")
 
     async def _arun(self, *args, **kwargs):
         return self._run(*args, **kwargs)
@@ -105,7 +105,7 @@ class StructuredTool(BaseTool):
     ):
         source = func or coroutine
         if source is None:
-            raise ValueError("Function and/or coroutine must be provided")
+            raise ValueError("a tool needs `func` or `coroutine`")
         texts = {}
         if parse_docstring:
             summary, texts = _google_docstring(source, error_on_invalid_docstring)
@@ -117,7 +117,7 @@ class StructuredTool(BaseTool):
         made.description = (description or summary or "").strip()
         made.return_direct = return_direct
         if not made.description:
-            raise ValueError("Function must have a docstring if description not provided.")
+            raise ValueError("say what the tool does: in a docstring, or as `description`")
         return made
 
     def _run(self, *args, **kwargs):
@@ -178,7 +178,7 @@ def _google_docstring(function, strict):
     """The text before `Args:`, its paragraphs joined, and a text for each parameter."""
     blocks = (inspect.getdoc(function) or "").split("\n\n")
     if strict and inspect.signature(function).parameters and not any(b.startswith("Args:") for b in blocks[1:]):
-        raise ValueError("Found invalid Google-Style docstring.")
+        raise ValueError("parse_docstring: the docstring has no block that begins with `Args:`")
     summary, texts = [], {}
     for block in blocks:
         if block.startswith("Args:"):

@@ -15,7 +15,7 @@ class ConfigLoader:
         path = self._find(config_path)
         config = taskfiles.load_yaml(path)
         if not isinstance(config, dict):
-            raise TypeError(f"Expected dict from YAML, got {type(config)}: {path}")
+            raise TypeError(f"{path} holds no map, but a {type(config).__name__}")
         return config
 
     @staticmethod
@@ -26,7 +26,7 @@ class ConfigLoader:
         for candidate in (path, other):
             if os.path.isfile(candidate):
                 return candidate
-        raise FileNotFoundError(f"Configuration file not found: {path}, nor {other}")
+        raise FileNotFoundError(f"there is no task file: neither {path} nor {other}")
 
     def load_and_create(self, config_path):
         """A Workflow of its own: paths in it start where they do for the file, but nothing is written beside that."""

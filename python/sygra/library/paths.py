@@ -11,7 +11,7 @@ def _item(held, key, place, missing):
     if not _is_index(key) or isinstance(held, dict) and key in held:
         return _member(held, key, place, missing)
     if not isinstance(held, list):
-        raise ValueError(f"Expected list at path {place}, got {type(held)}")
+        raise ValueError(f"{place} is no list, but a {type(held).__name__}")
     while int(key) >= len(held):
         held.append(missing())
     return held[int(key)]
@@ -19,7 +19,7 @@ def _item(held, key, place, missing):
 
 def _member(held, key, place, missing):
     if not isinstance(held, dict):
-        raise ValueError(f"Expected a map at path {place}, got {type(held)}")
+        raise ValueError(f"{place} is no map, but a {type(held).__name__}")
     if not isinstance(held.get(key), (dict, list)):
         held[key] = missing()
     return held[key]
@@ -35,10 +35,10 @@ def put(config, path, value):
     last = keys[-1]
     if isinstance(held, list):
         if not _is_index(last):
-            raise ValueError(f"Expected a number at the end of path {path}")
+            raise ValueError(f"{path} leads into a list: its end must be a number")
         held.extend([None] * (int(last) + 1 - len(held)))
         held[int(last)] = value
     elif _is_index(last) and last not in held:
-        raise ValueError(f"Expected list for index {last} at path {path}")
+        raise ValueError(f"{path}: its end is a number, and what it leads into is no list")
     else:
         held[last] = value

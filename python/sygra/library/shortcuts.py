@@ -126,4 +126,4 @@ def list_available_models():
 
 
 def get_model_info(model_name):
-    return _models().get(model_name, {"error": f"Model {model_name} not found"})
+    return _models().get(model_name, {"error": f"no model file has {model_name}"})

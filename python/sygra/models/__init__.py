@@ -19,7 +19,7 @@ class ModelConfigBuilder:
         config = dict(model_config)
         if "name" not in config:
             if "model" not in config:
-                raise ValueError("Model config must have 'name' or 'model' field")
+                raise ValueError("a model needs `name`, or `model`")
             config["name"] = config["model"]
         return config
 

@@ -24,7 +24,7 @@ class BaseOutputGenerator:
         elif "from" in mapping:
             data = state.get(mapping["from"])
         else:
-            raise ValueError(f"Invalid mapping: {mapping}: it needs 'value' or 'from'")
+            raise ValueError(f"an output field needs `value` or `from`: {mapping}")
         if "transform" in mapping:
             data = self._transform(mapping["transform"])(data, state)
         return data
@@ -32,5 +32,5 @@ class BaseOutputGenerator:
     def _transform(self, name):
         method = getattr(self, name, None)
         if not callable(method):
-            raise ValueError(f"Transform '{name}' is not defined in class '{type(self).__name__}'.")
+            raise ValueError(f"{type(self).__name__} has no method {name}, which an output field names as its transform")
         return method

@@ -22,7 +22,7 @@ def load_tools(tool_paths):
 def convert_openai_to_langchain_toolcall(openai_tool_call):
     """{"id", "function": {"name", "arguments"}} as {"id", "name", "args"}, with `raw_arguments` if they are no JSON."""
     if "function" not in openai_tool_call:
-        raise ValueError("Expected 'function' key in OpenAI tool call")
+        raise ValueError("a tool call has a `function`")
     function = openai_tool_call["function"]
     args = function.get("arguments", "{}")
     if isinstance(args, str):

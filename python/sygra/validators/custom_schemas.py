@@ -20,5 +20,5 @@ class CustomUserSchema(BaseModel):
     @classmethod
     def check_non_empty_lists(cls, values):
         if not values.get("id"):
-            raise ValueError("id cannot be empty")
+            raise ValueError("a record needs an `id`")
         return values

@@ -113,7 +113,7 @@ class Workflow:
             return DataSource.memory(source["data"]).to_config() if "data" in source else dict(source)
         if rows.is_table(source) or hasattr(source, "__iter__"):
             return DataSource.memory(source).to_config()
-        raise ValueError(f"Unsupported source type: {type(source)}")
+        raise ValueError(f"no rows can be taken from a {type(source).__name__}: give a path, a map, a DataSource, or rows")
 
     def sink(self, sink):
         """A path, a map of `data_config.sink`, or a DataSink."""
@@ -124,7 +124,7 @@ class Workflow:
         elif isinstance(sink, dict):
             config = dict(sink)
         else:
-            raise ValueError(f"Unsupported sink type: {type(sink)}")
+            raise ValueError(f"nothing can be written to a {type(sink).__name__}: give a path, a map or a DataSink")
         self._section("data_config")["sink"] = config
         return self
 
@@ -439,7 +439,7 @@ class Workflow:
             return Task(self.name, None, self._origin, True)
         config = copy.deepcopy(self._config)
         if not (config.get("graph_config") or {}).get("nodes"):
-            raise ConfigurationError("Incomplete workflow. Add processing nodes.")
+            raise ConfigurationError("the workflow has no nodes: add one, with .llm(...), .lambda_func(...) or the like")
         return Task(self.name, _without_empty(config), self._origin, self._is_existing_task)
 
 

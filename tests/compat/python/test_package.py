@@ -209,7 +209,7 @@ class Tools(unittest.TestCase):
             self.described("import not_installed", "my_tools.f")
 
     def test_a_function_without_a_text_is_no_tool(self):
-        with self.assertRaisesRegex(ValueError, "must have a docstring"):
+        with self.assertRaisesRegex(ValueError, "a docstring"):
             self.described("@tool\ndef f(x): pass", "my_tools.f")
 
     def test_a_parameter_may_have_a_postponed_annotation(self):
@@ -304,7 +304,7 @@ class Hooks(unittest.TestCase):
         self.assertEqual(SimpleResponse(message="a").model_dump(), {"message": "a", "success": True})
         good = {"id": 1, "conversation": [{}], "taxonomy": [], "annotation_type": [], "language": ["en"], "tags": []}
         self.assertEqual(CustomUserSchema(**good).id, 1)
-        with self.assertRaisesRegex(ValidationError, "id cannot be empty"):
+        with self.assertRaisesRegex(ValidationError, "a record needs an `id`"):
             CustomUserSchema(**{**good, "id": 0})
 
     @unittest.skipIf(has("pydantic"), "pydantic is installed")
@@ -489,7 +489,7 @@ class Data(unittest.TestCase):
             self.assertEqual(handler.read(), [{"a": 1}, {"a": 2}])
             self.assertEqual(handler.read(f"{folder}/d/b.json"), [{"a": "ü"}])
             self.assertEqual(handler.get_files(), [f"{folder}/d/a.jsonl", f"{folder}/d/b.json"])
-            with self.assertRaisesRegex(ValueError, "Unsupported file format: .txt"):
+            with self.assertRaisesRegex(ValueError, "a.txt is of no kind that can be read"):
                 handler.read("a.txt")
             if not has("pandas"):
                 with self.assertRaisesRegex(ImportError, "pip install pandas"):
@@ -532,9 +532,9 @@ class Metrics(unittest.TestCase):
         self.assertEqual((made.calculate([]), made.get_metric_name()), ({"n": 3, "correct": 0}, "mine"))
         self.assertIn("accuracy", registry.list_metrics())
         self.assertTrue(registry.unregister("mine"))
-        with self.assertRaisesRegex(KeyError, "'mine' not found in registry. Available metrics:"):
+        with self.assertRaisesRegex(KeyError, "there is no .*'mine'; there are"):
             registry.get_metric("mine")
-        with self.assertRaisesRegex(TypeError, "must inherit from BaseAggregatorMetric"):
+        with self.assertRaisesRegex(TypeError, "is not derived from BaseAggregatorMetric"):
             aggregators.aggregator_metric("x")(dict)
 
     def test_a_wrong_configuration_is_said_with_the_metric_and_the_key(self):

@@ -20,13 +20,13 @@ class FileHandler(DataHandler):
         if path.suffix in (".parquet", ".csv"):
             return self._read_table(path)
         if path.suffix not in _ENDINGS:
-            raise ValueError(f"Unsupported file format: {path.suffix or path}: it is {', '.join(_ENDINGS)}")
+            raise ValueError(f"{path} is of no kind that can be read: {', '.join(_ENDINGS)}")
         with open(path, encoding=self._encoding(self.source_config)) as file:
             if path.suffix == ".jsonl":
                 return [json.loads(line) for line in file if line.strip()]
             data = json.load(file)
         if not isinstance(data, list):
-            raise ValueError(f"Expected a list of records in JSON file {path}")
+            raise ValueError(f"{path} holds no JSON array")
         return data
 
     def write(self, data, path):
@@ -57,7 +57,7 @@ class FileHandler(DataHandler):
 
     def _source_path(self):
         if not self.source_config or not self.source_config.file_path:
-            raise ValueError("File path not provided")
+            raise ValueError("the source has no `file_path`")
         return os.fspath(self.source_config.file_path)
 
     @staticmethod

@@ -12,9 +12,9 @@ class GraphConfig:
                  graph_properties=None):
         self.config = taskfiles.load_yaml(config) if isinstance(config, str) else config
         if not isinstance(self.config, dict):
-            raise TypeError("config must be a dict after loading YAML or when provided directly")
+            raise TypeError(f"a task is a map, not a {type(self.config).__name__}")
         if "graph_config" not in self.config:
-            raise ValueError("graph_config key is required in configuration")
+            raise ValueError("the task has no `graph_config`")
         self.graph_config = self.config["graph_config"]
         self.parent_node = parent_node
         self.nodes = {name: BaseNode(name, node) for name, node in (self.graph_config.get("nodes") or {}).items()}

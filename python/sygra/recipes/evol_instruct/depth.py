@@ -7,7 +7,7 @@ Rewrite the instruction below into a harder one.
 How: {}
 
 The new instruction must make sense to a person and must be possible to carry out. Keep what is not prose as it is: code, \
-tables, formulas, data that the instruction works on. Do not make it wordy: some 10 to 20 words more are enough.
+tables, formulas, data that the instruction works on. Do not make it wordy: one short sentence more is enough.
 Reply with the new instruction and nothing else: no heading, no comment, no mention of this task.
 
 Instruction:

@@ -24,12 +24,12 @@ class MetricRegistry:
     @classmethod
     def register(cls, name, metric_class):
         if not name or not isinstance(name, str):
-            raise ValueError("Metric name must be a non-empty string")
+            raise ValueError("a metric is registered by a text as its name")
         if not isinstance(metric_class, type):
-            raise ValueError(f"metric_class must be a class, got {type(metric_class)}")
+            raise ValueError(f"{name}: what is registered is a class, not a {type(metric_class).__name__}")
         if not issubclass(metric_class, cls._base_class()):
             base = cls._base_class().__name__
-            raise ValueError(f"metric_class must inherit from {base}, got {metric_class.__name__}")
+            raise ValueError(f"{name}: {metric_class.__name__} is not derived from {base}")
         if cls._metrics.get(name, metric_class) is not metric_class:
             logger.warning("%s '%s' is already registered: %s takes its place", cls._noun, name, metric_class.__name__)
         cls._metrics[name] = metric_class
@@ -43,7 +43,7 @@ class MetricRegistry:
     def get_metric_class(cls, name):
         cls._ensure_discovered()
         if name not in cls._metrics:
-            raise KeyError(f"{cls._noun} '{name}' not found in registry. Available metrics: {cls.list_metrics()}")
+            raise KeyError(f"there is no {cls._noun} '{name}'; there are {cls.list_metrics()}")
         return cls._metrics[name]
 
     @classmethod
@@ -99,7 +99,7 @@ def decorator(registry, name):
 
     def registered(metric_class):
         if not issubclass(metric_class, registry._base_class()):
-            raise TypeError(f"{metric_class.__name__} must inherit from {registry._base_class().__name__}")
+            raise TypeError(f"{metric_class.__name__} is not derived from {registry._base_class().__name__}")
         registry.register(name, metric_class)
         return metric_class
 

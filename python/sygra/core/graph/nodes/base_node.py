@@ -23,7 +23,7 @@ class NodeState(Enum):
 class BaseNode:
     def __init__(self, name, config=None):
         if name is None:
-            raise ValueError("Node name is required")
+            raise ValueError("a node needs a name")
         self.name = name
         self.node_config = config or {}
         self.node_type = self.node_config.get("node_type", NodeType.UNKNOWN.value)

@@ -13,7 +13,7 @@ class AccuracyMetric(CheckedAggregator):
         return BaseMetricMetadata(
             name="accuracy",
             display_name="Accuracy",
-            description="Proportion of correct predictions out of total predictions",
+            description="How much of all is right",
             metric_type="industry",
         )
 

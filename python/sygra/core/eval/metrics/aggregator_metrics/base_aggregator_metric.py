@@ -50,7 +50,7 @@ class CheckedAggregator(BaseAggregatorMetric):
 
     def calculate(self, results):
         if not results:
-            logger.warning("%s: No results provided", type(self).__name__)
+            logger.warning("%s: there are no results", type(self).__name__)
             return dict(self.empty)
         return self.figures(results)
 
@@ -72,6 +72,6 @@ class CheckedAggregator(BaseAggregatorMetric):
 
     def _label(self, value_map, key, what):
         if key not in value_map:
-            logger.warning("%s: Missing %s '%s' in result", type(self).__name__, what, key)
+            logger.warning("%s: a result has no %s '%s'", type(self).__name__, what, key)
             return None
         return value_map[key] if isinstance(value_map[key], str) else str(value_map[key])

@@ -23,7 +23,7 @@ class F1ScoreMetric(CheckedAggregator):
         return BaseMetricMetadata(
             name="f1_score",
             display_name="F1 Score",
-            description="Harmonic mean of precision and recall: 2 * (P * R) / (P + R)",
+            description="Precision P and recall R as one figure, 2PR / (P + R)",
             metric_type="industry",
         )
 

@@ -28,7 +28,7 @@ class PassAtKMetric(CheckedAggregator):
         return BaseMetricMetadata(
             name="pass@k",
             display_name="Pass@k",
-            description="Probability that at least one of k independent attempts will succeed.",
+            description="How likely one right answer is, or more, among k",
             metric_type="industry",
         )
 
@@ -39,11 +39,11 @@ class PassAtKMetric(CheckedAggregator):
     def pass_at_k(n, c, k):
         """1 - C(n - c, k) / C(n, k)."""
         if n <= 0 or c < 0 or k <= 0:
-            raise ValueError("n and k must be positive, c must be non-negative")
+            raise ValueError("pass@k: n and k are 1 or more, and c is 0 or more")
         if c > n:
-            raise ValueError("Number of correct solutions (c) cannot exceed total attempts (n)")
+            raise ValueError("pass@k: more right answers (c) than answers (n)")
         if k > n:
-            raise ValueError("Sample size (k) cannot exceed total attempts (n)")
+            raise ValueError("pass@k: k is more than there are answers (n)")
         if c == 0:
             return 0.0
         return 1.0 - math.comb(n - c, k) / math.comb(n, k)

@@ -19,7 +19,7 @@ class PassPowerKMetric(CheckedAggregator):
         return BaseMetricMetadata(
             name="pass^k",
             display_name="Pass^k",
-            description="Probability that an agent would succeed on all k independent attempts.",
+            description="How likely k right answers in a row are",
             metric_type="industry",
         )
 
@@ -30,7 +30,7 @@ class PassPowerKMetric(CheckedAggregator):
     @staticmethod
     def pass_power_k(success_rate, k):
         if not 0 <= success_rate <= 1:
-            raise ValueError("Success rate must be between 0 and 1")
+            raise ValueError("pass^k: a rate lies between 0 and 1")
         if k <= 0:
-            raise ValueError("k must be positive")
+            raise ValueError("pass^k: k is 1 or more")
         return success_rate**k

@@ -19,7 +19,7 @@ class PrecisionMetric(CheckedAggregator):
         return BaseMetricMetadata(
             name="precision",
             display_name="Precision",
-            description="Proportion of positive predictions that are actually correct (TP / (TP + FP))",
+            description="Of what was called a class, how much is of it: TP / (TP + FP)",
             metric_type="industry",
         )
 

@@ -19,7 +19,7 @@ class RecallMetric(CheckedAggregator):
         return BaseMetricMetadata(
             name="recall",
             display_name="Recall",
-            description="Proportion of actual positives that were predicted correctly (TP / (TP + FN))",
+            description="Of what is of a class, how much was called so: TP / (TP + FN)",
             metric_type="industry",
         )
 

@@ -21,7 +21,7 @@ class ActionWithinBboxMetric(PairMetric):
         return BaseMetricMetadata(
             name="action_within_bbox",
             display_name="Action Within BBox",
-            description="Validates predicted (x, y) falls inside golden bounding box",
+            description="The point lies in the box",
             metric_type="industry",
         )
 

@@ -49,7 +49,7 @@ class PairMetric(BaseUnitMetric):
     def evaluate(self, golden, predicted):
         if len(golden) != len(predicted):
             lengths = f"{len(golden)} and {len(predicted)}"
-            raise ValueError(f"{type(self).__name__}: golden and predicted must have same length (got {lengths})")
+            raise ValueError(f"{type(self).__name__}: {lengths} values to compare")
         return [self._result(self._as_map(g), self._as_map(p)) for g, p in zip(golden, predicted)]
 
     def _as_map(self, value):
@@ -59,6 +59,6 @@ class PairMetric(BaseUnitMetric):
         try:
             correct, detail = self.judge(golden, predicted)
         except Exception as error:
-            logger.error("%s: Error during evaluation: %s", type(self).__name__, error)
+            logger.error("%s: a pair cannot be judged: %s", type(self).__name__, error)
             correct, detail = False, {"error": str(error)}
         return UnitMetricResult(correct, golden, predicted, {"validator": self.metadata.name, **detail})

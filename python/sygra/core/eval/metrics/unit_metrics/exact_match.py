@@ -23,7 +23,7 @@ class ExactMatchMetric(PairMetric):
         return BaseMetricMetadata(
             name="exact_match",
             display_name="Exact Match",
-            description="Validates exact string match between predicted and golden values",
+            description="The two texts are the same",
             metric_type="industry",
         )
 

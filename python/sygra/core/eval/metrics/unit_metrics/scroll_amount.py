@@ -22,7 +22,7 @@ class ScrollAmountMetric(PairMetric):
         return BaseMetricMetadata(
             name="scroll_amount",
             display_name="Scroll Amount",
-            description="Validates predicted scroll amount is within tolerance of golden amount",
+            description="It scrolls about as far as it should",
             metric_type="industry",
         )
 

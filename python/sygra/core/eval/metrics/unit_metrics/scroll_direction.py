@@ -18,7 +18,7 @@ class ScrollDirectionMetric(PairMetric):
         return BaseMetricMetadata(
             name="scroll_direction",
             display_name="Scroll Direction",
-            description="Validates predicted scroll direction matches golden direction",
+            description="It scrolls the way that it should",
             metric_type="industry",
         )
 

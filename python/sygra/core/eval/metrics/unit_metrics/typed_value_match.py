@@ -21,7 +21,7 @@ class TypedValueMatchMetric(PairMetric):
         return BaseMetricMetadata(
             name="typed_value_match",
             display_name="Typed Value Match",
-            description="Validates typed value using exact and fuzzy match",
+            description="What is typed is what should be, or nearly",
             metric_type="industry",
         )
 

@@ -18,7 +18,7 @@ class UnitMetricResult:
             self.metadata = {}
         for name in ("golden", "predicted"):
             if not isinstance(getattr(self, name), dict):
-                raise ValueError(f"{name} must be a dictionary")
+                raise ValueError(f"{name} is a map, not a {type(getattr(self, name)).__name__}")
 
     def to_dict(self):
         return {
