@@ -104,11 +104,18 @@ def tool_call(match, name, a, b):
     return {"match": match, "tool_calls": [{"name": name, "arguments": {"a": a, "b": b}}]}
 
 
+def questions():
+    """What the users of dpo_samples ask: the task's own data, and none of ours."""
+    with tarfile.open(TASKS) as archive:
+        rows = json.load(archive.extractfile("tasks/examples/structured_output_with_multi_llm/dpo_samples/dpo_conversation.json"))
+    return [m["content"] for row in rows for m in row["conversation"] if m["role"] == "user"]
+
+
 def preferences():
     """Three models answer, one judge rates: all buckets at once, never all, and answers that hold no JSON first."""
     asked = {"machine learning": "ml", "renewable energy": "sun", "photosynthesis": "leaf"}
     for match, name in asked.items():
-        question = f"[Question]\n{next(q for q in QUESTIONS if match in q)}"
+        question = f"[Question]\n{next(q for q in questions() if match in q)}"
         if name == "ml":
             yield reply(question, judged(("gpt4", 9), ("gpt-4o", 6), ("gpt-4o-mini", 3.5), ("scale", 8)), model="gpt4")
         elif name == "sun":
@@ -117,9 +124,6 @@ def preferences():
             yield reply(question, judged(("gpt4", "2"), ("gpt-4o", 3), ("gpt-4o-mini", 7)), model="gpt4")
         for model in ("gpt-4o-mini", "gpt-4o", "gpt4"):
             yield {"match": match, "model": model, "json": {"message": f"{model} on {name}: \u00bbso it is\u00ab", "success": model != "gpt4"}}
-
-
-QUESTIONS = ("Explain the concept of machine learning in simple terms.", "What are the benefits of renewable energy?", "How does photosynthesis work?")
 
 
 def labels(key, values):
