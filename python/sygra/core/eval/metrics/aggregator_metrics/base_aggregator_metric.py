@@ -1,32 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Base class of what makes a figure of many results."""
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
+from sygra.core.eval.metrics._base import BaseMetric, BuiltIn
 from sygra.logger.logger_config import logger
 
 
-class BaseAggregatorMetric(ABC):
-    """Made with its configuration as keywords, which `validate_config` reads out of `self.config`. A subclass calls it
-    and `self.metadata = self.get_metadata()` at the end of its `__init__`.
-    """
-
-    def __init__(self, **config):
-        self.config = config
-
-    @abstractmethod
-    def validate_config(self):
-        """Reads `self.config`; raises ValueError for what it cannot use."""
-
-    @abstractmethod
-    def get_metadata(self):
-        """Returns a BaseMetricMetadata."""
-
+class BaseAggregatorMetric(BaseMetric):
     @abstractmethod
     def calculate(self, results):
         """A list of UnitMetricResult to a map of figures."""
-
-    def get_metric_name(self):
-        return self.metadata.name
 
     def _count_correct(self, results):
         return sum(1 for result in results if result.correct)
@@ -35,15 +18,10 @@ class BaseAggregatorMetric(ABC):
         return numerator / denominator if denominator else 0.0
 
 
-class CheckedAggregator(BaseAggregatorMetric):
-    """A built-in metric: configured at once; of no results it makes `empty`."""
+class CheckedAggregator(BuiltIn, BaseAggregatorMetric):
+    """A built-in metric; of no results it makes `empty`."""
 
     empty = {}
-
-    def __init__(self, **config):
-        super().__init__(**config)
-        self.validate_config()
-        self.metadata = self.get_metadata()
 
     def validate_config(self):
         """There is none."""

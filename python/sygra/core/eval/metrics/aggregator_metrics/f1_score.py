@@ -4,13 +4,13 @@ from sygra.core.eval.metrics.aggregator_metrics.aggregator_metric_registry impor
 from sygra.core.eval.metrics.aggregator_metrics.base_aggregator_metric import CheckedAggregator
 from sygra.core.eval.metrics.aggregator_metrics.precision import PrecisionMetric
 from sygra.core.eval.metrics.aggregator_metrics.recall import RecallMetric
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 
 
 @aggregator_metric("f1_score")
 class F1ScoreMetric(CheckedAggregator):
     """Config: `predicted_key` and `golden_key`, as of precision and recall."""
 
+    about = ("f1_score", "F1 Score", "Precision P and recall R as one figure, 2PR / (P + R)")
     empty = {"average_f1_score": 0.0, "f1_score_per_class": {}}
 
     def validate_config(self):
@@ -18,14 +18,6 @@ class F1ScoreMetric(CheckedAggregator):
         self.recall_metric = RecallMetric(golden_key=self.config.get("golden_key"))
         self.predicted_key = self.precision_metric.predicted_key
         self.golden_key = self.recall_metric.golden_key
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="f1_score",
-            display_name="F1 Score",
-            description="Precision P and recall R as one figure, 2PR / (P + R)",
-            metric_type="industry",
-        )
 
     def figures(self, results):
         precision, recall = self.precision_metric.calculate(results), self.recall_metric.calculate(results)

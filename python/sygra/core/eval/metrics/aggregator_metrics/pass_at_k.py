@@ -4,7 +4,6 @@ import math
 
 from sygra.core.eval.metrics.aggregator_metrics.aggregator_metric_registry import aggregator_metric
 from sygra.core.eval.metrics.aggregator_metrics.base_aggregator_metric import CheckedAggregator
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 
 
 def attempts(metric):
@@ -19,18 +18,11 @@ def attempts(metric):
 class PassAtKMetric(CheckedAggregator):
     """Config: `k`."""
 
+    about = ("pass@k", "Pass@k", "How likely one right answer is, or more, among k")
     empty = {"pass@k": 0.0}
 
     def validate_config(self):
         self.k = attempts(self)
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="pass@k",
-            display_name="Pass@k",
-            description="How likely one right answer is, or more, among k",
-            metric_type="industry",
-        )
 
     def figures(self, results):
         return {"pass@k": self.pass_at_k(len(results), self._count_correct(results), self.k)}

@@ -3,25 +3,17 @@
 from sygra.core.eval.metrics.aggregator_metrics.aggregator_metric_registry import aggregator_metric
 from sygra.core.eval.metrics.aggregator_metrics.base_aggregator_metric import CheckedAggregator
 from sygra.core.eval.metrics.aggregator_metrics.pass_at_k import attempts
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 
 
 @aggregator_metric("pass^k")
 class PassPowerKMetric(CheckedAggregator):
     """Config: `k`."""
 
+    about = ("pass^k", "Pass^k", "How likely k right answers in a row are")
     empty = {"success_rate": 0.0, "pass^k": 0.0}
 
     def validate_config(self):
         self.k = attempts(self)
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="pass^k",
-            display_name="Pass^k",
-            description="How likely k right answers in a row are",
-            metric_type="industry",
-        )
 
     def figures(self, results):
         rate = self._count_correct(results) / len(results)

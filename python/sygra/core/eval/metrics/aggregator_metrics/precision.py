@@ -3,25 +3,17 @@
 from sygra.core.eval.metrics import _config
 from sygra.core.eval.metrics.aggregator_metrics.aggregator_metric_registry import aggregator_metric
 from sygra.core.eval.metrics.aggregator_metrics.base_aggregator_metric import CheckedAggregator
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 
 
 @aggregator_metric("precision")
 class PrecisionMetric(CheckedAggregator):
     """Config: `predicted_key`, the class in what was predicted."""
 
+    about = ("precision", "Precision", "Of what was called a class, how much is of it: TP / (TP + FP)")
     empty = {"average_precision": 0.0, "precision_per_class": {}}
 
     def validate_config(self):
         self.predicted_key = _config.text(self, self.config, "predicted_key")
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="precision",
-            display_name="Precision",
-            description="Of what was called a class, how much is of it: TP / (TP + FP)",
-            metric_type="industry",
-        )
 
     def figures(self, results):
         average, shares = self._shares(results, lambda r: self._label(r.predicted, self.predicted_key, "predicted_key"))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether a point lies in a box."""
 from sygra.core.eval.metrics import _config
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 from sygra.core.eval.metrics.unit_metrics.base_unit_metric import PairMetric
 from sygra.core.eval.metrics.unit_metrics.unit_metric_registry import unit_metric
 
@@ -12,18 +11,12 @@ class ActionWithinBboxMetric(PairMetric):
     borders belong to it.
     """
 
+    about = ("action_within_bbox", "Action Within BBox", "The point lies in the box")
+
     def validate_config(self):
         self.predicted_x_key = _config.text(self, self.config, "predicted_x_key", "x")
         self.predicted_y_key = _config.text(self, self.config, "predicted_y_key", "y")
         self.golden_bbox_key = _config.text(self, self.config, "golden_bbox_key", "bbox")
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="action_within_bbox",
-            display_name="Action Within BBox",
-            description="The point lies in the box",
-            metric_type="industry",
-        )
 
     def judge(self, golden, predicted):
         point = predicted.get(self.predicted_x_key), predicted.get(self.predicted_y_key)

@@ -1,46 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Base class of what holds an answer against the one that was wanted."""
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
+from sygra.core.eval.metrics._base import BaseMetric, BuiltIn
 from sygra.logger.logger_config import logger
 from sygra.core.eval.metrics.unit_metrics.unit_metric_result import UnitMetricResult
 
 
-class BaseUnitMetric(ABC):
-    """Made with its configuration as keywords, which `validate_config` reads out of `self.config`. A subclass calls it
-    and `self.metadata = self.get_metadata()` at the end of its `__init__`.
-    """
-
-    def __init__(self, **config):
-        self.config = config
-
-    @abstractmethod
-    def validate_config(self):
-        """Reads `self.config`; raises ValueError for what it cannot use."""
-
-    @abstractmethod
-    def get_metadata(self):
-        """Returns a BaseMetricMetadata."""
-
+class BaseUnitMetric(BaseMetric):
     @abstractmethod
     def evaluate(self, golden, predicted):
         """Two lists of the same length to a list of UnitMetricResult."""
 
-    def get_metric_name(self):
-        return self.metadata.name
 
-
-class PairMetric(BaseUnitMetric):
+class PairMetric(BuiltIn, BaseUnitMetric):
     """A metric that judges each pair by itself: `judge` returns (correct, what the result's metadata gets). An error
     makes the pair wrong, and is its metadata.
     """
 
     wraps_values = True  # a value that is no map is judged as {"value": it}
-
-    def __init__(self, **config):
-        super().__init__(**config)
-        self.validate_config()
-        self.metadata = self.get_metadata()
 
     @abstractmethod
     def judge(self, golden, predicted):

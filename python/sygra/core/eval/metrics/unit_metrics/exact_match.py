@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether two texts are the same."""
 from sygra.core.eval.metrics import _config
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 from sygra.core.eval.metrics.unit_metrics.base_unit_metric import PairMetric
 from sygra.core.eval.metrics.unit_metrics.unit_metric_registry import unit_metric
 
@@ -12,20 +11,13 @@ class ExactMatchMetric(PairMetric):
     maps are compared as text.
     """
 
+    about = ("exact_match", "Exact Match", "The two texts are the same")
     wraps_values = False
 
     def validate_config(self):
         self.case_sensitive = _config.flag(self, self.config, "case_sensitive", False)
         self.normalize_whitespace = _config.flag(self, self.config, "normalize_whitespace", True)
         self.key = self.config.get("key")
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="exact_match",
-            display_name="Exact Match",
-            description="The two texts are the same",
-            metric_type="industry",
-        )
 
     def judge(self, golden, predicted):
         wanted, came = self._text(golden), self._text(predicted)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether it was scrolled about as far as wanted."""
 from sygra.core.eval.metrics import _config
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 from sygra.core.eval.metrics.unit_metrics.base_unit_metric import PairMetric
 from sygra.core.eval.metrics.unit_metrics.unit_metric_registry import unit_metric
 
@@ -12,19 +11,13 @@ class ScrollAmountMetric(PairMetric):
     `scroll_threshold` 10, which counts where none was wanted.
     """
 
+    about = ("scroll_amount", "Scroll Amount", "It scrolls about as far as it should")
+
     def validate_config(self):
         self.golden_amount_key = _config.text(self, self.config, "golden_amount_key", "amount")
         self.predicted_amount_key = _config.text(self, self.config, "predicted_amount_key", "amount")
         self.tolerance_percent = _config.number(self, self.config, "tolerance_percent", 20.0)
         self.scroll_threshold = _config.number(self, self.config, "scroll_threshold", 10.0)
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="scroll_amount",
-            display_name="Scroll Amount",
-            description="It scrolls about as far as it should",
-            metric_type="industry",
-        )
 
     def judge(self, golden, predicted):
         wanted = float(golden.get(self.golden_amount_key, 0.0))

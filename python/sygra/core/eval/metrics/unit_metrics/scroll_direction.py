@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether it was scrolled the right way."""
 from sygra.core.eval.metrics import _config
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 from sygra.core.eval.metrics.unit_metrics.base_unit_metric import PairMetric
 from sygra.core.eval.metrics.unit_metrics.unit_metric_registry import unit_metric
 
@@ -10,17 +9,11 @@ from sygra.core.eval.metrics.unit_metrics.unit_metric_registry import unit_metri
 class ScrollDirectionMetric(PairMetric):
     """Config: `golden_direction_key` and `predicted_direction_key`, direction: up, down, left or right."""
 
+    about = ("scroll_direction", "Scroll Direction", "It scrolls the way that it should")
+
     def validate_config(self):
         self.golden_direction_key = _config.text(self, self.config, "golden_direction_key", "direction")
         self.predicted_direction_key = _config.text(self, self.config, "predicted_direction_key", "direction")
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="scroll_direction",
-            display_name="Scroll Direction",
-            description="It scrolls the way that it should",
-            metric_type="industry",
-        )
 
     def judge(self, golden, predicted):
         wanted, came = golden.get(self.golden_direction_key), predicted.get(self.predicted_direction_key)

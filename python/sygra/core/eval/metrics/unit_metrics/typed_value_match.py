@@ -3,7 +3,6 @@
 from difflib import SequenceMatcher
 
 from sygra.core.eval.metrics import _config
-from sygra.core.eval.metrics.base_metric_metadata import BaseMetricMetadata
 from sygra.core.eval.metrics.unit_metrics.base_unit_metric import PairMetric
 from sygra.core.eval.metrics.unit_metrics.unit_metric_registry import unit_metric
 
@@ -12,18 +11,12 @@ from sygra.core.eval.metrics.unit_metrics.unit_metric_registry import unit_metri
 class TypedValueMatchMetric(PairMetric):
     """Config: `golden_text_key` and `predicted_text_key`, text; `fuzzy_match_threshold` 0.8, from 0 to 1."""
 
+    about = ("typed_value_match", "Typed Value Match", "What is typed is what should be, or nearly")
+
     def validate_config(self):
         self.golden_text_key = _config.text(self, self.config, "golden_text_key", "text")
         self.predicted_text_key = _config.text(self, self.config, "predicted_text_key", "text")
         self.fuzzy_match_threshold = _config.number(self, self.config, "fuzzy_match_threshold", 0.8, most=1)
-
-    def get_metadata(self):
-        return BaseMetricMetadata(
-            name="typed_value_match",
-            display_name="Typed Value Match",
-            description="What is typed is what should be, or nearly",
-            metric_type="industry",
-        )
 
     def judge(self, golden, predicted):
         wanted = str(golden.get(self.golden_text_key, ""))
