@@ -4,55 +4,13 @@
 
     BIN=build/asan/sygra tests/e2e/run.py [WORD...]      only tests whose name holds one of the words
 """
-import concurrent.futures
-import importlib
 import os
 import pathlib
 import sys
-import tempfile
-import time
-import traceback
 
 HERE = pathlib.Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
-
-def collect(words):
-    for path in sorted(HERE.glob("*.py")):
-        if path.stem in ("run", "lib"):
-            continue
-        module = importlib.import_module(path.stem)
-        for name, test in sorted(vars(module).items()):
-            full = f"{path.stem}.{name}"
-            if name.startswith("test_") and callable(test) and (not words or any(w in full for w in words)):
-                yield full, test
-
-
-def run(item):
-    name, test = item
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="sygra-e2e-") as folder:
-        try:
-            test(pathlib.Path(folder))
-            error = None
-        except Exception:
-            error = traceback.format_exc()
-    return name, error, time.monotonic() - started
-
-
-def main():
-    passed = failed = 0
-    with concurrent.futures.ThreadPoolExecutor(int(os.environ.get("JOBS", os.cpu_count()))) as pool:
-        for name, error, seconds in pool.map(run, list(collect(sys.argv[1:]))):
-            print(f"{'FAIL' if error else 'ok  '} {seconds:5.1f} s  {name}")
-            if error:
-                failed += 1
-                print(error)
-            else:
-                passed += 1
-    print(f"{passed} passed, {failed} failed")
-    sys.exit(1 if failed or not passed else 0)
-
+sys.path.insert(0, str(HERE.parent))
+import claims  # noqa: E402
 
 if __name__ == "__main__":
-    main()
+    claims.main([p for p in sorted(HERE.glob("*.py")) if p.stem not in ("run", "lib")], int(os.environ.get("JOBS", os.cpu_count())))

@@ -152,11 +152,5 @@ int main(int argc, char **argv) {
         cmocka_unit_test(test_dying_while_records_are_taken_back_loses_nothing),
         cmocka_unit_test(test_a_loss_of_power_costs_what_was_not_synced),
     };
-    if (argc > 1) cmocka_set_test_filter(argv[1]);
-    sg_arena_init(&arena, 0);
-    sg_arena_init(&expected_arena, 0);
-    int failed = cmocka_run_group_tests(tests, make_folder, remove_folder);
-    sg_arena_fini(&arena);
-    sg_arena_fini(&expected_arena);
-    return failed;
+    return run_group(tests, sizeof tests / sizeof *tests, argc > 1 ? argv[1] : NULL);
 }

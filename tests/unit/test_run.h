@@ -420,4 +420,15 @@ static inline void flip(const char *name, long at) {
     fclose(f);
 }
 
+/* `only`: a pattern of names; NULL: all. */
+static inline int run_group(const struct CMUnitTest *tests, size_t n, const char *only) {
+    if (only) cmocka_set_test_filter(only);
+    sg_arena_init(&arena, 0);
+    sg_arena_init(&expected_arena, 0);
+    int failed = _cmocka_run_group_tests("tests", tests, n, make_folder, remove_folder);
+    sg_arena_fini(&arena);
+    sg_arena_fini(&expected_arena);
+    return failed;
+}
+
 #endif
