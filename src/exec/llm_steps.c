@@ -43,20 +43,22 @@ static struct sg_json reply_message(struct task *t, const struct sg_completion *
     return sg_json_object(m, n);
 }
 
-/* The key of a call is (position, node, visit, ordinal): an llm node makes one call a visit, a multi_llm node one a child. */
-static struct sg_call_row call_row(const struct task *t, enum sg_call_state state) {
+struct sg_call_row sg_call_key(const struct task *t, enum sg_call_state state) {
     const struct record *r = t->record;
-    return (struct sg_call_row){
-        .position = r->position,
-        .node = (uint32_t)(t->node - r->exec->plan->nodes),
-        .visit = t->visit,
-        .ordinal = t->ordinal,
-        .state = (int)state,
-        .attempts = t->call.attempts,
-        .started = sg_output_ms(r->exec->o.output, t->call.started_ns),
-        .latency_us = (int64_t)(t->call.latency_ns / 1000),
-        .request = t->call.request_hash,
-    };
+    return (struct sg_call_row){.position = r->position,
+                                .node = (uint32_t)(t->node - r->exec->plan->nodes),
+                                .visit = t->visit,
+                                .ordinal = t->ordinal,
+                                .state = (int)state};
+}
+
+static struct sg_call_row call_row(const struct task *t, enum sg_call_state state) {
+    struct sg_call_row row = sg_call_key(t, state);
+    row.attempts = t->call.attempts;
+    row.started = sg_output_ms(t->record->exec->o.output, t->call.started_ns);
+    row.latency_us = (int64_t)(t->call.latency_ns / 1000);
+    row.request = t->call.request_hash;
+    return row;
 }
 
 /* Told at the record's end: only then it is known what kind of record took it. */

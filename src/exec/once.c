@@ -7,17 +7,12 @@
 #include "exec/record.h"
 
 static struct sg_call_row row_of(const struct task *t, enum sg_call_state state) {
-    const struct record *r = t->record;
-    return (struct sg_call_row){
-        .position = r->position,
-        .node = (uint32_t)(t->node - r->exec->plan->nodes),
-        .visit = t->visit,
-        .ordinal = t->ordinal,
-        .sub = t->n_hooks,
-        .state = (int)state,
-        .attempts = state == SG_CALL_INTENT ? 0 : 1, /* of two rows of a key the one of more attempts counts */
-        .started = r->exec->o.output ? sg_output_ms(r->exec->o.output, sg_loop_now_ns(r->exec->o.loop)) : 0,
-    };
+    const struct sg_exec_options *o = &t->record->exec->o;
+    struct sg_call_row row = sg_call_key(t, state);
+    row.sub = t->n_hooks;
+    row.attempts = state == SG_CALL_INTENT ? 0 : 1; /* of two rows of a key the one of more attempts counts */
+    row.started = o->output ? sg_output_ms(o->output, sg_loop_now_ns(o->loop)) : 0;
+    return row;
 }
 
 static void on_committed(struct sg_output_wait *w) {

@@ -261,6 +261,8 @@ enum verdict sg_step_call(struct task *t);
 enum verdict sg_step_model_post(struct task *t); /* model_post.c */
 enum verdict sg_step_post(struct task *t);  /* sets the result */
 enum verdict sg_step_write(struct task *t); /* the result to updates */
+/* The key of a call is (position, node, visit, ordinal): an llm node makes one call a visit, a multi_llm node one a child. */
+struct sg_call_row sg_call_key(const struct task *t, enum sg_call_state state);
 /* What came of a task's call, after so many attempts. */
 void sg_call_take(struct task *t, uint32_t attempts, const struct sg_completion *done);
 void sg_call_take_failure(struct task *t, uint32_t attempts, const struct sg_err *err);
