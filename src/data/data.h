@@ -87,9 +87,10 @@ void sg_source_identity(const struct sg_source *s, struct sg_run_source *out);
 
 struct sg_spool;
 typedef void sg_spool_fn(void *ud, int status, const struct sg_err *err);
-/* Makes the file, empty; SG_E_CONFLICT: another process is at it. Rows are added to memory, and written when asked, by a worker;
+/* Makes the file, empty; SG_E_CONFLICT: another process is at it. `own`: a new file that nobody else may read, since the folder
+ * is everybody's; IO: there is one of that name. Rows are added to memory, and written when asked, by a worker;
  * `last`: with a sync. One writing at a time, with one callback. */
-int sg_spool_open(struct sg_loop *l, struct sg_str path, struct sg_spool **out, struct sg_err *err);
+int sg_spool_open(struct sg_loop *l, struct sg_str path, bool own, struct sg_spool **out, struct sg_err *err);
 void sg_spool_add(struct sg_spool *s, const struct sg_json *row);
 void sg_spool_write(struct sg_spool *s, bool last, sg_spool_fn *fn, void *ud);
 /* Its name from now on. Once the last has been written. Blocks. */

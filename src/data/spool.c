@@ -51,8 +51,8 @@ static int lock(const struct sg_spool *s) {
     return same ? 0 : EWOULDBLOCK;
 }
 
-static int take(struct sg_spool *s, struct sg_err *err) {
-    s->fd = sg_os->open(s->path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+static int take(struct sg_spool *s, bool own, struct sg_err *err) {
+    s->fd = sg_os->open(s->path.p, O_RDWR | O_CREAT | O_CLOEXEC | (own ? O_EXCL : 0), own ? 0600 : 0666);
     if (s->fd < 0) return sg_fail_sys(err, SG_E_IO, -s->fd, "%s: cannot be written", s->path.p);
     int taken = sg_os->real ? lock(s) : 0;
     if (taken) {
@@ -63,7 +63,7 @@ static int take(struct sg_spool *s, struct sg_err *err) {
     return rc < 0 ? sg_fail_sys(err, SG_E_IO, -rc, "%s: cannot be emptied", s->path.p) : 0;
 }
 
-int sg_spool_open(struct sg_loop *l, struct sg_str path, struct sg_spool **out, struct sg_err *err) {
+int sg_spool_open(struct sg_loop *l, struct sg_str path, bool own, struct sg_spool **out, struct sg_err *err) {
     struct sg_spool *s = sg_xcalloc(1, sizeof *s);
     s->loop = l;
     s->fd = -1;
@@ -71,7 +71,7 @@ int sg_spool_open(struct sg_loop *l, struct sg_str path, struct sg_spool **out, 
     s->job = (struct sg_job){.run = run_job, .done = on_written, .ud = s};
     sg_arena_init(&s->arena, 0);
     s->path = sg_str_dup(&s->arena, path);
-    int rc = take(s, err);
+    int rc = take(s, own, err);
     if (rc == 0 && sg_worker_open(l, "sygra-spool", &s->worker) < 0)
         rc = sg_fail(err, SG_E_IO, "no thread for writing");
     if (rc == 0) *out = s;

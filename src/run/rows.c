@@ -84,7 +84,7 @@ int sg_rows_make(struct run *r, struct sg_err *err) {
     int rc = r->observer ? 0 : sg_os_mkdirs(r->folder.n ? r->folder.p : ".");
     if (rc < 0) return sg_fail_sys(err, SG_E_IO, -rc, "%s: the output folder cannot be made", r->folder.p);
     r->rows_file = path_to_make(r);
-    rc = sg_spool_open(r->loop, r->rows_file, &r->spool, err);
+    rc = sg_spool_open(r->loop, r->rows_file, r->observer != NULL, &r->spool, err);
     return rc == 0 ? sg_rows_run_list(r, r->spool, err) : rc;
 }
 

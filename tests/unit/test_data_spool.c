@@ -3,6 +3,8 @@
 
 #include "data/data.h"
 
+#include <sys/stat.h>
+
 static struct writing {
     struct sg_loop *loop;
     struct sg_spool *spool;
@@ -25,7 +27,7 @@ static void end(void) {
 }
 
 static int open_spool(const char *path, struct sg_spool **out) {
-    return sg_spool_open(w.loop, sg_str(path), out, &w.err);
+    return sg_spool_open(w.loop, sg_str(path), false, out, &w.err);
 }
 
 static void add(const char *row) {
@@ -94,6 +96,22 @@ static void test_what_a_dead_process_left_is_begun_anew(void **state) {
     assert_int_equal(sg_os_read_file(&w.arena, in_folder("c.jsonl"), 1000, &text, NULL), 0);
     assert_int_equal(text.n, 0);
     end();
+}
+
+static void test_a_file_of_ones_own_is_new_and_nobody_elses(void **state) {
+    (void)state;
+    struct stat st;
+    begin();
+    assert_int_equal(sg_spool_open(w.loop, sg_str(in_folder("own")), true, &w.spool, &w.err), 0);
+    assert_int_equal(stat(in_folder("own"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    end();
+    begin();
+    put_file("own", SG_STR("of somebody"));
+    assert_int_equal(sg_spool_open(w.loop, sg_str(in_folder("own")), true, &w.spool, &w.err), SG_E_IO);
+    assert_text(get_file(&w.arena, "own"), SG_STR("of somebody"));
+    sg_loop_close(w.loop);
+    sg_arena_fini(&w.arena);
 }
 
 static void test_two_do_not_write_one_file(void **state) {
@@ -167,6 +185,7 @@ int main(void) {
         cmocka_unit_test(test_rows_are_lines_in_their_order_under_the_name_they_are_kept_by),
         cmocka_unit_test(test_what_is_not_kept_goes),
         cmocka_unit_test(test_what_a_dead_process_left_is_begun_anew),
+        cmocka_unit_test(test_a_file_of_ones_own_is_new_and_nobody_elses),
         cmocka_unit_test(test_two_do_not_write_one_file),
         cmocka_unit_test(test_a_file_that_is_kept_between_opening_and_locking_stays_as_it_is),
         cmocka_unit_test(test_a_full_disk_is_told_and_leaves_no_file),
