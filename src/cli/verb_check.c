@@ -27,10 +27,13 @@ static int print_reference(void) {
 
 static void say_fine(const struct sg_task *t, bool origins) {
     const struct sg_plan *p = t->plan;
-    size_t programs = 0;
-    for (size_t i = 0; i < p->n_hooks; i++) programs += !sg_plan_is_python(&p->hooks[i]);
+    const struct sg_source_spec *source = t->spec.data.source;
+    size_t programs = 0, python = t->spec.n_post + (source ? source->n_transforms : 0);
+    for (size_t i = 0; i < p->n_hooks; i++)
+        if (sg_plan_is_python(&p->hooks[i])) python++;
+        else programs++;
     printf("%.*s: fine; nodes: %zu, models: %zu, jq programs: %zu", SG_ARG(t->spec.name), p->n_nodes, p->n_models, programs);
-    if (programs < p->n_hooks) printf(", Python hooks: %zu", p->n_hooks - programs);
+    if (python) printf(", Python hooks: %zu", python);
     putchar('\n');
     struct sg_buf b = SG_BUF_INIT(0);
     sg_task_hooks(t, &b);

@@ -453,6 +453,12 @@ graph_post_process:
 """
 
 
+def test_check_counts_what_it_lists_transforms_and_processors_of_the_output_too(folder):
+    t = task(folder, graph(transforms(("work.Double", {"suffix": "x"})), POSTS), ROWS)
+    said = t.check("--hooks", cwd=folder).expect(0).out
+    assert "jq programs: 1, Python hooks: 4\n" in said and said.count("  work.") == 3, said  # work.Count stands there twice
+
+
 def test_outputs_are_post_processed_once_each_and_one_that_fails_stops_no_other(folder):
     t = task(folder, graph(rest=POSTS), ROWS)
     run = t.run_here("-n", 0).expect(1)
